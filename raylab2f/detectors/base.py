@@ -1,0 +1,207 @@
+"""The one protocol all detectors follow.
+
+A detector is a torch module whose `forward` is its training loss. Whatever drives it (the loop in
+`training.py`, on one process or under DistributedDataParallel) knows only what stands here:
+
+1. `feature_requests` says which frozen features it reads; they are extracted once for all folds.
+2. `begin` computes what depends on the whole training partition and on nothing that is learned.
+3. `begin_epoch` does the same for what depends on learned parameters.
+4. `forward(batch, step)` is the loss of one batch; `optimizers` are stepped after its backward pass.
+5. `predict(batch)` gives image scores and anomaly maps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Batch", "Detector", "FeatureRequest", "Prediction", "Samples", "Schedule", "Step"]
+
+
+@dataclass(frozen=True)
+class FeatureRequest:
+    """One set of frozen features.
+
+    Arguments:
+        backbone: timm model name.
+        weights: `bundled`, `hub`, or the path of a weights file.
+        layers: names of the backbone's modules whose outputs are wanted, shallow to deep.
+        size: height and width in pixels of the picture as the backbone sees it.
+    """
+
+    backbone: str
+    weights: str
+    layers: tuple[str, ...]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and in which portions a detector trains.
+
+    Arguments:
+        epochs: number of epochs; the last one is the model (no choice by looking at test data).
+        batch_size: pictures per optimiser step, over all workers together.
+        samples_per_epoch: at most so many pictures, drawn anew, make an epoch; `None`: all.
+        max_grad_norm: clip the gradient's norm over all parameters; `None`: do not.
+    """
+
+    epochs: int
+    batch_size: int
+    samples_per_epoch: int | None = None
+    max_grad_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some pictures of a partition.
+
+    Arguments:
+        rows: (B,) int64, the pictures' positions in their `Samples`.
+        features: one (B, C, H, W) floating map per layer of each feature request, in the order requested.
+        pictures: (B, H, W, 3) uint8 RGB, or `None` when the detector reads features only.
+        foregrounds: (B, H, W) bool, true on the object, or `None` when unknown.
+    """
+
+    rows: Tensor
+    features: list[Tensor]
+    pictures: Tensor | None = None
+    foregrounds: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass
+class Samples:
+    """The pictures of one partition, held in memory on one device; row i of every field is one picture.
+
+    Arguments:
+        features: one (N, C, H, W) map per layer of each feature request, any floating dtype.
+        pictures: (N, H, W, 3) uint8 RGB, or `None`.
+        foregrounds: (N, H, W) bool, or `None`.
+        dtype: floating type in which batches are handed out.
+    """
+
+    features: list[Tensor]
+    pictures: Tensor | None = None
+    foregrounds: Tensor | None = None
+    dtype: torch.dtype = torch.float32
+
+    def __len__(self) -> int:
+        return len(self.features[0])
+
+    @property
+    def device(self) -> torch.device:
+        return self.features[0].device
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The pictures at `rows`, (B,) int64 on any device."""
+        rows = rows.to(self.device)
+        return Batch(
+            rows=rows,
+            features=[feature[rows].to(self.dtype) for feature in self.features],
+            pictures=None if self.pictures is None else self.pictures[rows],
+            foregrounds=None if self.foregrounds is None else self.foregrounds[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where in the training a loss is computed; everything random in it descends from this.
+
+    A worker computes the rows `offset : offset + len(batch)` of a global batch of `global_size`. Random numbers
+    are drawn for the global batch and sliced, so that the number of workers does not change them.
+
+    Arguments:
+        seed: the fold's training seed.
+        epoch: from 0.
+        index: step within the epoch, from 0.
+        offset: the worker's first row within the global batch.
+        global_size: pictures in the global batch.
+    """
+
+    seed: int
+    epoch: int
+    index: int
+    offset: int = 0
+    global_size: int = 0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a detector says of some pictures; higher means more anomalous.
+
+    Arguments:
+        scores: (B,) image scores.
+        maps: (B, h, w) anomaly maps at the detector's own resolution; `Detector.upsample` brings them to pixels.
+    """
+
+    scores: Tensor
+    maps: Tensor
+
+
+class Detector(nn.Module, ABC):
+    """Base of all detectors; see the module's text for the order in which it is called.
+
+    `state_dict` holds everything `predict` needs, so a detector made by `create_detector` from the same
+    configuration and loaded with it predicts the same. A frozen backbone is not part of it.
+
+    Arguments:
+        config: an instance of `config_class`: a frozen dataclass of plain values and tuples with at least the fields
+            `backbone`, `weights`, `layers`, `size` (what to read) and `schedule` (how to train).
+        feature_shapes: (C, H, W) of every map in `Batch.features`.
+        backbone: the frozen backbone of `trains_on_pictures` detectors; not needed for prediction.
+    """
+
+    #: Name on the command line and in result files.
+    name: ClassVar[str]
+    config_class: ClassVar[type]
+    #: Complete configurations by preset name: `demo`, `fast`, `paper`.
+    presets: ClassVar[Mapping[str, Any]]
+    #: True when `Batch.pictures` is needed for training (not for prediction).
+    trains_on_pictures: ClassVar[bool] = False
+
+    @abstractmethod
+    def __init__(
+        self, config: Any, feature_shapes: Sequence[tuple[int, int, int]], backbone: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+
+    @classmethod
+    @abstractmethod
+    def feature_requests(cls, config: Any) -> tuple[FeatureRequest, ...]:
+        """The frozen features that a detector of this configuration reads."""
+
+    @abstractmethod
+    def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
+        """Look at the whole training partition once, before the first step or after a restart.
+
+        Returns:
+            What was decided, as JSON-able values for the run's record (may be empty).
+        """
+
+    def begin_epoch(self, samples: Samples, epoch: int) -> None:
+        """Recompute what depends on learned parameters and on the whole training partition."""
+        return
+
+    @abstractmethod
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """Optimisers over disjoint parameters, made anew at each call; all step after each backward pass."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, step: Step) -> Tensor:
+        """The training loss of a batch, a scalar: a mean over its pictures."""
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> Prediction:
+        """Scores and maps of a batch, without gradients, in evaluation mode."""
+
+    @abstractmethod
+    def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
+        """Anomaly maps (B, h, w) as published for display and pixel metrics: (B, *size)."""
