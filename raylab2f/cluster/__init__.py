@@ -1,0 +1,1 @@
+"""Everything that imports ray: ingest, feature extraction, folds, jobs."""

@@ -172,6 +172,7 @@ class Detector(nn.Module, ABC):
         self, config: Any, feature_shapes: Sequence[tuple[int, int, int]], backbone: nn.Module | None = None
     ) -> None:
         super().__init__()
+        self.config = config
 
     @classmethod
     @abstractmethod

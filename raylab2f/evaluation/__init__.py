@@ -1,0 +1,32 @@
+"""Fold plans, thresholds, metrics and intervals; needs neither torch nor ray.
+
+Example:
+    >>> import pyarrow as pa
+    >>> scores = pa.table({
+    ...     "image_id": [f"{i}.png" for i in range(80)],
+    ...     "label": [0] * 40 + [1] * 40,
+    ...     "score": [float(i) for i in range(80)],
+    ... })
+    >>> summary = evaluate(scores, strategies=("youden",), replicates=100)
+    >>> summary.find("recall", level="image").mean
+    1.0
+"""
+
+from raylab2f.evaluation.fold_plan import assert_exclusive, plan_fold, plan_sizes
+from raylab2f.evaluation.intervals import INTERVALS
+from raylab2f.evaluation.scores import read_scores
+from raylab2f.evaluation.summary import Summary, evaluate
+from raylab2f.evaluation.thresholds import STRATEGIES, choose_threshold, parse_strategy
+
+__all__ = [
+    "INTERVALS",
+    "STRATEGIES",
+    "Summary",
+    "assert_exclusive",
+    "choose_threshold",
+    "evaluate",
+    "parse_strategy",
+    "plan_fold",
+    "plan_sizes",
+    "read_scores",
+]

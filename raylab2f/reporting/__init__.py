@@ -1,0 +1,6 @@
+"""What people look at: progress, tables."""
+
+from raylab2f.reporting.progress import Display
+from raylab2f.reporting.tables import print_summary
+
+__all__ = ["Display", "print_summary"]

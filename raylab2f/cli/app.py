@@ -1,0 +1,52 @@
+"""The `raylab2f` program and how its errors reach the user."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from raylab2f import __version__
+from raylab2f.cli.datasets import datasets_app
+from raylab2f.cli.run_cv import run_cv
+from raylab2f.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="How many defective parts does a vision model let through, how many good ones does it throw away, and how "
+    "sure is that?",
+)
+app.command("run-cv")(run_cv)
+app.add_typer(datasets_app, name="datasets")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"raylab2f {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the program; a `UserError` ends it with its sentence and code 2, an interruption with code 130."""
+    console = Console(stderr=True)
+    try:
+        app()
+    except UserError as error:
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("interrupted; what was finished is kept, --resume goes on from there", highlight=False)
+        sys.exit(130)

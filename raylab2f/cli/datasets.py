@@ -1,0 +1,109 @@
+"""`raylab2f datasets`: what is known, how to get it, what a folder looks like to us."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from raylab2f.cli.options import (
+    AnomalousOption,
+    CategoryOption,
+    LayoutOption,
+    NominalOption,
+    ObjectIdOption,
+    PixelLimitOption,
+    SkipUnreadableOption,
+    ViewsOption,
+)
+from raylab2f.errors import UserError
+
+__all__ = ["datasets_app"]
+
+datasets_app = typer.Typer(no_args_is_help=True, help="Known data sets, downloads, manifests.")
+
+
+@datasets_app.command("list")
+def list_datasets() -> None:
+    """List the data sets that `download` knows."""
+    from raylab2f.datasets.catalogue import CATALOGUE
+
+    table = Table(box=None)
+    for heading in ("name", "what", "licence", "layout"):
+        table.add_column(heading)
+    for name, entry in CATALOGUE.items():
+        table.add_row(name, entry.description, entry.licence, entry.layout)
+    Console().print(table)
+
+
+@datasets_app.command("download")
+def download(
+    name: Annotated[str, typer.Argument(help="As in `datasets list`.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to put it in.")] = Path("data"),
+) -> None:
+    """Download and unpack a data set; says what to do by hand where its licence asks for a form."""
+    from raylab2f.datasets.catalogue import CATALOGUE
+    from raylab2f.datasets.download import download_dataset
+    from raylab2f.reporting import Display
+
+    if name not in CATALOGUE:
+        raise UserError(f"{name}: no such data set is known; choose one of {', '.join(CATALOGUE)}.")
+    console = Console()
+    with Display(console).stage(f"download {name}") as progress:
+        folder = download_dataset(CATALOGUE[name], out, progress=progress)
+    console.print(f"{name} is in {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+@datasets_app.command("manifest")
+def manifest(
+    data: Annotated[Path, typer.Argument(help="Folder of pictures, or a manifest.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write the manifest here (Parquet).")] = None,
+    layout: LayoutOption = "auto",
+    category: CategoryOption = None,
+    nominal: NominalOption = [],  # noqa: B006 - typer needs the literal
+    anomalous: AnomalousOption = [],  # noqa: B006
+    object_id: ObjectIdOption = None,
+    views: ViewsOption = None,
+    skip_unreadable: SkipUnreadableOption = False,
+    pixel_limit: PixelLimitOption = 100_000_000,
+) -> None:
+    """Read a folder as `run-cv` would, say what is in it, and write its manifest if asked."""
+    from raylab2f.datasets import load_dataset
+    from raylab2f.datasets.manifest import fingerprint, write_manifest
+    from raylab2f.reporting import Display
+
+    console = Console()
+    display = Display(console)
+    with display.stage("read pictures") as progress:
+        dataset = load_dataset(
+            data,
+            layout=layout,
+            category=category,
+            nominal=nominal,
+            anomalous=anomalous,
+            object_id=object_id,
+            views=views,
+            skip_unreadable=skip_unreadable,
+            pixel_limit=pixel_limit,
+            progress=progress,
+        )
+    rows = dataset.manifest.to_pylist()
+    table = Table(title=f"{dataset.name}, fingerprint {fingerprint(dataset.manifest)}", title_justify="left")
+    for heading in ("defect type", "pictures", "objects", "masks"):
+        table.add_column(heading, justify="left" if heading == "defect type" else "right")
+    for kind, count in sorted(Counter(row["defect_type"] for row in rows).items()):
+        own = [row for row in rows if row["defect_type"] == kind]
+        objects = len({row["object_id"] for row in own})
+        table.add_row(kind, str(count), str(objects), str(sum(row["mask_path"] is not None for row in own)))
+    console.print(table)
+    for image_id, reason in dataset.skipped:
+        display.warn(f"{image_id} left out: {reason}")
+    for warning in dataset.warnings:
+        display.warn(warning)
+    if out is not None:
+        write_manifest(out, dataset.manifest)
+        display.say(f"manifest written to {out}")

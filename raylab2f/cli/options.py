@@ -1,0 +1,90 @@
+"""Options that several commands share, and their conversion."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+import typer
+
+from raylab2f.errors import UserError
+
+__all__ = ["CacheOption", "default_cache", "parse_size", "parse_value"]
+
+_DATA = "Pictures"
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder or manifest of pictures [default: demo].", rich_help_panel=_DATA)
+]
+LayoutOption = Annotated[
+    str, typer.Option("--layout", help="auto, mvtec, mtd, folder or manifest.", rich_help_panel=_DATA)
+]
+CategoryOption = Annotated[
+    str | None, typer.Option("--category", help="One category of a folder that holds several.", rich_help_panel=_DATA)
+]
+NominalOption = Annotated[
+    list[str], typer.Option("--nominal", help="Folder of good parts (layout folder); repeatable.", rich_help_panel=_DATA)
+]
+AnomalousOption = Annotated[
+    list[str],
+    typer.Option("--anomalous", help="Folder of defective parts (layout folder); repeatable.", rich_help_panel=_DATA),
+]
+ObjectIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--object-id", help="Regex on image ids with a group (?P<object>...): which part.", rich_help_panel=_DATA
+    ),
+]
+ViewsOption = Annotated[
+    str | None,
+    typer.Option("--views", help="Regex on image ids with a group (?P<view>...): which view.", rich_help_panel=_DATA),
+]
+SkipUnreadableOption = Annotated[
+    bool,
+    typer.Option("--skip-unreadable", help="Go on without pictures that cannot be read.", rich_help_panel=_DATA),
+]
+PixelLimitOption = Annotated[
+    int, typer.Option("--pixel-limit", help="Refuse pictures of more pixels.", min=1, rich_help_panel=_DATA)
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder for rendered pictures, image shards and features [default: the user's cache folder, or "
+        "$RAYLAB2F_CACHE].",
+    ),
+]
+
+
+def default_cache(given: Path | None) -> Path:
+    """The cache folder: the option, else the environment variable, else the user's cache folder."""
+    if given is not None:
+        return given
+    return Path(os.environ.get("RAYLAB2F_CACHE") or platformdirs.user_cache_dir("raylab2f"))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`160` or `HEIGHTxWIDTH` as (height, width)."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() for part in parts):
+        raise UserError(f"--size {text}: give one number of pixels, or HEIGHTxWIDTH.")
+    return int(parts[0]), int(parts[-1])
+
+
+def parse_value(text: str, like: Any) -> Any:
+    """`text` as a value of the same type as `like`."""
+    try:
+        if isinstance(like, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(like, int):
+            return int(text)
+        if isinstance(like, float):
+            return float(text)
+        if isinstance(like, (tuple, list)):
+            kind = type(like[0]) if like else str
+            return [kind(item) for item in text.split(",")]
+    except (KeyError, ValueError) as error:
+        raise UserError(f"--set: {text!r} is not a {type(like).__name__}; give a value like {like!r}.") from error
+    return None if text.lower() == "none" else text

@@ -1,0 +1,200 @@
+"""`raylab2f run-cv`: one model per fold, thresholds, metrics with intervals."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from raylab2f.cli.options import (
+    AnomalousOption,
+    CacheOption,
+    CategoryOption,
+    DataOption,
+    LayoutOption,
+    NominalOption,
+    ObjectIdOption,
+    PixelLimitOption,
+    SkipUnreadableOption,
+    ViewsOption,
+    default_cache,
+    parse_size,
+    parse_value,
+)
+from raylab2f.errors import UserError
+
+__all__ = ["run_cv"]
+
+_PROTOCOL = "Protocol"
+_DETECTOR = "Detector"
+_CLUSTER = "Cluster"
+
+
+def run_cv(
+    data: DataOption = None,
+    layout: LayoutOption = "auto",
+    category: CategoryOption = None,
+    nominal: NominalOption = [],  # noqa: B006 - typer needs the literal
+    anomalous: AnomalousOption = [],  # noqa: B006
+    object_id: ObjectIdOption = None,
+    views: ViewsOption = None,
+    skip_unreadable: SkipUnreadableOption = False,
+    pixel_limit: PixelLimitOption = 100_000_000,
+    detector: Annotated[
+        list[str], typer.Option(help="csflow or glass; repeatable.", rich_help_panel=_DETECTOR)
+    ] = ["glass"],  # noqa: B006
+    preset: Annotated[
+        str | None,
+        typer.Option(help="demo, fast or paper [default: demo on the demo data, else fast].", rich_help_panel=_DETECTOR),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, rich_help_panel=_DETECTOR)] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Pixels: N or HEIGHTxWIDTH.", rich_help_panel=_DETECTOR)
+    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="timm model name.", rich_help_panel=_DETECTOR)] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Modules of the backbone, with commas.", rich_help_panel=_DETECTOR)
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="bundled, hub, or a file.", rich_help_panel=_DETECTOR)
+    ] = None,
+    settings: Annotated[
+        list[str], typer.Option("--set", help="Any other setting, NAME=VALUE; repeatable.", rich_help_panel=_DETECTOR)
+    ] = [],  # noqa: B006
+    fit: Annotated[
+        str, typer.Option(help="stretch, or pad to keep the aspect.", rich_help_panel=_DETECTOR)
+    ] = "stretch",
+    feature_dtype: Annotated[
+        str, typer.Option(help="float16 or float32, of stored features.", rich_help_panel=_DETECTOR)
+    ] = "float16",
+    folds: Annotated[int, typer.Option(min=1, rich_help_panel=_PROTOCOL)] = 10,
+    seed: Annotated[list[int], typer.Option(min=0, help="Repeatable.", rich_help_panel=_PROTOCOL)] = [0],  # noqa: B006
+    split_by: Annotated[
+        str, typer.Option(help="object; picture leaks, for comparison only.", rich_help_panel=_PROTOCOL)
+    ] = "object",
+    merge_nominal_test: Annotated[
+        str, typer.Option(help="auto, yes or no.", rich_help_panel=_PROTOCOL)
+    ] = "auto",
+    threshold: Annotated[
+        list[str], typer.Option(help="Threshold strategy; repeatable.", rich_help_panel=_PROTOCOL)
+    ] = ["youden"],  # noqa: B006
+    object_score: Annotated[
+        str, typer.Option(help="Object score from its pictures' scores.", rich_help_panel=_PROTOCOL)
+    ] = "max",
+    confidence: Annotated[float, typer.Option(help="Of the intervals.", rich_help_panel=_PROTOCOL)] = 0.95,
+    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/DATA-DETECTOR-TIME].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    cache: CacheOption = None,
+    max_parallel_folds: Annotated[int | None, typer.Option(min=1, rich_help_panel=_CLUSTER)] = None,
+    workers_per_fold: Annotated[
+        int, typer.Option(min=1, help="Processes that train one fold together (DDP).", rich_help_panel=_CLUSTER)
+    ] = 1,
+    gpus_per_fold: Annotated[
+        float | None, typer.Option(min=0, help="Fractions allowed.", rich_help_panel=_CLUSTER)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].", rich_help_panel=_CLUSTER)
+    ] = None,
+) -> None:
+    """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
+    console = Console()
+    # Ray and torch take seconds to import; help and mistakes in the options need neither.
+    _check_choices(split_by=split_by, merge_nominal_test=merge_nominal_test, feature_dtype=feature_dtype)
+    if not 0 < confidence < 1:
+        raise UserError(f"--confidence {confidence}: give a number between 0 and 1, such as 0.95.")
+    if resume and out is None:
+        raise UserError("--resume needs --out with the folder of the run to go on with.")
+
+    from raylab2f.cluster.folds import FoldResources
+    from raylab2f.cluster.run import run_cross_validation
+    from raylab2f.cluster.run_folder import DataSettings, RunSettings
+    from raylab2f.reporting import Display, print_summary
+
+    pictures = DataSettings(
+        data=None if data is None else str(data.resolve()),
+        layout=layout,
+        category=category,
+        nominal=tuple(nominal),
+        anomalous=tuple(anomalous),
+        object_id=object_id,
+        views=views,
+        skip_unreadable=skip_unreadable,
+        pixel_limit=pixel_limit,
+    )
+    chosen_preset = preset or ("demo" if data is None else "fast")
+    changes = {"epochs": epochs, "size": size, "backbone": backbone, "layers": layers, "weights": weights}
+    runs = [
+        RunSettings(
+            data=pictures,
+            detector=name,
+            preset=chosen_preset,
+            config=_configure(name, chosen_preset, changes, settings),
+            folds=folds,
+            seed=one_seed,
+            split_by=split_by,
+            merge_nominal_test=merge_nominal_test,
+            fit=fit,
+            feature_dtype=feature_dtype,
+            evaluation={"strategies": threshold, "object_score": object_score, "confidence": confidence},
+        )
+        for name in detector
+        for one_seed in seed
+    ]
+    base = out or _default_out("demo" if data is None else data.resolve().stem, detector)
+    places = [base if len(runs) == 1 else base / f"{run.detector}-seed{run.seed}" for run in runs]
+    summaries = run_cross_validation(
+        list(zip(runs, places, strict=True)),
+        cache=default_cache(cache),
+        display=Display(console),
+        resources=FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds),
+        address=address,
+        resume=resume,
+    )
+    for summary, place in zip(summaries, places, strict=True):
+        print_summary(summary, console)
+        console.print(f"results in {place}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _check_choices(**options: str) -> None:
+    choices = {
+        "split_by": ("object", "picture"),
+        "merge_nominal_test": ("auto", "yes", "no"),
+        "feature_dtype": ("float16", "float32"),
+    }
+    for name, value in options.items():
+        if value not in choices[name]:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} {value}: choose one of {', '.join(choices[name])}.")
+
+
+def _configure(detector: str, preset: str, changes: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """The preset's configuration with the user's changes, as a dictionary."""
+    from raylab2f.detectors.registry import config_from_dict, config_to_dict, preset_config
+
+    config = config_to_dict(preset_config(detector, preset))
+    if changes["epochs"] is not None:
+        config["schedule"]["epochs"] = changes["epochs"]
+    if changes["size"] is not None:
+        config["size"] = list(parse_size(changes["size"]))
+    if changes["layers"] is not None:
+        config["layers"] = changes["layers"].split(",")
+    for name in ("backbone", "weights"):
+        if changes[name] is not None:
+            config[name] = changes[name]
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        target = config["schedule"] if name in config["schedule"] else config
+        if not equals or name not in target or name == "schedule":
+            known = sorted((set(config) | set(config["schedule"])) - {"schedule"})
+            raise UserError(f"--set {setting}: give NAME=VALUE with one of {detector}'s settings: {', '.join(known)}.")
+        target[name] = parse_value(text, target[name])
+    config_from_dict(detector, config)
+    return config
+
+
+def _default_out(data: str, detectors: list[str]) -> Path:
+    moment = datetime.datetime.now(tz=datetime.timezone.utc).astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{data}-{'-'.join(detectors)}-{moment}"

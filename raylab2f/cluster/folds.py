@@ -1,0 +1,259 @@
+"""Ray Tune drives the folds: every fold is a trial, every trial a fold.
+
+A fold that one worker trains runs inside its trial's process, which the next fold then takes over. A fold of several
+workers is a TorchTrainer that the trial launches; both call `run_fold`. What a fold achieved is in its folder, not in
+Tune's state: Tune places, watches and restarts, and its own files are deleted at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.tune
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from raylab2f.atomic import write_json
+from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
+from raylab2f.cluster.session import cluster_slots
+from raylab2f.errors import UserError
+
+__all__ = ["FoldFailure", "FoldResources", "Progress", "run_folds"]
+
+#: Called with a fold's folder and its newest numbers (`epoch`, `epochs`, `loss`, `pictures_per_second`), and
+#: with `done` set when it ended.
+Progress = Callable[[str, dict[str, Any]], None]
+
+_REPORT_SECONDS = 1.0
+_DISTRIBUTED_REPORTS = 40
+# A process that dies (memory, a lost node) is started again so often; an exception in the fold's own code is final.
+_RESTARTS = 2
+
+
+@dataclass(frozen=True)
+class FoldResources:
+    """What a fold may use.
+
+    Arguments:
+        workers: processes that train one fold together.
+        gpus: GPUs per fold, fractions allowed; `None`: one where the cluster has any.
+        max_parallel: folds at the same time; `None`: as many as fit.
+    """
+
+    workers: int = 1
+    gpus: float | None = None
+    max_parallel: int | None = None
+
+
+@dataclass(frozen=True)
+class FoldFailure:
+    """A fold that did not finish, and why."""
+
+    folder: str
+    fold: int
+    message: str
+
+
+@dataclass(frozen=True)
+class _Placement:
+    cpus_per_worker: int
+    gpus_per_worker: float
+    parallel: int
+
+
+def run_folds(
+    tasks: Sequence[FoldTask], resources: FoldResources, storage: Path, progress: Progress | None = None
+) -> list[FoldFailure]:
+    """Run all folds and wait for them; a failing fold does not stop the others.
+
+    Arguments:
+        tasks: of one run or of several.
+        storage: a folder that all nodes reach, for Ray's own files while it works; deleted afterwards.
+
+    Returns:
+        The folds that did not finish, in the order of `tasks`.
+
+    Raises:
+        UserError: the cluster can never place a fold with these resources.
+    """
+    placement = _place(len(tasks), resources)
+    if resources.workers == 1:
+        trainable, slots = _train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
+    else:
+        trainable, slots = _train_distributed, {"CPU": 0.001}
+    storage.mkdir(parents=True, exist_ok=True)
+    scaling = {"workers": resources.workers, "cpus": placement.cpus_per_worker, "gpus": placement.gpus_per_worker}
+    space = {
+        "task": ray.tune.grid_search([task.to_dict() for task in tasks]),
+        "scaling": scaling,
+        "storage": str(storage),
+    }
+    tuner = ray.tune.Tuner(
+        ray.tune.with_resources(trainable, slots),
+        param_space=space,
+        tune_config=ray.tune.TuneConfig(
+            max_concurrent_trials=placement.parallel,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=ray.tune.RunConfig(
+            name="folds",
+            storage_path=str(storage.resolve()),
+            verbose=0,
+            failure_config=ray.tune.FailureConfig(max_failures=_RESTARTS),
+            callbacks=[_ProgressCallback(progress)],
+        ),
+    )
+    try:
+        results = tuner.fit()
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+    errors = {
+        result.config["task"]["folder"]: str(result.error).strip().splitlines()[-1]
+        for result in results
+        if result.error and result.config
+    }
+    return [
+        FoldFailure(task.folder, task.fold, _why(Path(task.folder), errors.get(task.folder)))
+        for task in tasks
+        if not fold_is_finished(Path(task.folder))
+    ]
+
+
+def _place(folds: int, resources: FoldResources) -> _Placement:
+    cpus, gpus = cluster_slots()
+    wanted = resources.gpus if resources.gpus is not None else float(min(gpus, 1) * resources.workers)
+    if wanted > gpus:
+        raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
+    if resources.workers > cpus:
+        raise UserError(f"--workers-per-fold {resources.workers}: the cluster has {cpus} processor slots; ask for fewer.")
+    fitting = cpus // resources.workers
+    if wanted > 0:
+        fitting = min(fitting, int(gpus / wanted + 1e-9))
+    parallel = max(1, min(folds, fitting, resources.max_parallel or folds))
+    return _Placement(max(1, cpus // (parallel * resources.workers)), wanted / resources.workers, parallel)
+
+
+def _train_in_trial(config: dict[str, Any]) -> None:
+    """A trial whose own process trains the fold."""
+    task = FoldTask.from_dict(config["task"])
+    last = 0.0
+
+    def report(metrics: dict[str, Any]) -> None:
+        nonlocal last
+        if time.monotonic() - last > _REPORT_SECONDS or metrics["epoch"] == metrics["epochs"]:
+            last = time.monotonic()
+            ray.tune.report(metrics)
+
+    with _errors_recorded(task):
+        run_fold(task, report)
+
+
+def _train_distributed(config: dict[str, Any]) -> None:
+    """A trial that launches the workers which train the fold together."""
+    import ray.train
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    task, scaling = FoldTask.from_dict(config["task"]), config["scaling"]
+    trainer = TorchTrainer(
+        _train_worker,
+        train_loop_config=config["task"],
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling["workers"],
+            use_gpu=scaling["gpus"] > 0,
+            resources_per_worker={"CPU": scaling["cpus"]} | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"fold-{task.fold}-{Path(task.folder).parent.parent.name}",
+            storage_path=config["storage"],
+            failure_config=ray.train.FailureConfig(max_failures=_RESTARTS),
+            callbacks=[TuneReportCallback()],
+        ),
+    )
+    with _errors_recorded(task):
+        trainer.fit()
+
+
+def _train_worker(values: dict[str, Any]) -> None:
+    """One of the workers that train a fold together."""
+    import ray.train
+    import ray.train.torch
+    from torch.nn import SyncBatchNorm
+    from torch.nn.parallel import DistributedDataParallel
+
+    from raylab2f.detectors.base import Detector
+    from raylab2f.detectors.training import Worker
+
+    context = ray.train.get_context()
+    device = ray.train.torch.get_device()
+
+    def wrap(detector: Detector) -> DistributedDataParallel:
+        if device.type == "cuda":
+            SyncBatchNorm.convert_sync_batchnorm(detector)
+        return DistributedDataParallel(detector, device_ids=[device] if device.type == "cuda" else None)
+
+    def report(metrics: dict[str, Any]) -> None:
+        # Every worker must report equally often: by epochs, not by its own clock.
+        every = max(1, metrics["epochs"] // _DISTRIBUTED_REPORTS)
+        if metrics["epoch"] % every == 0 or metrics["epoch"] == metrics["epochs"]:
+            ray.train.report(metrics)
+
+    worker = Worker(context.get_world_rank(), context.get_world_size())
+    run_fold(FoldTask.from_dict(values), report, worker=worker, device=device, wrap=wrap)
+
+
+@contextmanager
+def _errors_recorded(task: FoldTask) -> Iterator[None]:
+    """Write an exception into the fold's folder and end the trial without it: a repetition would fail alike."""
+    try:
+        yield
+    except Exception as error:
+        cause = getattr(error, "cause", None) or error
+        record = {"error": f"{type(cause).__name__}: {cause}".strip(), "traceback": traceback.format_exc()}
+        write_json(Path(task.folder) / "error.json", record)
+
+
+class _ProgressCallback(TrialProgressCallback):
+    """Hands Tune's events to the display; in place of Tune's own callback of this class, which prints."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        super().__init__()
+        self.progress: Progress = progress or (lambda folder, numbers: None)
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.progress(trial.config["task"]["folder"], {"started": True})
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "epoch" in result:
+            self.progress(trial.config["task"]["folder"], result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        folder = trial.config["task"]["folder"]
+        self.progress(folder, {"done": True, "failed": not (Path(folder) / "fold.json").exists()})
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.progress(trial.config["task"]["folder"], {"done": True, "failed": True})
+
+
+def _trial_name(trial: Trial) -> str:
+    task = trial.config["task"]
+    return f"{Path(task['folder']).parent.parent.name}-{task['detector']}-fold{task['fold']}"
+
+
+def _why(folder: Path, tune_error: str | None) -> str:
+    try:
+        return str(json.loads((folder / "error.json").read_text(encoding="utf-8"))["error"]).splitlines()[0]
+    except OSError:
+        return tune_error or "it ended without a result"

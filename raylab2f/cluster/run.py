@@ -1,0 +1,261 @@
+"""A whole run: pictures in, one model per fold, thresholds, metrics with intervals out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raylab2f.atomic import write_json, write_parquet
+from raylab2f.cluster.extract import extract_features
+from raylab2f.cluster.fold import FoldTask, fold_is_finished
+from raylab2f.cluster.folds import FoldFailure, FoldResources, run_folds
+from raylab2f.cluster.ingest import ingest_pictures
+from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
+from raylab2f.cluster.session import ray_session
+from raylab2f.datasets import Dataset, load_dataset
+from raylab2f.datasets.demo import DemoConfig, demo_dataset
+from raylab2f.datasets.manifest import fingerprint, write_manifest
+from raylab2f.detectors.registry import config_from_dict, detector_class
+from raylab2f.errors import UserError
+from raylab2f.evaluation import evaluate, iid_check, plan_fold
+from raylab2f.features import FeatureStore
+from raylab2f.preparation import Preparation
+from raylab2f.reporting import Display
+
+__all__ = ["open_dataset", "run_cross_validation"]
+
+_PICTURE_WISE = (
+    "Partitions are split by picture (--split-by picture): pictures of one object stand on both sides, so every "
+    "figure here is too good; use it only to see by how much."
+)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the data stages found out for one run."""
+
+    settings: RunSettings
+    folder: RunFolder
+    tasks: list[FoldTask]
+    warnings: list[str]
+    description: dict[str, Any]
+
+
+def run_cross_validation(
+    runs: Sequence[tuple[RunSettings, Path]],
+    *,
+    cache: Path,
+    display: Display,
+    resources: FoldResources,
+    address: str | None = None,
+    resume: bool = False,
+) -> list[dict[str, Any]]:
+    """Run every (settings, folder); all runs' folds share the cluster. What is finished in a folder is kept.
+
+    Arguments:
+        runs: on the same data.
+        cache: folder for rendered pictures, image shards and feature stores, shared by all runs.
+        address: of a Ray cluster; `None`: a private one.
+        resume: go on in folders that hold a run with the same settings.
+
+    Returns:
+        The summaries, as in `summary.json`.
+
+    Raises:
+        UserError: see the message; nothing that was finished is lost.
+    """
+    folders = [RunFolder(folder) for _, folder in runs]
+    for (settings, _), folder in zip(runs, folders, strict=True):
+        if folder.exists() and not resume:
+            raise UserError(f"--out {folder.path} holds a run already; add --resume to go on with it, or choose another.")
+        if folder.exists():
+            folder.check_continues(settings)
+    dataset = open_dataset(runs[0][0].data, cache, display)
+    for warning in dataset.warnings:
+        display.warn(warning)
+    with ray_session(address):
+        plans = [
+            _prepare_run(settings, folder, dataset, cache, display)
+            for (settings, _), folder in zip(runs, folders, strict=True)
+        ]
+        failures = _run_missing_folds(plans, resources, display)
+    return [_summarise(plan, failures) for plan in plans]
+
+
+def open_dataset(settings: DataSettings, cache: Path, display: Display) -> Dataset:
+    """The dataset that the settings name; the embedded demo is rendered on its first use."""
+    data = settings.data
+    if data is None:
+        with display.stage("render demo pictures") as progress:
+            data = str(demo_dataset(DemoConfig(), cache, progress=progress))
+    options = {name: getattr(settings, name) for name in DataSettings.__dataclass_fields__ if name != "data"}
+    with display.stage("read pictures") as progress:
+        dataset = load_dataset(data, progress=progress, **options)
+    return dataset if settings.data is not None else Dataset("demo", dataset.manifest, dataset.warnings, dataset.skipped)
+
+
+def _prepare_run(
+    settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: Path, display: Display
+) -> _Plan:
+    """Shards, features and fold plans of one run, found or made."""
+    identity = fingerprint(dataset.manifest)
+    config = config_from_dict(settings.detector, settings.config)
+    preparation = Preparation(size=config.size, fit=settings.fit)
+    with display.stage("prepare pictures") as progress:
+        shards = ingest_pictures(
+            dataset.manifest,
+            identity,
+            preparation,
+            cache,
+            pixel_limit=settings.data.pixel_limit,
+            progress=progress,
+        )
+    with display.stage(f"extract features ({config.backbone})") as progress:
+        extraction = extract_features(
+            shards,
+            identity,
+            preparation.to_dict(),
+            detector_class(settings.detector).feature_requests(config),
+            cache,
+            dtype=settings.feature_dtype,
+            progress=progress,
+        )
+    if extraction.extracted == 0:
+        display.say("features: found in the store, none extracted")
+
+    merge, merge_note = _merge_decision(settings, dataset.manifest, extraction.stores[0])
+    description = {
+        "name": dataset.name,
+        "fingerprint": identity,
+        **_counts(dataset.manifest),
+        "skipped": [list(item) for item in dataset.skipped],
+        "split_by": settings.split_by,
+        "merge_nominal_test": merge_note,
+    }
+    splits = [
+        plan_fold(
+            dataset.manifest,
+            fold=fold,
+            seed=settings.seed,
+            fingerprint=identity,
+            split_by=settings.split_by,
+            merge_nominal_test=merge,
+        )
+        for fold in range(settings.folds)
+    ]
+    if not folder.exists():
+        write_manifest(folder.manifest, dataset.manifest)
+    folder.begin(settings, description)
+    tasks = []
+    for fold, split in enumerate(splits):
+        _write_split(folder.fold(fold) / "split.parquet", split)
+        tasks.append(
+            FoldTask(
+                folder=str(folder.fold(fold).resolve()),
+                fold=fold,
+                manifest=str(folder.manifest.resolve()),
+                detector=settings.detector,
+                config=settings.config,
+                seed=settings.seed,
+                pictures=str(shards.folder.resolve()),
+                stores=tuple(str(store.resolve()) for store in extraction.stores),
+            )
+        )
+    warnings = [*dataset.warnings]
+    if dataset.skipped:
+        warnings.append(f"{len(dataset.skipped)} pictures could not be read and were left out (--skip-unreadable).")
+    if settings.split_by == "picture":
+        warnings.append(_PICTURE_WISE)
+        display.warn(_PICTURE_WISE)
+    return _Plan(settings, folder, tasks, warnings, description)
+
+
+def _merge_decision(settings: RunSettings, manifest: pa.Table, store: Path) -> tuple[bool, dict[str, Any]]:
+    """Whether the given test nominals join the nominal pool (step 0), and why."""
+    if settings.merge_nominal_test != "auto":
+        merged = settings.merge_nominal_test == "yes"
+        return merged, {"merged": merged, "reason": f"--merge-nominal-test {settings.merge_nominal_test}"}
+    nominal = manifest.filter(pa.compute.equal(manifest["label"], 0)).sort_by("image_id")
+    is_test = np.array([split == "test" for split in nominal["given_split"].to_pylist()], bool)
+    if is_test.all() or not is_test.any():
+        return True, {"merged": True, "reason": "all nominal pictures come from one given split"}
+    features = FeatureStore.open(store)
+    deepest = features.read(nominal["image_id"].to_pylist(), features.layers[-1])
+    pooled = deepest.astype(np.float64).mean(axis=(2, 3))
+    objects = np.array(nominal["object_id"].to_pylist())
+    check = iid_check(pooled[~is_test], pooled[is_test], objects[~is_test], objects[is_test], seed=settings.seed)
+    return check.merge, {"merged": check.merge, "p_value": check.p_value, "reason": check.reason}
+
+
+def _write_split(path: Path, split: pa.Table) -> None:
+    """Write a fold's split, or hold it against the one that is there."""
+    if path.exists():
+        if not pq.read_table(path).equals(split):
+            raise UserError(f"{path} differs from the plan for this data and seed; choose another --out.")
+        return
+    write_parquet(path, split)
+
+
+def _run_missing_folds(plans: Sequence[_Plan], resources: FoldResources, display: Display) -> list[FoldFailure]:
+    """Train what is not finished yet, over all runs at once."""
+    tasks = [task for plan in plans for task in plan.tasks]
+    missing = [task for task in tasks if not fold_is_finished(Path(task.folder))]
+    if not missing:
+        display.say("folds: all finished before, none trained")
+        return []
+    for task in missing:
+        (Path(task.folder) / "error.json").unlink(missing_ok=True)
+    titles = {task.folder: _title(task, several=len(plans) > 1) for task in missing}
+    with display.folds(titles, len(tasks) - len(missing)) as progress:
+        failures = run_folds(missing, resources, plans[0].folder.path / ".ray", progress)
+    for failure in failures:
+        display.warn(f"{titles[failure.folder]} failed: {failure.message}")
+    return failures
+
+
+def _title(task: FoldTask, *, several: bool) -> str:
+    return f"{task.detector} seed {task.seed} fold {task.fold}" if several else f"fold {task.fold}"
+
+
+def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
+    """Outcomes of the finished folds, on disk and as a dictionary."""
+    finished = [task for task in plan.tasks if fold_is_finished(Path(task.folder))]
+    failed = [failure for failure in failures if failure.folder in {task.folder for task in plan.tasks}]
+    if not finished:
+        reasons = f" ({failed[0].message})" if failed else ""
+        raise UserError(f"{plan.folder.path}: no fold finished{reasons}; see error.json in its folds, then --resume.")
+    scores = pa.concat_tables(pq.read_table(Path(task.folder) / "scores.parquet") for task in finished)
+    warnings = plan.warnings + [f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed]
+    summary = evaluate(
+        scores,
+        seed=plan.settings.seed,
+        dataset=plan.description,
+        detector=plan.settings.detector,
+        preset=plan.settings.preset,
+        planned_folds=len(plan.tasks),
+        warnings=warnings,
+        **plan.settings.evaluation,
+    )
+    write_parquet(plan.folder.metrics, summary.metrics)
+    values = summary.to_dict()
+    write_json(plan.folder.summary, values)
+    return json.loads(json.dumps(values))
+
+
+def _counts(manifest: pa.Table) -> dict[str, int]:
+    labels = np.asarray(manifest["label"])
+    objects = np.array(manifest["object_id"].to_pylist())
+    anomalous = set(objects[labels == 1])
+    return {
+        "pictures": manifest.num_rows,
+        "anomalous_pictures": int((labels == 1).sum()),
+        "objects": len(set(objects)),
+        "anomalous_objects": len(anomalous),
+    }

@@ -1,0 +1,157 @@
+"""What a run is made of, and the folder that holds it.
+
+```
+run.json            settings, dataset, versions
+manifest.parquet    the dataset
+folds/{k}/          split.parquet, scores.parquet, maps.parquet, model.safetensors, model.json, fold.json | error.json
+metrics.parquet     one row per fold, strategy, level and metric
+summary.json        the estimates with their intervals
+```
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from raylab2f.atomic import write_json
+from raylab2f.errors import UserError
+
+__all__ = ["DataSettings", "RunFolder", "RunSettings"]
+
+_VERSIONED = ("raylab2f", "ray", "torch", "timm", "FrEIA", "numpy", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which pictures, and how they are read.
+
+    Arguments:
+        data: folder or manifest file; `None`: the embedded demo.
+        layout: `auto` or a layout's name.
+        category: one category of a folder that holds several.
+        nominal, anomalous: folder names for the layout `folder`.
+        object_id, views: regular expressions on `image_id` with the groups `object` and `view`.
+        skip_unreadable: go on without pictures that cannot be read.
+        pixel_limit: a picture of more pixels is refused.
+    """
+
+    data: str | None = None
+    layout: str = "auto"
+    category: str | None = None
+    nominal: tuple[str, ...] = ()
+    anomalous: tuple[str, ...] = ()
+    object_id: str | None = None
+    views: str | None = None
+    skip_unreadable: bool = False
+    pixel_limit: int = 100_000_000
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that determines a run's results; where and how fast it is computed is not part of it.
+
+    Arguments:
+        data: the pictures.
+        detector, preset: names; `config` is the preset's configuration after the user's changes, as a dictionary.
+        folds: resamplings of the fold plan.
+        seed: everything random descends from it.
+        split_by: `object`, or `picture` (which leaks; for comparison only).
+        merge_nominal_test: `auto`, `yes` or `no`: whether given test nominals join the nominal pool.
+        fit: how pictures are brought to one size.
+        feature_dtype: of the feature store.
+        evaluation: keyword arguments of `raylab2f.evaluation.evaluate`.
+    """
+
+    data: DataSettings
+    detector: str
+    preset: str
+    config: dict[str, Any]
+    folds: int = 10
+    seed: int = 0
+    split_by: str = "object"
+    merge_nominal_test: str = "auto"
+    fit: str = "stretch"
+    feature_dtype: str = "float16"
+    evaluation: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunSettings:
+        """The inverse of `to_dict`."""
+        data = {key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()}
+        return cls(**{**values, "data": DataSettings(**data)})
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run's folder."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.parquet"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.parquet"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    def fold(self, number: int) -> Path:
+        """The folder of one fold."""
+        return self.path / "folds" / str(number)
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").exists()
+
+    def settings(self) -> RunSettings:
+        """Those the run was begun with; `UserError` when there is no run, or it cannot be read."""
+        try:
+            record = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            return RunSettings.from_dict(record["settings"])
+        except FileNotFoundError as error:
+            raise UserError(f"{self.path} holds no run (no run.json); check --out.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.path / 'run.json'} cannot be read ({error}); choose another --out.") from error
+
+    def begin(self, settings: RunSettings, dataset: dict[str, Any]) -> None:
+        """Record the settings, the dataset's description and the versions of what computes."""
+        versions = {name: version(name) for name in _VERSIONED}
+        record = {
+            "settings": settings.to_dict(),
+            "dataset": dataset,
+            "versions": {"python": platform.python_version(), **versions},
+            "machine": {"system": platform.platform(), "processor": platform.machine()},
+        }
+        write_json(self.path / "run.json", record)
+
+    def check_continues(self, settings: RunSettings) -> None:
+        """`UserError` unless a run begun here may go on with `settings`: all equal but the number of folds and what
+        happens to the scores afterwards.
+        """
+        before, now = self.settings().to_dict(), settings.to_dict()
+        for name in (f.name for f in fields(RunSettings) if f.name not in ("folds", "evaluation")):
+            if before[name] != now[name]:
+                raise UserError(
+                    f"--resume: {self.path} was begun with another {name.replace('_', '-')} "
+                    f"({_difference(before[name], now[name])}); leave it as it was or choose another --out."
+                )
+
+
+def _difference(before: Any, now: Any) -> str:
+    if not isinstance(before, dict):
+        return f"{before} then, {now} now"
+    changed = [key for key in before if before[key] != now.get(key)]
+    return "; ".join(f"{key}: {before[key]} then, {now.get(key)} now" for key in changed)

@@ -1,0 +1,84 @@
+"""Connection to a Ray cluster, or a private one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from raylab2f.errors import UserError
+
+__all__ = ["cluster_slots", "ray_session"]
+
+# What a private cluster may take of this machine's memory for objects; pictures and features pass through files.
+_OBJECT_STORE_BYTES = 1 << 30
+
+# Ray's own reports would bury the progress display; these must be set before its processes start.
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "60",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+}
+
+
+@contextmanager
+def ray_session(address: str | None = None, *, cpus: int | None = None) -> Iterator[None]:
+    """Be connected to Ray inside the block; a private cluster ends with it.
+
+    Arguments:
+        address: of a running cluster (`auto`, `host:port`, `ray://...`); `None`: that of the environment variable
+            RAY_ADDRESS, else a private cluster on this machine.
+        cpus: processor slots of a private cluster; `None`: all of them.
+
+    Raises:
+        UserError: no cluster answers at the address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        else:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+    except ConnectionError as error:
+        raise UserError(f"--address {address}: no Ray cluster answers there ({error}); check `ray status`.") from error
+    _silence_libraries()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def cluster_slots() -> tuple[int, int]:
+    """Processor cores and GPUs of the whole cluster."""
+    resources = ray.cluster_resources()
+    return max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+
+
+def _silence_libraries() -> None:
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.enable_operator_progress_bars = False
+    for name in ("ray.data", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,95 @@
+"""Detectors and half-finished trainings on disk: safetensors with JSON beside or inside, never a pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from raylab2f.atomic import atomic_path, write_json
+from raylab2f.detectors.base import Detector
+from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class
+from raylab2f.errors import UserError
+
+__all__ = ["load_detector", "load_training", "save_detector", "save_training"]
+
+
+def save_detector(folder: Path, detector: Detector, feature_shapes: Sequence[tuple[int, int, int]]) -> None:
+    """Write `model.safetensors` and `model.json` into `folder`."""
+    with atomic_path(folder / "model.safetensors") as temporary:
+        save_file(_contiguous(detector.state_dict()), temporary)
+    description = {
+        "detector": detector.name,
+        "config": config_to_dict(detector.config),
+        "feature_shapes": [list(shape) for shape in feature_shapes],
+    }
+    write_json(folder / "model.json", description)
+
+
+def load_detector(folder: Path) -> Detector:
+    """The detector saved in `folder`, ready to predict on the CPU."""
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    name = description["detector"]
+    config = config_from_dict(name, description["config"])
+    shapes = [(int(c), int(h), int(w)) for c, h, w in description["feature_shapes"]]
+    detector = detector_class(name)(config, shapes)
+    try:
+        detector.load_state_dict(load_file(folder / "model.safetensors"))
+    except (SafetensorError, RuntimeError) as error:
+        raise UserError(f"{folder / 'model.safetensors'} is damaged ({error}); train the fold again.") from error
+    return detector.eval()
+
+
+def save_training(
+    path: Path,
+    detector: Detector,
+    optimizers: Sequence[torch.optim.Optimizer],
+    history: Sequence[dict[str, float]],
+) -> None:
+    """Write all that a training needs to go on; `history` has one entry per finished epoch."""
+    tensors = {f"model/{name}": tensor for name, tensor in detector.state_dict().items()}
+    for number, optimizer in enumerate(optimizers):
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{number}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
+    with atomic_path(path) as temporary:
+        save_file(_contiguous(tensors), temporary, metadata={"history": json.dumps(list(history))})
+
+
+def load_training(
+    path: Path, detector: Detector, optimizers: Sequence[torch.optim.Optimizer]
+) -> list[dict[str, float]]:
+    """Restore what `save_training` wrote.
+
+    Returns:
+        The history: one entry per finished epoch.
+
+    Raises:
+        ValueError: the file is damaged or belongs to another configuration; detector and optimisers are then in an
+            undefined state and must be made anew.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            history: list[dict[str, float]] = json.loads(file.metadata()["history"])
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        prefix = "model/"
+        detector.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+    except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a usable checkpoint: {error}") from error
+    for number, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Any]] = {}
+        for name, tensor in tensors.items():
+            kind, *rest = name.split("/")
+            if kind == "optimizer" and int(rest[0]) == number:
+                state.setdefault(int(rest[1]), {})[rest[2]] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return history
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}

@@ -1,0 +1,138 @@
+"""The one training loop: any detector, one process or many.
+
+A worker of a distributed run calls it with the same samples and seed as all others and its own rank; it computes
+its share of every global batch. Gradients are averaged by the module it is given (DistributedDataParallel).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from raylab2f.detectors.base import Detector, Samples, Schedule, Step
+from raylab2f.seeding import numpy_generator
+
+__all__ = ["EpochReport", "TrainingDivergedError", "Worker", "predict_batches", "train_epochs"]
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process of a training.
+
+    Arguments:
+        rank: from 0.
+        count: processes in all.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch was like.
+
+    Arguments:
+        epoch: number of epochs finished, from 1.
+        loss: mean over the epoch's pictures.
+        pictures_per_second: over all workers.
+    """
+
+    epoch: int
+    loss: float
+    pictures_per_second: float
+
+
+def train_epochs(
+    detector: Detector,
+    samples: Samples,
+    schedule: Schedule,
+    optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    seed: int,
+    first_epoch: int = 0,
+    worker: Worker | None = None,
+    module: nn.Module | None = None,
+) -> Iterator[EpochReport]:
+    """Train the epochs from `first_epoch` to the schedule's end; yields after each, when a checkpoint may be taken.
+
+    What an epoch draws depends on the seed and the epoch alone, so a training resumed from a checkpoint goes on as
+    if it had not stopped, and the number of workers changes neither batches nor random numbers.
+
+    Arguments:
+        detector: after `begin`.
+        samples: the whole training partition, on the detector's device, the same on all workers.
+        optimizers: `detector.optimizers()`, possibly with restored state.
+        seed: the fold's training seed.
+        first_epoch: epochs already done.
+        worker: this process's place; `None`: the only one.
+        module: `detector` wrapped in DistributedDataParallel; `None` on one process.
+
+    Raises:
+        TrainingDivergedError: the mean loss of an epoch is not finite.
+    """
+    worker = worker or Worker()
+    module = module or detector
+    parameters = [
+        parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]
+    ]
+    for epoch in range(first_epoch, schedule.epochs):
+        start = time.perf_counter()
+        detector.eval()
+        detector.begin_epoch(samples, epoch)
+        detector.train()
+        order = _epoch_order(len(samples), schedule.samples_per_epoch, seed, epoch)
+        # Summed on the device, read once an epoch: a step never waits for the host.
+        loss_sum = torch.zeros((), dtype=torch.float64, device=samples.device)
+        for index, rows in enumerate(order.split(schedule.batch_size)):
+            own, weight, offset = _share(rows, worker)
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            step = Step(seed=seed, epoch=epoch, index=index, offset=offset, global_size=len(rows))
+            loss = module(samples.batch(own), step)
+            # DistributedDataParallel averages over workers; the weight turns that into the mean over pictures.
+            (loss * (weight * worker.count / len(rows))).backward()
+            if schedule.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, schedule.max_grad_norm)
+            for optimizer in optimizers:
+                optimizer.step()
+            loss_sum += loss.detach() * weight
+        if worker.count > 1:
+            dist.all_reduce(loss_sum)
+        mean_loss = float(loss_sum) / len(order)
+        if not torch.isfinite(loss_sum):
+            raise TrainingDivergedError(f"The loss became {mean_loss} in epoch {epoch + 1}; lower the learning rate.")
+        yield EpochReport(epoch + 1, mean_loss, len(order) / (time.perf_counter() - start))
+
+
+def predict_batches(detector: Detector, samples: Samples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Scores (B,) and anomaly maps (B, h, w), float32 on the CPU, batch by batch in the order of `samples`."""
+    detector.eval()
+    for rows in torch.arange(len(samples)).split(batch_size):
+        prediction = detector.predict(samples.batch(rows))
+        yield prediction.scores.float().cpu(), prediction.maps.float().cpu()
+
+
+def _epoch_order(count: int, at_most: int | None, seed: int, epoch: int) -> Tensor:
+    order = numpy_generator(seed, "order", epoch).permutation(count)
+    return torch.from_numpy(order[:at_most])
+
+
+def _share(rows: Tensor, worker: Worker) -> tuple[Tensor, int, int]:
+    """A worker's rows of a global batch, how many of them count, and the first one's place in the batch."""
+    low = worker.rank * len(rows) // worker.count
+    high = (worker.rank + 1) * len(rows) // worker.count
+    if low == high:
+        # Fewer pictures than workers: take part in the collective operations with a picture that counts nothing.
+        low = min(low, len(rows) - 1)
+        return rows[low : low + 1], 0, low
+    return rows[low:high], high - low, low

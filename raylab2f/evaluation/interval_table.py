@@ -1,0 +1,181 @@
+"""All intervals of all estimates: which method applies to what, and what it is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from raylab2f.evaluation.bootstrap import bootstrap_chunks, fold_mean, jackknife_means
+from raylab2f.evaluation.intervals import (
+    Ends,
+    bca_interval,
+    clopper_pearson_interval,
+    corrected_t_interval,
+    delong_components,
+    delong_interval,
+    naive_t_interval,
+    percentile_interval,
+    wilson_interval,
+)
+from raylab2f.evaluation.metrics import OBJECT_RATES, metric_range
+from raylab2f.evaluation.object_scores import ObjectScore
+from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem
+from raylab2f.evaluation.scores import Scores
+
+__all__ = ["IntervalTable", "Replicator", "build_intervals"]
+
+# (problem, replicates, seed) -> (estimates, replicates); a way to spread the bootstrap over processes.
+Replicator = Callable[[Problem, int, int], np.ndarray]
+
+# The naive bootstrap is there for contrast; more replicates would not make it more right.
+_NAIVE_REPLICATES = 2000
+
+
+@dataclass(frozen=True)
+class IntervalTable:
+    """Ends of the intervals.
+
+    Arguments:
+        ends: method -> (e,) lower and (e,) upper ends in the order of the problem's estimates; NaN where a method
+            does not apply.
+        lost: (e,) share of bootstrap replicates without a value.
+    """
+
+    ends: dict[str, Ends]
+    lost: np.ndarray
+
+
+def build_intervals(
+    scores: Scores,
+    problem: Problem,
+    outcomes: Outcomes,
+    object_score: ObjectScore,
+    *,
+    methods: Sequence[str],
+    confidence: float,
+    replicates: int,
+    seed: int,
+    replicator: Replicator = bootstrap_chunks,
+) -> IntervalTable:
+    """Compute the intervals.
+
+    Arguments:
+        scores: checked score table.
+        problem: ranked scores by object.
+        outcomes: of the data themselves (one weighting, all ones).
+        object_score: from picture scores to object scores.
+        methods: names of `INTERVALS`.
+        confidence: in (0, 1).
+        replicates: of the bootstrap over objects.
+        seed: the run's seed.
+        replicator: computes the replicates, here or elsewhere.
+    """
+    folds = outcomes.values[:, :, 0]
+    means = fold_mean(outcomes.values)[:, 0]
+    lost = np.zeros(len(means))
+    ends: dict[str, Ends] = {}
+    if "object-bootstrap" in methods or "object-bootstrap-bca" in methods:
+        drawn = replicator(problem, replicates, seed)
+        lost = np.isnan(drawn).mean(axis=1)
+        if "object-bootstrap" in methods:
+            ends["object-bootstrap"] = percentile_interval(drawn, confidence)
+        if "object-bootstrap-bca" in methods:
+            left_out = jackknife_means(problem)
+            ends["object-bootstrap-bca"] = bca_interval(means, drawn, left_out, problem.strata, confidence)
+    if "corrected-t" in methods:
+        ends["corrected-t"] = corrected_t_interval(folds, _overlap_ratio(scores), confidence)
+    if "clopper-pearson" in methods:
+        ends["clopper-pearson"] = _rates(scores, problem, means, confidence, clopper_pearson_interval)
+    if "wilson" in methods:
+        ends["wilson"] = _rates(scores, problem, means, confidence, wilson_interval)
+    if "delong" in methods:
+        ends["delong"] = _delong(problem, means, confidence)
+    if "naive-picture-bootstrap" in methods:
+        ends["naive-picture-bootstrap"] = _by_picture(
+            scores, problem, object_score, confidence, min(replicates, _NAIVE_REPLICATES), seed
+        )
+    if "naive-t" in methods:
+        ends["naive-t"] = naive_t_interval(folds, confidence)
+    smallest, largest = np.array([metric_range(estimate.metric) for estimate in problem.estimates]).T
+    return IntervalTable(
+        {
+            method: (np.clip(ends[method][0], smallest, largest), np.clip(ends[method][1], smallest, largest))
+            for method in methods
+        },
+        lost,
+    )
+
+
+def _overlap_ratio(scores: Scores) -> float:
+    """Judged over threshold-choosing anomalous objects, all folds together.
+
+    Defective objects are what is scarce, so their split is what Nadeau and Bengio's ratio is taken from; a threshold
+    partition without any counts like an equal one.
+    """
+    counts = []
+    for side in (True, False):
+        rows = (scores.judged == side) & scores.object_anomalous[scores.object]
+        counts.append(len(np.unique(np.stack((scores.fold[rows], scores.object[rows])), axis=1).T))
+    return counts[0] / counts[1] if counts[1] else 1.0
+
+
+def _rates(
+    scores: Scores,
+    problem: Problem,
+    means: np.ndarray,
+    confidence: float,
+    method: Callable[[np.ndarray, float, float], Ends],
+) -> Ends:
+    """Binomial bounds for rates of one class of objects.
+
+    The number of trials is the number of different objects judged in any fold: an object judged in several folds is
+    still one object. Exact where every object is judged once; that the threshold was itself estimated is left out.
+    """
+    low, high = np.full(len(means), np.nan), np.full(len(means), np.nan)
+    judged = np.unique(scores.object[scores.judged])
+    for index, estimate in enumerate(problem.estimates):
+        if estimate.level != "object" or np.isnan(means[index]):
+            continue
+        if estimate.metric in OBJECT_RATES:
+            trials = int((scores.object_anomalous[judged] == OBJECT_RATES[estimate.metric]).sum())
+        elif estimate.metric.startswith("recall["):
+            trials = len(problem.typed_objects(estimate.metric[len("recall[") : -1]))
+        else:
+            continue
+        low[index], high[index] = method(means[index], float(trials), confidence)
+    return low, high
+
+
+def _delong(problem: Problem, means: np.ndarray, confidence: float) -> Ends:
+    low, high = np.full(len(means), np.nan), np.full(len(means), np.nan)
+    for index, estimate in enumerate(problem.estimates):
+        if estimate.strategy != ANY_STRATEGY or estimate.metric != "auroc":
+            continue
+        influence = np.zeros(len(problem.strata))
+        judged = np.zeros(len(problem.strata), dtype=bool)
+        for cell in problem.cells:
+            ranking = cell[estimate.level].inference.ranking
+            placement = delong_components(ranking.score[ranking.group], ranking.label)
+            for rows in (ranking.label, ~ranking.label):
+                part = (placement[rows] - placement[rows].mean()) / (rows.sum() * len(problem.cells))
+                np.add.at(influence, ranking.owner[rows], part)
+            judged[ranking.owner] = True
+        low[index], high[index] = delong_interval(
+            float(means[index]), influence[judged], problem.strata[judged], confidence
+        )
+    return low, high
+
+
+def _by_picture(
+    scores: Scores, problem: Problem, object_score: ObjectScore, confidence: float, replicates: int, seed: int
+) -> Ends:
+    """The bootstrap that takes each picture for an object of its own; at picture level only."""
+    naive = build_problem(scores, problem.strategies, object_score, problem.costs, unit="image")
+    ends = percentile_interval(bootstrap_chunks(naive, replicates, seed), confidence)
+    place = {estimate: index for index, estimate in enumerate(problem.estimates)}
+    columns = [place[estimate] for estimate in naive.estimates]
+    low, high = np.full(len(place), np.nan), np.full(len(place), np.nan)
+    low[columns], high[columns] = ends
+    return low, high

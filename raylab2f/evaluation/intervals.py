@@ -1,0 +1,192 @@
+"""Confidence intervals as functions on arrays; every function returns lower and upper ends.
+
+Percentile and BCa: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), sections 13.3 and 14.3; the acceleration for
+strata: Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section 5.3.2. Corrected resampled t: Nadeau & Bengio,
+"Inference for the Generalization Error" (2003). DeLong et al. (1988), for clusters Obuchowski (1997).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
+
+__all__ = [
+    "INTERVALS",
+    "bca_interval",
+    "clopper_pearson_interval",
+    "corrected_t_interval",
+    "delong_components",
+    "delong_interval",
+    "naive_t_interval",
+    "percentile_interval",
+    "wilson_interval",
+]
+
+# Name in options and tables -> what it is.
+INTERVALS = {
+    "object-bootstrap": "bootstrap over objects, thresholds chosen anew in each replicate, percentiles",
+    "object-bootstrap-bca": "the same replicates, bias-corrected and accelerated",
+    "corrected-t": "Nadeau and Bengio's corrected resampled t over folds",
+    "clopper-pearson": "exact binomial bounds for rates of objects",
+    "wilson": "Wilson's score interval for rates of objects",
+    "delong": "DeLong's interval for the AUROC, components summed by object",
+    "naive-picture-bootstrap": "bootstrap over pictures as if they were independent; for contrast only",
+    "naive-t": "t interval as if the folds were independent; for contrast only",
+}
+
+Ends = tuple[np.ndarray, np.ndarray]
+
+
+def percentile_interval(replicates: np.ndarray, confidence: float) -> Ends:
+    """Percentiles of the replicates.
+
+    Arguments:
+        replicates: (e, b) replicates of e estimates; NaN replicates do not count.
+        confidence: in (0, 1).
+    """
+    tail = (1 - confidence) / 2
+    return _quantiles(replicates, np.full((len(replicates), 2), (tail, 1 - tail)))
+
+
+def bca_interval(
+    estimate: np.ndarray, replicates: np.ndarray, left_out: np.ndarray, strata: np.ndarray, confidence: float
+) -> Ends:
+    """Bias-corrected and accelerated percentiles.
+
+    Arguments:
+        estimate: (e,) estimates from the data.
+        replicates: (e, b) bootstrap replicates.
+        left_out: (e, n) estimates with one object left out at a time.
+        strata: (n,) stratum of each object.
+        confidence: in (0, 1).
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below = np.nanmean(np.where(np.isnan(replicates), np.nan, replicates < estimate[:, None]), axis=1)
+        # Replicates equal to the estimate count half; few-valued estimates would otherwise be shifted.
+        below += np.nanmean(np.where(np.isnan(replicates), np.nan, replicates == estimate[:, None]), axis=1) / 2
+        bias = ndtri(below)
+        cubes, squares = np.zeros(len(estimate)), np.zeros(len(estimate))
+        for stratum in np.unique(strata):
+            part = left_out[:, strata == stratum]
+            part = np.where(np.isnan(part), np.nanmean(part, axis=1, keepdims=True), part)
+            size = part.shape[1]
+            influence = (size - 1) * (part.mean(axis=1, keepdims=True) - part)
+            cubes += (influence**3).sum(axis=1) / size**3
+            squares += (influence**2).sum(axis=1) / size**2
+        acceleration = np.where(squares > 0, cubes / (6 * squares**1.5), 0.0)
+        levels = np.empty((len(estimate), 2))
+        for side, z in enumerate(ndtri([(1 - confidence) / 2, (1 + confidence) / 2])):
+            shifted = bias + z
+            levels[:, side] = ndtr(bias + shifted / (1 - acceleration * shifted))
+    return _quantiles(replicates, levels)
+
+
+def naive_t_interval(folds: np.ndarray, confidence: float) -> Ends:
+    """t interval over folds as if they were independent; they are not, so it is too narrow.
+
+    Arguments:
+        folds: (e, k) value of each fold, k >= 2; NaN folds do not count.
+        confidence: in (0, 1).
+    """
+    return _t_interval(folds, confidence, 0.0)
+
+
+def corrected_t_interval(folds: np.ndarray, ratio: float, confidence: float) -> Ends:
+    """t interval with the variance of the mean corrected for the overlap of the folds (Nadeau & Bengio, section 3).
+
+    Arguments:
+        folds: (e, k) value of each fold, k >= 2; NaN folds do not count.
+        ratio: size of the judged partition over the size of the one learned from.
+        confidence: in (0, 1).
+    """
+    return _t_interval(folds, confidence, ratio)
+
+
+def clopper_pearson_interval(rate: np.ndarray, objects: float, confidence: float) -> Ends:
+    """Exact binomial bounds.
+
+    Arguments:
+        rate: observed rates; rate x objects need not be whole.
+        objects: how many objects were judged.
+        confidence: in (0, 1).
+    """
+    tail = (1 - confidence) / 2
+    hits = np.clip(np.asarray(rate, dtype=np.float64) * objects, 0, objects)
+    misses = objects - hits
+    with np.errstate(invalid="ignore"):
+        low = np.where(hits > 0, betaincinv(np.where(hits > 0, hits, 1), misses + 1, tail), 0.0)
+        high = np.where(misses > 0, betaincinv(hits + 1, np.where(misses > 0, misses, 1), 1 - tail), 1.0)
+    return np.where(np.isnan(hits), np.nan, low), np.where(np.isnan(hits), np.nan, high)
+
+
+def wilson_interval(rate: np.ndarray, objects: float, confidence: float) -> Ends:
+    """Wilson's score interval (1927); arguments as for `clopper_pearson_interval`."""
+    z = ndtri((1 + confidence) / 2)
+    rate = np.asarray(rate, dtype=np.float64)
+    shrink = 1 + z**2 / objects
+    centre = (rate + z**2 / (2 * objects)) / shrink
+    half = z * np.sqrt(rate * (1 - rate) / objects + z**2 / (4 * objects**2)) / shrink
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def delong_components(score: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """(n,) placement values: for each row, the share of the other class's scores on the right side of its own.
+
+    The mean over the rows of one class is the AUROC; ties count half.
+    """
+    positives, negatives = np.sort(score[label]), np.sort(score[~label])
+    placement = np.empty(len(score))
+    for here, others, sign in ((label, negatives, 1), (~label, positives, -1)):
+        below = np.searchsorted(others, score[here], "left") + np.searchsorted(others, score[here], "right")
+        share = below / (2 * len(others))
+        placement[here] = share if sign > 0 else 1 - share
+    return placement
+
+
+def delong_interval(auroc: float, influence: np.ndarray, strata: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Normal interval for the AUROC from the objects' influence on it, cut off at 0 and 1.
+
+    With one picture an object and one fold this is DeLong's interval; with several pictures an object the
+    components of an object are summed (Obuchowski 1997), and so they are over folds.
+
+    Arguments:
+        auroc: estimate.
+        influence: (n,) change of the estimate due to each object; sums to 0 in each stratum.
+        strata: (n,) bool, class of each object.
+        confidence: in (0, 1).
+    """
+    variance = 0.0
+    for stratum in (False, True):
+        part = influence[strata == stratum]
+        variance += float((part**2).sum()) * len(part) / max(len(part) - 1, 1)
+    half = float(ndtri((1 + confidence) / 2)) * variance**0.5
+    return max(auroc - half, 0.0), min(auroc + half, 1.0)
+
+
+def _t_interval(folds: np.ndarray, confidence: float, ratio: float) -> Ends:
+    count = (~np.isnan(folds)).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(folds, axis=1) / count
+        deviation = np.nansum((folds - mean[:, None]) ** 2, axis=1) / (count - 1)
+        half = stdtrit(count - 1.0, (1 + confidence) / 2) * np.sqrt((1 / count + ratio) * deviation)
+        half = np.where(count >= 2, half, np.nan)
+    return mean - half, mean + half
+
+
+def _quantiles(replicates: np.ndarray, levels: np.ndarray) -> Ends:
+    """Quantiles at each row's own two levels, linearly interpolated; NaN replicates sort last and do not count."""
+    ordered = np.sort(replicates, axis=1)
+    count = ordered.shape[1] - np.isnan(ordered).sum(axis=1)
+    ends = []
+    for side in range(2):
+        level = levels[:, side]
+        position = np.where(np.isnan(level), 0, level) * np.maximum(count - 1, 0)
+        lower = np.floor(position).astype(np.int64)
+        upper = np.minimum(lower + 1, np.maximum(count - 1, 0))
+        rows = np.arange(len(ordered))
+        part = position - lower
+        # Equal neighbours must not pick up a rounding error.
+        low, high = ordered[rows, lower], ordered[rows, upper]
+        value = np.where(low == high, low, low + part * (high - low))
+        ends.append(np.where((count > 0) & ~np.isnan(level), value, np.nan))
+    return ends[0], ends[1]

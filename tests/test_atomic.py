@@ -1,0 +1,37 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raylab2f.atomic import atomic_path, write_json, write_parquet
+
+
+def test_a_failing_writer_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "new folder" / "x.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("old")
+
+    def fail():
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [p.name for p in path.parent.iterdir()] == ["x.txt"]
+
+
+def test_json_refuses_what_other_tools_cannot_read(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"score": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+    write_json(tmp_path / "x.json", {"Grüße": 1.5})
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"Grüße": 1.5}
+
+
+def test_parquet_round_trip(tmp_path):
+    table = pa.table({"a": [1, 2], "b": ["x", None]})
+    write_parquet(tmp_path / "t.parquet", table)
+    assert pq.read_table(tmp_path / "t.parquet").equals(table)

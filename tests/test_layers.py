@@ -1,0 +1,66 @@
+"""Imports point downwards only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "raylab2f"
+
+# What each package may import of the others.
+BELOW = {
+    "evaluation": set(),
+    "datasets": set(),
+    "preparation": {"datasets"},
+    "features": set(),
+    "detectors": {"features"},
+    "reporting": set(),
+    "cluster": {"evaluation", "datasets", "preparation", "features", "detectors", "reporting"},
+    "cli": {"cluster", "evaluation", "datasets", "preparation", "features", "detectors", "reporting"},
+}
+FOUNDATION = {"errors", "seeding", "atomic", "__version__"}
+ONLY_IN = {"ray": {"cluster"}, "torch": {"features", "detectors", "cluster"}, "timm": {"features"}, "typer": {"cli"}}
+
+
+def imported_names(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            if node.module == "raylab2f":
+                yield from (f"raylab2f.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_downwards(path):
+    parts = path.relative_to(PACKAGE).parts
+    if len(parts) == 1:
+        own, allowed = None, set()
+    else:
+        own, allowed = parts[0], BELOW[parts[0]]
+    for name in imported_names(path):
+        top, *rest = name.split(".")
+        if top == "raylab2f" and rest:
+            assert rest[0] in FOUNDATION | allowed | {own}, f"{path} imports {name}"
+        if top in ONLY_IN:
+            assert own in ONLY_IN[top], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import raylab2f.evaluation", ["ray", "torch"]),
+        ("import raylab2f.detectors, raylab2f.evaluation", ["ray"]),
+        ("import raylab2f.datasets, raylab2f.preparation", ["ray", "torch"]),
+        ("import raylab2f.features, raylab2f.detectors", ["ray"]),
+        ("import raylab2f.cli", ["ray", "torch"]),
+    ],
+)
+def test_light_packages_do_not_load_heavy_libraries(statement, absent):
+    code = f"import sys; {statement}; print(*[m for m in {absent!r} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
