@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from raylab2f import __version__
 from raylab2f.cli.datasets import datasets_app
+from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.errors import UserError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     "sure is that?",
 )
 app.command("run-cv")(run_cv)
+app.command("evaluate")(evaluate_scores)
 app.add_typer(datasets_app, name="datasets")
 
 

@@ -64,8 +64,8 @@ def manifest(
     out: Annotated[Path | None, typer.Option("--out", help="Write the manifest here (Parquet).")] = None,
     layout: LayoutOption = "auto",
     category: CategoryOption = None,
-    nominal: NominalOption = [],  # noqa: B006 - typer needs the literal
-    anomalous: AnomalousOption = [],  # noqa: B006
+    nominal: NominalOption = [],
+    anomalous: AnomalousOption = [],
     object_id: ObjectIdOption = None,
     views: ViewsOption = None,
     skip_unreadable: SkipUnreadableOption = False,

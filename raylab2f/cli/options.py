@@ -11,9 +11,33 @@ import typer
 
 from raylab2f.errors import UserError
 
-__all__ = ["CacheOption", "default_cache", "parse_size", "parse_value"]
+__all__ = [
+    "AnomalousOption",
+    "BetaOption",
+    "CacheOption",
+    "CategoryOption",
+    "ConfidenceOption",
+    "CostEscapeOption",
+    "CostOverkillOption",
+    "DataOption",
+    "IntervalOption",
+    "LayoutOption",
+    "NominalOption",
+    "ObjectIdOption",
+    "ObjectScoreOption",
+    "PixelLimitOption",
+    "PrevalenceOption",
+    "ReplicatesOption",
+    "SkipUnreadableOption",
+    "ThresholdOption",
+    "ViewsOption",
+    "default_cache",
+    "parse_size",
+    "parse_value",
+]
 
 _DATA = "Pictures"
+_EVALUATION = "Evaluation"
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder or manifest of pictures [default: demo].", rich_help_panel=_DATA)
@@ -25,7 +49,8 @@ CategoryOption = Annotated[
     str | None, typer.Option("--category", help="One category of a folder that holds several.", rich_help_panel=_DATA)
 ]
 NominalOption = Annotated[
-    list[str], typer.Option("--nominal", help="Folder of good parts (layout folder); repeatable.", rich_help_panel=_DATA)
+    list[str],
+    typer.Option("--nominal", help="Folder of good parts (layout folder); repeatable.", rich_help_panel=_DATA),
 ]
 AnomalousOption = Annotated[
     list[str],
@@ -47,6 +72,41 @@ SkipUnreadableOption = Annotated[
 ]
 PixelLimitOption = Annotated[
     int, typer.Option("--pixel-limit", help="Refuse pictures of more pixels.", min=1, rich_help_panel=_DATA)
+]
+ThresholdOption = Annotated[
+    list[str],
+    typer.Option(
+        "--threshold",
+        help="Threshold strategy, such as youden, cost, target-recall:0.95, guaranteed-recall; repeatable.",
+        rich_help_panel=_EVALUATION,
+    ),
+]
+ObjectScoreOption = Annotated[
+    str,
+    typer.Option(
+        "--object-score",
+        help="A part's score from its pictures': max, mean, topk-mean:K or quantile:Q.",
+        rich_help_panel=_EVALUATION,
+    ),
+]
+CostEscapeOption = Annotated[
+    float, typer.Option("--cost-escape", help="Cost of a defective part accepted.", rich_help_panel=_EVALUATION)
+]
+CostOverkillOption = Annotated[
+    float, typer.Option("--cost-overkill", help="Cost of a good part rejected.", rich_help_panel=_EVALUATION)
+]
+PrevalenceOption = Annotated[
+    float | None,
+    typer.Option("--prevalence", help="The factory's share of defective parts.", rich_help_panel=_EVALUATION),
+]
+BetaOption = Annotated[float, typer.Option("--beta", help="Of F-beta.", rich_help_panel=_EVALUATION)]
+ConfidenceOption = Annotated[float, typer.Option("--confidence", help="Of all intervals.", rich_help_panel=_EVALUATION)]
+IntervalOption = Annotated[
+    str,
+    typer.Option("--interval", help="Method of the interval that is shown.", rich_help_panel=_EVALUATION),
+]
+ReplicatesOption = Annotated[
+    int, typer.Option("--replicates", min=1, help="Of the bootstrap.", rich_help_panel=_EVALUATION)
 ]
 CacheOption = Annotated[
     Path | None,

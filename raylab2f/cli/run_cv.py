@@ -11,14 +11,23 @@ from rich.console import Console
 
 from raylab2f.cli.options import (
     AnomalousOption,
+    BetaOption,
     CacheOption,
     CategoryOption,
+    ConfidenceOption,
+    CostEscapeOption,
+    CostOverkillOption,
     DataOption,
+    IntervalOption,
     LayoutOption,
     NominalOption,
     ObjectIdOption,
+    ObjectScoreOption,
     PixelLimitOption,
+    PrevalenceOption,
+    ReplicatesOption,
     SkipUnreadableOption,
+    ThresholdOption,
     ViewsOption,
     default_cache,
     parse_size,
@@ -37,33 +46,31 @@ def run_cv(
     data: DataOption = None,
     layout: LayoutOption = "auto",
     category: CategoryOption = None,
-    nominal: NominalOption = [],  # noqa: B006 - typer needs the literal
-    anomalous: AnomalousOption = [],  # noqa: B006
+    nominal: NominalOption = [],
+    anomalous: AnomalousOption = [],
     object_id: ObjectIdOption = None,
     views: ViewsOption = None,
     skip_unreadable: SkipUnreadableOption = False,
     pixel_limit: PixelLimitOption = 100_000_000,
-    detector: Annotated[
-        list[str], typer.Option(help="csflow or glass; repeatable.", rich_help_panel=_DETECTOR)
-    ] = ["glass"],  # noqa: B006
+    detector: Annotated[list[str], typer.Option(help="csflow or glass; repeatable.", rich_help_panel=_DETECTOR)] = [
+        "glass"
+    ],
     preset: Annotated[
         str | None,
-        typer.Option(help="demo, fast or paper [default: demo on the demo data, else fast].", rich_help_panel=_DETECTOR),
+        typer.Option(
+            help="demo, fast or paper [default: demo on the demo data, else fast].", rich_help_panel=_DETECTOR
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, rich_help_panel=_DETECTOR)] = None,
-    size: Annotated[
-        str | None, typer.Option(help="Pixels: N or HEIGHTxWIDTH.", rich_help_panel=_DETECTOR)
-    ] = None,
+    size: Annotated[str | None, typer.Option(help="Pixels: N or HEIGHTxWIDTH.", rich_help_panel=_DETECTOR)] = None,
     backbone: Annotated[str | None, typer.Option(help="timm model name.", rich_help_panel=_DETECTOR)] = None,
     layers: Annotated[
         str | None, typer.Option(help="Modules of the backbone, with commas.", rich_help_panel=_DETECTOR)
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="bundled, hub, or a file.", rich_help_panel=_DETECTOR)
-    ] = None,
+    weights: Annotated[str | None, typer.Option(help="bundled, hub, or a file.", rich_help_panel=_DETECTOR)] = None,
     settings: Annotated[
         list[str], typer.Option("--set", help="Any other setting, NAME=VALUE; repeatable.", rich_help_panel=_DETECTOR)
-    ] = [],  # noqa: B006
+    ] = [],
     fit: Annotated[
         str, typer.Option(help="stretch, or pad to keep the aspect.", rich_help_panel=_DETECTOR)
     ] = "stretch",
@@ -71,20 +78,20 @@ def run_cv(
         str, typer.Option(help="float16 or float32, of stored features.", rich_help_panel=_DETECTOR)
     ] = "float16",
     folds: Annotated[int, typer.Option(min=1, rich_help_panel=_PROTOCOL)] = 10,
-    seed: Annotated[list[int], typer.Option(min=0, help="Repeatable.", rich_help_panel=_PROTOCOL)] = [0],  # noqa: B006
+    seed: Annotated[list[int], typer.Option(min=0, help="Repeatable.", rich_help_panel=_PROTOCOL)] = [0],
     split_by: Annotated[
         str, typer.Option(help="object; picture leaks, for comparison only.", rich_help_panel=_PROTOCOL)
     ] = "object",
-    merge_nominal_test: Annotated[
-        str, typer.Option(help="auto, yes or no.", rich_help_panel=_PROTOCOL)
-    ] = "auto",
-    threshold: Annotated[
-        list[str], typer.Option(help="Threshold strategy; repeatable.", rich_help_panel=_PROTOCOL)
-    ] = ["youden"],  # noqa: B006
-    object_score: Annotated[
-        str, typer.Option(help="Object score from its pictures' scores.", rich_help_panel=_PROTOCOL)
-    ] = "max",
-    confidence: Annotated[float, typer.Option(help="Of the intervals.", rich_help_panel=_PROTOCOL)] = 0.95,
+    merge_nominal_test: Annotated[str, typer.Option(help="auto, yes or no.", rich_help_panel=_PROTOCOL)] = "auto",
+    threshold: ThresholdOption = ["youden"],
+    object_score: ObjectScoreOption = "max",
+    cost_escape: CostEscapeOption = 10.0,
+    cost_overkill: CostOverkillOption = 1.0,
+    prevalence: PrevalenceOption = None,
+    beta: BetaOption = 2.0,
+    confidence: ConfidenceOption = 0.95,
+    interval: IntervalOption = "object-bootstrap",
+    replicates: ReplicatesOption = 10_000,
     out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/DATA-DETECTOR-TIME].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     cache: CacheOption = None,
@@ -103,8 +110,17 @@ def run_cv(
     console = Console()
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
     _check_choices(split_by=split_by, merge_nominal_test=merge_nominal_test, feature_dtype=feature_dtype)
-    if not 0 < confidence < 1:
-        raise UserError(f"--confidence {confidence}: give a number between 0 and 1, such as 0.95.")
+    evaluation = {
+        "strategies": threshold,
+        "object_score": object_score,
+        "cost_escape": cost_escape,
+        "cost_overkill": cost_overkill,
+        "prevalence": prevalence,
+        "beta": beta,
+        "confidence": confidence,
+        "interval": interval,
+        "replicates": replicates,
+    }
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 
@@ -138,7 +154,7 @@ def run_cv(
             merge_nominal_test=merge_nominal_test,
             fit=fit,
             feature_dtype=feature_dtype,
-            evaluation={"strategies": threshold, "object_score": object_score, "confidence": confidence},
+            evaluation=evaluation,
         )
         for name in detector
         for one_seed in seed

@@ -150,7 +150,9 @@ class _Extractor:
         image_ids = self.shards.image_ids[shard * SHARD_ROWS : shard * SHARD_ROWS + len(pictures)]
         for number in item["stores"]:
             store = self.stores[int(number)]
-            write_part(store.folder, shard, image_ids, store.request.layers, self._features(pictures, store), store.dtype)
+            write_part(
+                store.folder, shard, image_ids, store.request.layers, self._features(pictures, store), store.dtype
+            )
         return {"count": len(pictures)}
 
     @torch.inference_mode()

@@ -135,7 +135,9 @@ def _place(folds: int, resources: FoldResources) -> _Placement:
     if wanted > gpus:
         raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
     if resources.workers > cpus:
-        raise UserError(f"--workers-per-fold {resources.workers}: the cluster has {cpus} processor slots; ask for fewer.")
+        raise UserError(
+            f"--workers-per-fold {resources.workers}: the cluster has {cpus} processor slots; ask for fewer."
+        )
     fitting = cpus // resources.workers
     if wanted > 0:
         fitting = min(fitting, int(gpus / wanted + 1e-9))

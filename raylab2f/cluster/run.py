@@ -24,17 +24,14 @@ from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.errors import UserError
-from raylab2f.evaluation import evaluate, iid_check, plan_fold
+from raylab2f.evaluation import evaluate, plan_fold
+from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
+from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.preparation import Preparation
 from raylab2f.reporting import Display
 
 __all__ = ["open_dataset", "run_cross_validation"]
-
-_PICTURE_WISE = (
-    "Partitions are split by picture (--split-by picture): pictures of one object stand on both sides, so every "
-    "figure here is too good; use it only to see by how much."
-)
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,9 @@ def run_cross_validation(
     folders = [RunFolder(folder) for _, folder in runs]
     for (settings, _), folder in zip(runs, folders, strict=True):
         if folder.exists() and not resume:
-            raise UserError(f"--out {folder.path} holds a run already; add --resume to go on with it, or choose another.")
+            raise UserError(
+                f"--out {folder.path} holds a run already; add --resume to go on with it, or choose another."
+            )
         if folder.exists():
             folder.check_continues(settings)
     dataset = open_dataset(runs[0][0].data, cache, display)
@@ -98,12 +97,12 @@ def open_dataset(settings: DataSettings, cache: Path, display: Display) -> Datas
     options = {name: getattr(settings, name) for name in DataSettings.__dataclass_fields__ if name != "data"}
     with display.stage("read pictures") as progress:
         dataset = load_dataset(data, progress=progress, **options)
-    return dataset if settings.data is not None else Dataset("demo", dataset.manifest, dataset.warnings, dataset.skipped)
+    return (
+        dataset if settings.data is not None else Dataset("demo", dataset.manifest, dataset.warnings, dataset.skipped)
+    )
 
 
-def _prepare_run(
-    settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: Path, display: Display
-) -> _Plan:
+def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: Path, display: Display) -> _Plan:
     """Shards, features and fold plans of one run, found or made."""
     identity = fingerprint(dataset.manifest)
     config = config_from_dict(settings.detector, settings.config)
@@ -172,8 +171,8 @@ def _prepare_run(
     if dataset.skipped:
         warnings.append(f"{len(dataset.skipped)} pictures could not be read and were left out (--skip-unreadable).")
     if settings.split_by == "picture":
-        warnings.append(_PICTURE_WISE)
-        display.warn(_PICTURE_WISE)
+        warnings.append(PICTURE_SPLIT_WARNING)
+        display.warn(PICTURE_SPLIT_WARNING)
     return _Plan(settings, folder, tasks, warnings, description)
 
 
@@ -190,8 +189,8 @@ def _merge_decision(settings: RunSettings, manifest: pa.Table, store: Path) -> t
     deepest = features.read(nominal["image_id"].to_pylist(), features.layers[-1])
     pooled = deepest.astype(np.float64).mean(axis=(2, 3))
     objects = np.array(nominal["object_id"].to_pylist())
-    check = iid_check(pooled[~is_test], pooled[is_test], objects[~is_test], objects[is_test], seed=settings.seed)
-    return check.merge, {"merged": check.merge, "p_value": check.p_value, "reason": check.reason}
+    check = check_iid(pooled[~is_test], objects[~is_test], pooled[is_test], objects[is_test], seed=settings.seed)
+    return check.merge, {"merged": check.merge, "p_value": check.p_value, "reason": check.sentence}
 
 
 def _write_split(path: Path, split: pa.Table) -> None:
@@ -232,7 +231,9 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
         reasons = f" ({failed[0].message})" if failed else ""
         raise UserError(f"{plan.folder.path}: no fold finished{reasons}; see error.json in its folds, then --resume.")
     scores = pa.concat_tables(pq.read_table(Path(task.folder) / "scores.parquet") for task in finished)
-    warnings = plan.warnings + [f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed]
+    warnings = plan.warnings + [
+        f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed
+    ]
     summary = evaluate(
         scores,
         seed=plan.settings.seed,

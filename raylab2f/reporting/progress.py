@@ -9,7 +9,15 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 __all__ = ["Display"]
 
@@ -34,7 +42,7 @@ class Display:
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        """A stage of known length; yields what to call with (done, in all). A stage that never calls it says nothing."""
+        """A stage of work; yields what to call with (done, in all). If that is never called, nothing is shown."""
         started = time.monotonic()
         total = 0
 

@@ -26,24 +26,20 @@ _SHOWN = (
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:
     """Print the estimates of a `summary.json`: metrics down, levels across, a table per threshold strategy."""
-    folds = summary["folds"]
     confidence = _confidence(summary)
     estimates = {(e["strategy"], e["level"], e["metric"]): e for e in summary["estimates"]}
     strategies = list(dict.fromkeys(e["strategy"] for e in summary["estimates"]))
     free = [s for s in strategies if s == "any"]
     for strategy in [s for s in strategies if s != "any"] or free:
-        title = f"{summary['detector']} ({summary['preset']}) on {summary['dataset']['name']}: "
-        title += f"threshold {strategy}, {folds['finished']} of {folds['planned']} folds"
-        table = Table(title=escape(title), title_justify="left")
-        table.add_column("metric")
+        table = Table(title=escape(f"{_what(summary)}: threshold {strategy}"), title_justify="left")
+        table.add_column("metric", no_wrap=True)
         for level in ("image", "object"):
-            table.add_column(f"{level} level", justify="right")
-            table.add_column(f"{confidence:.0%} interval", justify="right")
+            table.add_column(f"{level} level ({confidence:.0%} interval)", justify="right", no_wrap=True)
         for metric in _SHOWN:
-            cells = []
-            for level in ("image", "object"):
-                estimate = estimates.get((strategy, level, metric)) or estimates.get(("any", level, metric))
-                cells += _cells(estimate)
+            cells = [
+                _cell(estimates.get((strategy, level, metric)) or estimates.get(("any", level, metric)))
+                for level in ("image", "object")
+            ]
             if any(cells):
                 table.add_row(metric, *cells)
         console.print(table)
@@ -51,12 +47,21 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         console.print(f"[bold yellow]warning:[/] {escape(warning)}", highlight=False)
 
 
-def _cells(estimate: dict[str, Any] | None) -> list[str]:
+def _what(summary: dict[str, Any]) -> str:
+    """What was evaluated: detector, preset, data, folds, as far as known."""
+    folds, dataset = summary["folds"], summary["dataset"]
+    detector = f"{summary['detector']} ({summary['preset']})" if summary["detector"] else "scores"
+    on = f" on {dataset['name']}" if dataset else ""
+    return f"{detector}{on}, {folds['finished']} of {folds['planned']} folds"
+
+
+def _cell(estimate: dict[str, Any] | None) -> str:
     if estimate is None or estimate["mean"] is None:
-        return ["", ""]
+        return ""
     interval = estimate["interval"]
-    span = "" if not interval or interval["low"] is None else f"{interval['low']:.3f} to {interval['high']:.3f}"
-    return [f"{estimate['mean']:.3f}", span]
+    if not interval or interval["low"] is None:
+        return f"{estimate['mean']:.3f}"
+    return f"{estimate['mean']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
 
 
 def _confidence(summary: dict[str, Any]) -> float:
