@@ -79,6 +79,15 @@ def run_cv(
     ] = "float16",
     folds: Annotated[int, typer.Option(min=1, rich_help_panel=_PROTOCOL)] = 10,
     seed: Annotated[list[int], typer.Option(min=0, help="Repeatable.", rich_help_panel=_PROTOCOL)] = [0],
+    scheme: Annotated[
+        str, typer.Option(help="balanced, or kfold: every object judged once.", rich_help_panel=_PROTOCOL)
+    ] = "balanced",
+    stratify: Annotated[
+        bool, typer.Option("--stratify", help="Halve every defect type by itself.", rich_help_panel=_PROTOCOL)
+    ] = False,
+    train_fraction: Annotated[
+        float, typer.Option(help="Share of the training objects to use.", rich_help_panel=_PROTOCOL)
+    ] = 1.0,
     split_by: Annotated[
         str, typer.Option(help="object; picture leaks, for comparison only.", rich_help_panel=_PROTOCOL)
     ] = "object",
@@ -109,7 +118,7 @@ def run_cv(
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
     console = Console()
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
-    _check_choices(split_by=split_by, merge_nominal_test=merge_nominal_test, feature_dtype=feature_dtype)
+    _check_choices(scheme=scheme, split_by=split_by, merge_nominal_test=merge_nominal_test, feature_dtype=feature_dtype)
     evaluation = {
         "strategies": threshold,
         "object_score": object_score,
@@ -150,7 +159,10 @@ def run_cv(
             config=_configure(name, chosen_preset, changes, settings),
             folds=folds,
             seed=one_seed,
+            scheme=scheme,
             split_by=split_by,
+            stratify=stratify,
+            train_fraction=train_fraction,
             merge_nominal_test=merge_nominal_test,
             fit=fit,
             feature_dtype=feature_dtype,
@@ -176,6 +188,7 @@ def run_cv(
 
 def _check_choices(**options: str) -> None:
     choices = {
+        "scheme": ("balanced", "kfold"),
         "split_by": ("object", "picture"),
         "merge_nominal_test": ("auto", "yes", "no"),
         "feature_dtype": ("float16", "float32"),

@@ -24,7 +24,7 @@ from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.errors import UserError
-from raylab2f.evaluation import evaluate, plan_fold
+from raylab2f.evaluation import evaluate, plan_fold, plan_sizes
 from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
@@ -136,6 +136,8 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
         **_counts(dataset.manifest),
         "skipped": [list(item) for item in dataset.skipped],
         "split_by": settings.split_by,
+        "scheme": settings.scheme,
+        "train_fraction": settings.train_fraction,
         "merge_nominal_test": merge_note,
     }
     splits = [
@@ -145,13 +147,17 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
             seed=settings.seed,
             fingerprint=identity,
             split_by=settings.split_by,
+            scheme=settings.scheme,
+            folds=settings.folds if settings.scheme == "kfold" else None,
             merge_nominal_test=merge,
+            stratify=settings.stratify,
+            train_fraction=settings.train_fraction,
         )
         for fold in range(settings.folds)
     ]
     if not folder.exists():
         write_manifest(folder.manifest, dataset.manifest)
-    folder.begin(settings, description)
+    folder.begin(settings, description, [plan_sizes(split, dataset.manifest) for split in splits])
     tasks = []
     for fold, split in enumerate(splits):
         _write_split(folder.fold(fold) / "split.parquet", split)

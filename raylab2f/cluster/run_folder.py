@@ -60,7 +60,10 @@ class RunSettings:
         detector, preset: names; `config` is the preset's configuration after the user's changes, as a dictionary.
         folds: resamplings of the fold plan.
         seed: everything random descends from it.
+        scheme: `balanced` partitions drawn anew in every fold, or `kfold`, where every object is judged exactly once.
         split_by: `object`, or `picture` (which leaks; for comparison only).
+        stratify: halve every defect type by itself.
+        train_fraction: share of the nominal training objects that train, for learning curves.
         merge_nominal_test: `auto`, `yes` or `no`: whether given test nominals join the nominal pool.
         fit: how pictures are brought to one size.
         feature_dtype: of the feature store.
@@ -73,7 +76,10 @@ class RunSettings:
     config: dict[str, Any]
     folds: int = 10
     seed: int = 0
+    scheme: str = "balanced"
     split_by: str = "object"
+    stratify: bool = False
+    train_fraction: float = 1.0
     merge_nominal_test: str = "auto"
     fit: str = "stretch"
     feature_dtype: str = "float16"
@@ -126,12 +132,13 @@ class RunFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.path / 'run.json'} cannot be read ({error}); choose another --out.") from error
 
-    def begin(self, settings: RunSettings, dataset: dict[str, Any]) -> None:
-        """Record the settings, the dataset's description and the versions of what computes."""
+    def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
+        """Record the settings, the dataset's description, each fold's partition sizes, and the versions in use."""
         versions = {name: version(name) for name in _VERSIONED}
         record = {
             "settings": settings.to_dict(),
             "dataset": dataset,
+            "partitions": partitions,
             "versions": {"python": platform.python_version(), **versions},
             "machine": {"system": platform.platform(), "processor": platform.machine()},
         }
@@ -142,7 +149,8 @@ class RunFolder:
         happens to the scores afterwards.
         """
         before, now = self.settings().to_dict(), settings.to_dict()
-        for name in (f.name for f in fields(RunSettings) if f.name not in ("folds", "evaluation")):
+        free = {"evaluation"} | ({"folds"} if settings.scheme == "balanced" else set())
+        for name in (f.name for f in fields(RunSettings) if f.name not in free):
             if before[name] != now[name]:
                 raise UserError(
                     f"--resume: {self.path} was begun with another {name.replace('_', '-')} "

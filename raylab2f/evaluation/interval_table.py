@@ -15,13 +15,15 @@ from raylab2f.evaluation.intervals import (
     corrected_t_interval,
     delong_components,
     delong_interval,
+    logit_interval,
     naive_t_interval,
     percentile_interval,
+    score_interval,
     wilson_interval,
 )
-from raylab2f.evaluation.metrics import OBJECT_RATES, metric_range
+from raylab2f.evaluation.metrics import OBJECT_RATES, RANKING_METRICS, metric_range
 from raylab2f.evaluation.object_scores import ObjectScore
-from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem
+from raylab2f.evaluation.outcomes import ANY_STRATEGY, Estimate, Outcomes, Problem, build_problem
 from raylab2f.evaluation.scores import Scores
 
 __all__ = ["IntervalTable", "Replicator", "build_intervals"]
@@ -31,6 +33,8 @@ Replicator = Callable[[Problem, int, int], np.ndarray]
 
 # The naive bootstrap is there for contrast; more replicates would not make it more right.
 _NAIVE_REPLICATES = 2000
+
+_TYPED = "recall["
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,13 @@ def build_intervals(
     means = fold_mean(outcomes.values)[:, 0]
     lost = np.zeros(len(means))
     ends: dict[str, Ends] = {}
-    if "object-bootstrap" in methods or "object-bootstrap-bca" in methods:
+    if any(method.startswith("object-bootstrap") for method in methods):
         drawn = replicator(problem, replicates, seed)
         lost = np.isnan(drawn).mean(axis=1)
         if "object-bootstrap" in methods:
-            ends["object-bootstrap"] = percentile_interval(drawn, confidence)
+            ends["object-bootstrap"] = _from_deviation(problem, means, drawn, confidence)
+        if "object-bootstrap-percentile" in methods:
+            ends["object-bootstrap-percentile"] = percentile_interval(drawn, confidence)
         if "object-bootstrap-bca" in methods:
             left_out = jackknife_means(problem)
             ends["object-bootstrap-bca"] = bca_interval(means, drawn, left_out, problem.strata, confidence)
@@ -106,6 +112,73 @@ def build_intervals(
         },
         lost,
     )
+
+
+def _from_deviation(problem: Problem, means: np.ndarray, drawn: np.ndarray, confidence: float) -> Ends:
+    """Score intervals from the standard deviation of the replicates, which is what the bootstrap gets right.
+
+    Its percentiles cover too little where the metric is near its limit, above all the AUROC, and too much where
+    thresholds jump between few values. For metrics of ranking each end is the outer one of the score interval and of
+    the t interval on the logit scale (docs/summary.md has the simulations behind both choices).
+    """
+    sizes = np.array([_class_objects(problem, estimate) for estimate in problem.estimates], dtype=np.float64)
+    scale = [_scale(problem, estimate) for estimate in problem.estimates]
+    smallest, largest = np.array(scale).T
+    span = np.where(largest > smallest, largest - smallest, 1.0)
+    position = np.clip((means - smallest) / span, 0, 1)
+    deviation = _deviation(drawn) / span * np.sqrt(sizes.min(axis=1) / np.maximum(sizes.min(axis=1) - 1, 1))
+    ranking = np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates])
+    low, high = score_interval(
+        position,
+        deviation,
+        objects=2 / (1 / sizes).sum(axis=1),
+        degrees=np.full(len(means), len(problem.strata) - 2.0),
+        confidence=confidence,
+        few_errors=np.where(ranking, 0.0, 1.0),
+    )
+    outer = logit_interval(position, deviation, np.maximum(sizes.min(axis=1) - 1, 1), confidence)
+    low = np.where(ranking, np.fmin(low, outer[0]), low)
+    high = np.where(ranking, np.fmax(high, outer[1]), high)
+    return smallest + span * low, smallest + span * high
+
+
+def _deviation(drawn: np.ndarray) -> np.ndarray:
+    valid = ~np.isnan(drawn)
+    count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    centred = np.where(valid, drawn, 0)
+    centred -= centred.sum(axis=1, keepdims=True) / count
+    return np.sqrt((np.where(valid, centred, 0) ** 2).sum(axis=1) / count[:, 0])
+
+
+def _class_objects(problem: Problem, estimate: Estimate) -> tuple[int, int]:
+    """How many objects of either class the estimate rests on; twice the same number for rates of one class."""
+    anomalous, nominal = int(problem.strata.sum()), int((~problem.strata).sum())
+    if estimate.metric in OBJECT_RATES:
+        count = anomalous if OBJECT_RATES[estimate.metric] else nominal
+        return count, count
+    if estimate.metric.startswith(_TYPED):
+        count = problem.typed_objects(estimate)
+        return count, count
+    return anomalous, nominal
+
+
+def _scale(problem: Problem, estimate: Estimate) -> tuple[float, float]:
+    """Smallest and largest value that the metric can have on these partitions."""
+    labels = [cell[estimate.level].inference.ranking.label for cell in problem.cells]
+    positives = float(np.mean([label.sum() for label in labels]))
+    negatives = float(np.mean([(~label).sum() for label in labels]))
+    costs = problem.costs
+    largest = {
+        "tp": positives,
+        "fn": positives,
+        "fp": negatives,
+        "tn": negatives,
+        "expected_cost": 1000 * (costs.escape * positives + costs.overkill * negatives) / (positives + negatives),
+        "cost_at_prevalence": 1000
+        * (costs.escape * (costs.prevalence or 0) + costs.overkill * (1 - (costs.prevalence or 0))),
+    }
+    low, high = metric_range(estimate.metric)
+    return low, largest.get(estimate.metric, high)
 
 
 def _overlap_ratio(scores: Scores) -> float:
@@ -140,8 +213,8 @@ def _rates(
             continue
         if estimate.metric in OBJECT_RATES:
             trials = int((scores.object_anomalous[judged] == OBJECT_RATES[estimate.metric]).sum())
-        elif estimate.metric.startswith("recall["):
-            trials = len(problem.typed_objects(estimate.metric[len("recall[") : -1]))
+        elif estimate.metric.startswith(_TYPED):
+            trials = problem.typed_objects(estimate)
         else:
             continue
         low[index], high[index] = method(means[index], float(trials), confidence)

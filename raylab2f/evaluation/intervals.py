@@ -1,14 +1,16 @@
 """Confidence intervals as functions on arrays; every function returns lower and upper ends.
 
-Percentile and BCa: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), sections 13.3 and 14.3; the acceleration for
-strata: Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section 5.3.2. Corrected resampled t: Nadeau & Bengio,
-"Inference for the Generalization Error" (2003). DeLong et al. (1988), for clusters Obuchowski (1997).
+Score interval: Wilson (1927), with the number of trials that the standard error amounts to, as Korn & Graubard (1998)
+do for exact bounds. Percentile and BCa: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), sections 13.3
+and 14.3; the acceleration for strata: Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section
+5.3.2. Corrected resampled t: Nadeau & Bengio, "Inference for the Generalization Error" (2003). AUROC: DeLong et al.
+(1988), for clusters Obuchowski (1997).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaincinv, ndtr, ndtri, stdtrit
+from scipy.special import betaincinv, expit, logit, ndtr, ndtri, stdtrit
 
 __all__ = [
     "INTERVALS",
@@ -17,14 +19,17 @@ __all__ = [
     "corrected_t_interval",
     "delong_components",
     "delong_interval",
+    "logit_interval",
     "naive_t_interval",
     "percentile_interval",
+    "score_interval",
     "wilson_interval",
 ]
 
 # Name in options and tables -> what it is.
 INTERVALS = {
-    "object-bootstrap": "bootstrap over objects, thresholds chosen anew in each replicate, percentiles",
+    "object-bootstrap": "bootstrap over objects, thresholds chosen anew in each replicate; score interval",
+    "object-bootstrap-percentile": "percentiles of the same replicates",
     "object-bootstrap-bca": "the same replicates, bias-corrected and accelerated",
     "corrected-t": "Nadeau and Bengio's corrected resampled t over folds",
     "clopper-pearson": "exact binomial bounds for rates of objects",
@@ -35,6 +40,50 @@ INTERVALS = {
 }
 
 Ends = tuple[np.ndarray, np.ndarray]
+
+
+def score_interval(
+    estimate: np.ndarray,
+    deviation: np.ndarray,
+    objects: np.ndarray,
+    degrees: np.ndarray,
+    confidence: float,
+    few_errors: np.ndarray | float = 1.0,
+) -> Ends:
+    """Wilson's score interval with as many trials as the standard error amounts to.
+
+    All values x with |estimate - x| <= t sqrt(x (1 - x) / m), where m = estimate (1 - estimate) / deviation^2 is the
+    effective number of trials. Near 0 and 1 the standard error says too little: with errors (or hits) worth less than
+    `few_errors` objects, m is at most the number of objects.
+
+    Arguments:
+        estimate: (e,) in [0, 1].
+        deviation: (e,) standard error.
+        objects: (e,) how many objects the estimate rests on.
+        degrees: (e,) degrees of freedom of t.
+        confidence: in (0, 1).
+        few_errors: see above; 0: only estimates of exactly 0 or 1.
+    """
+    t = stdtrit(degrees, (1 + confidence) / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        trials = estimate * (1 - estimate) / deviation**2
+        few = np.minimum(estimate, 1 - estimate) * objects < few_errors
+        trials = np.where(few, np.minimum(trials, objects), trials)
+        trials = np.where((trials > 0) & np.isfinite(trials), trials, objects)
+        shrink = 1 + t**2 / trials
+        centre = (estimate + t**2 / (2 * trials)) / shrink
+        half = t * np.sqrt(estimate * (1 - estimate) / trials + t**2 / (4 * trials**2)) / shrink
+    return _keep_nan(estimate, centre - half), _keep_nan(estimate, centre + half)
+
+
+def logit_interval(estimate: np.ndarray, deviation: np.ndarray, degrees: np.ndarray, confidence: float) -> Ends:
+    """t interval on the scale of the logarithm of the odds; NaN for estimates of 0 and 1."""
+    t = stdtrit(degrees, (1 + confidence) / 2)
+    inside = (estimate > 0) & (estimate < 1)
+    safe = np.where(inside, estimate, 0.5)
+    half = t * deviation / (safe * (1 - safe))
+    low, high = (expit(logit(safe) + sign * half) for sign in (-1, 1))
+    return np.where(inside, low, np.nan), np.where(inside, high, np.nan)
 
 
 def percentile_interval(replicates: np.ndarray, confidence: float) -> Ends:
@@ -61,14 +110,13 @@ def bca_interval(
         confidence: in (0, 1).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        below = np.nanmean(np.where(np.isnan(replicates), np.nan, replicates < estimate[:, None]), axis=1)
         # Replicates equal to the estimate count half; few-valued estimates would otherwise be shifted.
-        below += np.nanmean(np.where(np.isnan(replicates), np.nan, replicates == estimate[:, None]), axis=1) / 2
-        bias = ndtri(below)
+        below = (replicates < estimate[:, None]).sum(axis=1) + (replicates == estimate[:, None]).sum(axis=1) / 2
+        bias = ndtri(below / (~np.isnan(replicates)).sum(axis=1))
         cubes, squares = np.zeros(len(estimate)), np.zeros(len(estimate))
         for stratum in np.unique(strata):
             part = left_out[:, strata == stratum]
-            part = np.where(np.isnan(part), np.nanmean(part, axis=1, keepdims=True), part)
+            part = np.where(np.isnan(part), estimate[:, None], part)
             size = part.shape[1]
             influence = (size - 1) * (part.mean(axis=1, keepdims=True) - part)
             cubes += (influence**3).sum(axis=1) / size**3
@@ -161,6 +209,10 @@ def delong_interval(auroc: float, influence: np.ndarray, strata: np.ndarray, con
         variance += float((part**2).sum()) * len(part) / max(len(part) - 1, 1)
     half = float(ndtri((1 + confidence) / 2)) * variance**0.5
     return max(auroc - half, 0.0), min(auroc + half, 1.0)
+
+
+def _keep_nan(estimate: np.ndarray, end: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(estimate), np.nan, np.clip(end, 0, 1))
 
 
 def _t_interval(folds: np.ndarray, confidence: float, ratio: float) -> Ends:

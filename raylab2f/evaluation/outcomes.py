@@ -80,7 +80,7 @@ class Problem:
         levels: `image` and `object`, or `image` alone.
         estimates: what `judge` gives, in its order.
         strata: (objects,) bool, True for anomalous: the weights' owners.
-        object_types: defect types at object level.
+        types: defect types of each level.
     """
 
     cells: tuple[dict[str, Cell], ...]
@@ -89,12 +89,13 @@ class Problem:
     levels: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     strata: np.ndarray
-    object_types: tuple[str, ...]
+    types: dict[str, tuple[str, ...]]
 
-    def typed_objects(self, defect_type: str) -> set[int]:
-        """Judged objects of a defect type, as named at object level."""
-        number = self.object_types.index(defect_type)
-        return {int(o) for cell in self.cells for o in cell["object"].by_type[number][0].ranking.owner}
+    def typed_objects(self, estimate: Estimate) -> int:
+        """How many objects the recall of one defect type rests on."""
+        number = self.types[estimate.level].index(estimate.metric[len("recall[") : -1])
+        owners = [cell[estimate.level].by_type[number][0].ranking.owner for cell in self.cells]
+        return len(np.unique(np.concatenate(owners)))
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,15 @@ def build_problem(
         cells.append(
             {level: side.cell(judged_rows, rankings[level], rankings[levels[-1]]) for level, side in sides.items()}
         )
+    types = {level: side.types for level, side in sides.items()}
     return Problem(
         cells=tuple(cells),
         strategies=strategies,
         costs=costs,
         levels=levels,
-        estimates=tuple(_list_estimates(strategies, costs, {level: side.types for level, side in sides.items()})),
+        estimates=tuple(_list_estimates(strategies, costs, types)),
         strata=scores.object_anomalous if unit == "object" else scores.image_anomalous,
-        object_types=sides["object"].types if "object" in sides else (),
+        types=types,
     )
 
 

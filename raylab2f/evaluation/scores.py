@@ -123,8 +123,10 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
         rows = np.arange(len(score))
         fold_number = columns[0]
     fold_names, fold = np.unique(fold_number, return_inverse=True)
-    object_of = _number(object_name, score, label, columns[0], partition)
-    image_of = _number(image_name, score, label, columns[0], partition)
+    facts = _facts(score, label, columns[0], partition, kinds)
+    object_of = _number(object_name, facts)
+    # Pictures that look alike may still belong to different objects.
+    image_of = _number(image_name, np.column_stack((object_of, facts)))
     fold_count = len(fold_names)
     if partition is None:
         anomalous = np.bincount(object_of, weights=label) > 0
@@ -240,18 +242,23 @@ def _refuse_contradictions(image: np.ndarray, label: np.ndarray, owner: np.ndarr
             raise UserError(f"Picture '{image[order][1:][clash][0]}' has different {word} in different folds.")
 
 
-def _number(
-    names: np.ndarray, score: np.ndarray, label: np.ndarray, fold: np.ndarray, partition: np.ndarray | None
+def _facts(
+    score: np.ndarray, label: np.ndarray, fold: np.ndarray, partition: np.ndarray | None, kinds: np.ndarray | None
 ) -> np.ndarray:
-    """Number names by what their rows hold, compared row by row; see `Scores`."""
-    place = np.zeros(len(names), dtype=np.int64) if partition is None else np.unique(partition, return_inverse=True)[1]
-    _, rank = np.unique(score, return_inverse=True)
+    """(n, 5) whole numbers that say all about a row but its names; of the score only its rank."""
+    blank = np.zeros(len(score), dtype=np.int64)
+    place = blank if partition is None else np.unique(partition, return_inverse=True)[1]
+    kind = blank if kinds is None else np.unique(kinds, return_inverse=True)[1]
+    return np.column_stack((fold, place, label, np.unique(score, return_inverse=True)[1], kind))
+
+
+def _number(names: np.ndarray, facts: np.ndarray) -> np.ndarray:
+    """Number names by the facts of their rows; see `Scores`. (n,) number of each row's name."""
     _, member = np.unique(names, return_inverse=True)
-    order = np.lexsort((rank, label, place, fold))
-    content: list[list[tuple[int, int, bool, int]]] = [[] for _ in range(int(member.max()) + 1)]
-    columns = (member[order], fold[order], place[order], label[order], rank[order])
-    for i, *row in zip(*(column.tolist() for column in columns), strict=True):
-        content[i].append((row[0], row[1], row[2], row[3]))
+    content: list[list[list[int]]] = [[] for _ in range(int(member.max()) + 1)]
+    order = np.lexsort(facts.T[::-1])
+    for owner, row in zip(member[order].tolist(), facts[order].tolist(), strict=True):
+        content[owner].append(row)
     number = np.empty(len(content), dtype=np.int64)
     number[sorted(range(len(content)), key=content.__getitem__)] = np.arange(len(content))
     return number[member]
@@ -290,12 +297,16 @@ def _defects(kinds: np.ndarray | None, label: np.ndarray, rows: np.ndarray) -> t
 
 
 def _check_content(scores: Scores) -> list[str]:
+    if scores.label.all() or not scores.label.any():
+        missing = "nominal" if scores.label.all() else "anomalous"
+        raise UserError(f"All pictures have one class: there are no {missing} ones to measure with.")
     for wanted, word in ((True, "anomalous"), (False, "nominal")):
         count = int((scores.object_anomalous == wanted).sum())
-        if count == 0:
-            raise UserError(f"All pictures have one class: there are no {word} ones to measure with.")
-        if count == 1:
-            raise UserError(f"There is only one {word} object; at least 2 are needed to say how sure a figure is.")
+        if count < 2:
+            raise UserError(
+                f"The table has {count} {word} object{'s' * (count != 1)}; at least 2 are needed to say how sure a "
+                "figure is."
+            )
     constant = True
     leaks: Sequence[int] = []
     for index, name in enumerate(scores.folds):

@@ -16,7 +16,7 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.bootstrap import bootstrap_chunks, fold_mean
 from raylab2f.evaluation.interval_table import IntervalTable, Replicator, build_intervals
 from raylab2f.evaluation.intervals import INTERVALS
-from raylab2f.evaluation.metrics import Costs
+from raylab2f.evaluation.metrics import OBJECT_RATES, Costs
 from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
 from raylab2f.evaluation.scores import Scores, prepare_scores
@@ -29,6 +29,9 @@ SUMMARY_VERSION = 1
 
 # With fewer anomalous objects the default interval is not shown to keep its promised coverage.
 FEW_OBJECTS = 20
+
+# With errors worth fewer objects neither is it.
+FEW_ERRORS = 2
 
 METRICS_SCHEMA = pa.schema(
     [
@@ -180,6 +183,8 @@ def evaluate(
     chosen = _check_methods(interval, methods, confidence, replicates)
     defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
     parsed = tuple(parse_strategy(text, defaults) for text in dict.fromkeys(text.strip() for text in strategies))
+    if not parsed:
+        raise UserError("Name at least one threshold strategy.")
     scores = prepare_scores(table, folds=folds, seed=seed)
     problem = build_problem(scores, parsed, rule, costs)
     outcomes = judge(problem, np.ones((len(problem.strata), 1)))
@@ -264,7 +269,7 @@ def _estimate_rows(
         found = {
             method: Interval(method, confidence, float(low[index]), float(high[index]))
             for method, (low, high) in intervals.ends.items()
-            if np.isfinite(low[index]) and np.isfinite(high[index])
+            if len(values) and np.isfinite(low[index]) and np.isfinite(high[index])
         }
         rows.append(
             EstimateRow(
@@ -315,6 +320,7 @@ def _warn(
             f"There are only {anomalous} anomalous objects; with fewer than {FEW_OBJECTS} the intervals may be too "
             "narrow."
         )
+    found += _warn_of_few_errors(problem, fold_mean(outcomes.values)[:, 0])
     for number, strategy in enumerate(problem.strategies):
         missing = np.isnan(outcomes.thresholds[0, number, :, 0])
         if missing.any():
@@ -337,6 +343,22 @@ def _warn(
     if any(np.isnan(low) & ~np.isnan(fold_mean(outcomes.values)[:, 0])):
         found.append(f"The interval method '{default}' does not apply to all estimates; see the other intervals there.")
     return found
+
+
+def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
+    objects = {True: int(problem.strata.sum()), False: int((~problem.strata).sum())}
+    near = [
+        f"{estimate.metric} of '{estimate.strategy}' at {estimate.level} level"
+        for estimate, mean in zip(problem.estimates, means, strict=True)
+        if estimate.metric in ("recall", "specificity")
+        and (1 - mean) * objects[OBJECT_RATES[estimate.metric]] < FEW_ERRORS
+    ]
+    if not near:
+        return []
+    return [
+        f"Errors of fewer than {FEW_ERRORS} objects' worth were seen for {', '.join(near)}: too few to know how "
+        "they vary, so these intervals may be too narrow."
+    ]
 
 
 def _fewest(problem: Problem, strategy: Strategy) -> tuple[int, int]:

@@ -9,7 +9,9 @@ changes no decision. There are two kinds of strategies:
   `target-recall`, `guaranteed-recall`), and `nominal-quantile`, put the threshold at a score of the threshold
   partition: the lowest score that is still flagged, as scikit-learn's `roc_curve` does. Equal scores are
   flagged together or not at all. Of several equally good thresholds the highest is taken. If flagging nothing
-  is best, the threshold is the smallest number above the highest score, never infinity.
+  is best, the threshold is the smallest number above the highest score, never infinity. Nothing is known about the
+  gap below the threshold; with n defective scores and perfect separation, a new one falls into it with probability
+  1 / (n + 1).
 - `target-fpr` and `conformal` put it just above a nominal score: the smallest number above the highest nominal
   score that must be accepted.
 

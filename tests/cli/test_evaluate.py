@@ -1,0 +1,72 @@
+"""`raylab2f evaluate` on tables from any tool."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("raylab2f")
+
+
+def evaluate(*options):
+    return subprocess.run([PROGRAM, "evaluate", *map(str, options)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory):
+    """40 good and 24 defective parts with two pictures each, scored by one fixed model."""
+    path = tmp_path_factory.mktemp("scores") / "my scores.csv"
+    generator = np.random.default_rng(3)
+    lines = ["image_id,object_id,label,score"]
+    for part in range(64):
+        label = int(part < 24)
+        for view in range(2):
+            lines.append(f"{part}/{view}.png,{part},{label},{generator.normal(2 * label):.6f}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_csv_written_by_hand_gives_a_table_and_files(scores, tmp_path):
+    process = evaluate(scores, "--threshold", "youden", "--threshold", "cost", "--replicates", 200, "--out", tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert "threshold youden" in process.stdout
+    assert "threshold cost" in process.stdout
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert summary["version"] == 1
+    assert {e["strategy"] for e in summary["estimates"]} == {"any", "youden", "cost"}
+    assert set(pq.read_table(tmp_path / "metrics.parquet")["fold"].to_pylist()) == set(range(10))
+
+
+def test_json_on_standard_output_is_the_file(scores, tmp_path):
+    process = evaluate(scores, "--replicates", 100, "--folds", 3, "--json", "--out", tmp_path)
+    assert json.loads(process.stdout) == json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("image_id,label,score\na,0,nan\nb,1,2\n", "missing"),
+        ("image_id,label,score\na,0,inf\nb,1,2\n", "infinite"),
+        ("image_id,label\na,0\n", "score"),
+        ("image_id,label,score\na,0,1\nb,0,2\n", "anomalous"),
+        ("image_id,label,score\na,3,1\nb,0,2\n", "Labels"),
+        ("", "empty"),
+    ],
+)
+def test_a_table_that_cannot_be_judged_gets_one_sentence(tmp_path, content, sentence):
+    path = tmp_path / "scores.csv"
+    path.write_text(content, encoding="utf-8")
+    process = evaluate(path)
+    assert process.returncode == 2
+    assert sentence.lower() in process.stderr.lower()
+    assert "Traceback" not in process.stderr
+
+
+def test_an_absent_table_is_named(tmp_path):
+    process = evaluate(tmp_path / "no such.csv")
+    assert process.returncode == 2
+    assert "no such.csv" in process.stderr.replace("\n", "")

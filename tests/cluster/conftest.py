@@ -1,0 +1,79 @@
+"""A small data set and a way to run the program on it as a user would."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A manifest of 18 good and 6 spotted plates, two pictures each."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    with (folder / "plates.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_id", "path", "label", "object_id", "view"])
+        for number in range(24):
+            label = int(number >= 18)
+            shade = generator.uniform(90, 150)
+            for view in ("a", "b"):
+                picture = generator.normal(shade, 12, (96, 96, 3))
+                if label:
+                    row, column = generator.integers(20, 76, 2)
+                    cv2.circle(picture, (int(column), int(row)), 11, (250, 30, 30), -1)
+                name = f"plate {number:02d} {view}.png"
+                cv2.imwrite(str(folder / name), picture.clip(0, 255).astype(np.uint8))
+                writer.writerow([name, name, label, f"plate{number:02d}", view])
+    return folder / "plates.csv"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def command(pictures, cache):
+    """The command line of a small run, to which tests append."""
+    program = Path(sys.executable).with_name("raylab2f")
+    options = ["--preset", "fast", "--epochs", "2", "--size", "64", "--replicates", "200", "--cache", cache]
+    return [str(part) for part in (program, "run-cv", "--data", pictures, *options)]
+
+
+@pytest.fixture(scope="session")
+def run(command):
+    """Run the program to its end; returns the finished process."""
+
+    def run_with(*options, check=True):
+        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        process = subprocess.run(
+            [*command, *map(str, options)], capture_output=True, text=True, timeout=600, env=environment, check=False
+        )
+        if check:
+            assert process.returncode == 0, process.stdout + process.stderr
+        return process
+
+    return run_with
+
+
+@pytest.fixture(scope="session")
+def read_summary():
+    def read(folder):
+        return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def finished_run(run, tmp_path_factory):
+    """A GLASS run of 3 folds, and what the program said."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    process = run("--detector", "glass", "--folds", 3, "--out", folder)
+    return folder, process

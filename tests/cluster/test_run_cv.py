@@ -1,0 +1,178 @@
+"""The main job as a user starts it: real pictures, real detectors, real Ray."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from raylab2f.evaluation import assert_exclusive
+
+
+def scores_of(folder):
+    tables = [pq.read_table(path) for path in sorted(folder.glob("folds/*/scores.parquet"))]
+    return [table.sort_by("image_id") for table in tables]
+
+
+def trained_at(folder):
+    return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("folds/*/model.safetensors")}
+
+
+def test_a_run_leaves_what_the_readme_promises(finished_run, read_summary):
+    folder, process = finished_run
+    summary = read_summary(folder)
+    assert summary["folds"] == {"planned": 3, "finished": 3}
+    assert summary["detector"] == "glass"
+    assert summary["dataset"]["objects"] == 24
+    assert summary["dataset"]["anomalous_objects"] == 6
+    found = {(e["strategy"], e["level"], e["metric"]) for e in summary["estimates"]}
+    for level in ("image", "object"):
+        assert ("any", level, "auroc") in found
+        for metric in ("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1"):
+            assert ("youden", level, metric) in found
+    for fold in ("0", "1", "2"):
+        files = {path.name for path in (folder / "folds" / fold).iterdir()}
+        expected = {"split", "scores", "maps"}
+        assert files == {f"{name}.parquet" for name in expected} | {"model.safetensors", "model.json", "fold.json"}
+    assert not (folder / ".ray").exists()
+    assert "auroc" in process.stdout
+
+
+def test_no_object_stands_on_two_sides(finished_run):
+    folder, _ = finished_run
+    for path in folder.glob("folds/*/split.parquet"):
+        split = pq.read_table(path)
+        assert_exclusive(split)
+        assert set(split["partition"].to_pylist()) == {"train", "threshold", "inference"}
+
+
+def test_obvious_spots_are_found(finished_run, read_summary):
+    folder, _ = finished_run
+    aurocs = [e["mean"] for e in read_summary(folder)["estimates"] if (e["level"], e["metric"]) == ("image", "auroc")]
+    assert min(aurocs) > 0.8
+
+
+def test_a_second_run_extracts_no_features_and_repeats_the_first(finished_run, run, tmp_path):
+    folder, _ = finished_run
+    process = run("--detector", "glass", "--folds", 2, "--out", tmp_path / "second")
+    assert "none extracted" in process.stdout
+    for first, second in zip(scores_of(folder), scores_of(tmp_path / "second"), strict=False):
+        assert first["image_id"].equals(second["image_id"])
+        np.testing.assert_allclose(first["score"], second["score"], rtol=1e-4)
+
+
+def test_a_killed_driver_loses_no_finished_fold(finished_run, command, run, read_summary, tmp_path):
+    whole, _ = finished_run
+    folder = tmp_path / "killed"
+    options = ["--detector", "glass", "--folds", "3", "--max-parallel-folds", "1", "--out", str(folder)]
+    driver = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 300
+        while not list(folder.glob("folds/*/fold.json")):
+            assert driver.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    before = trained_at(folder)
+    finished = {path.parent.name for path in folder.glob("folds/*/fold.json")}
+    assert len(finished) < 3
+
+    run(*options, "--resume")
+    after = trained_at(folder)
+    assert len(after) == 3
+    assert {fold for fold in finished if before[fold] != after[fold]} == set()
+    for fold in ("0", "1", "2"):
+        one, other = (pq.read_table(f / "folds" / fold / "split.parquet") for f in (whole, folder))
+        assert one.equals(other)
+    for one, other in zip(scores_of(whole), scores_of(folder), strict=True):
+        np.testing.assert_allclose(one["score"], other["score"], rtol=1e-4)
+    for one, other in zip(read_summary(whole)["estimates"], read_summary(folder)["estimates"], strict=True):
+        assert one["metric"] == other["metric"]
+        assert one["mean"] == pytest.approx(other["mean"], abs=1e-4)
+
+
+def test_a_failing_fold_is_reported_and_does_not_sink_the_others(finished_run, run, read_summary, tmp_path):
+    folder = tmp_path / "failing"
+    shutil.copytree(finished_run[0], folder)
+    for fold in ("1", "2"):
+        (folder / "folds" / fold / "fold.json").unlink()
+    # A folder stands where fold 1 wants to write a file.
+    (folder / "folds" / "1" / "maps.parquet").unlink()
+    (folder / "folds" / "1" / "maps.parquet" / "in the way").mkdir(parents=True)
+    process = run("--detector", "glass", "--folds", 3, "--out", folder, "--resume")
+    summary = read_summary(folder)
+    assert summary["folds"] == {"planned": 3, "finished": 2}
+    assert any("Fold 1 failed" in warning for warning in summary["warnings"])
+    assert "fold 1 failed" in process.stdout
+    error = json.loads((folder / "folds" / "1" / "error.json").read_text(encoding="utf-8"))
+    assert "Traceback" in error["traceback"]
+
+    shutil.rmtree(folder / "folds" / "1" / "maps.parquet")
+    run("--detector", "glass", "--folds", 3, "--out", folder, "--resume")
+    assert read_summary(folder)["folds"] == {"planned": 3, "finished": 3}
+    assert not (folder / "folds" / "1" / "error.json").exists()
+
+
+def test_two_workers_train_the_same_csflow_as_one(run, tmp_path):
+    run("--detector", "csflow", "--folds", 1, "--out", tmp_path / "one")
+    run("--detector", "csflow", "--folds", 1, "--workers-per-fold", 2, "--out", tmp_path / "two")
+    records = [json.loads((tmp_path / n / "folds" / "0" / "fold.json").read_text()) for n in ("one", "two")]
+    assert [record["workers"] for record in records] == [1, 2]
+    losses = [[epoch["loss"] for epoch in record["history"]] for record in records]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    np.testing.assert_allclose(
+        scores_of(tmp_path / "one")[0]["score"], scores_of(tmp_path / "two")[0]["score"], rtol=1e-3
+    )
+
+
+def test_several_detectors_share_one_command(run, read_summary, tmp_path):
+    run("--detector", "glass", "--detector", "csflow", "--folds", 1, "--epochs", 1, "--out", tmp_path / "both")
+    for name in ("glass", "csflow"):
+        assert read_summary(tmp_path / "both" / f"{name}-seed0")["detector"] == name
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--detector", "patchcor"], "--detector patchcor"),
+        (["--preset", "papper"], "--preset papper"),
+        (["--size", "big"], "--size big"),
+        (["--set", "learning=3"], "--set learning=3"),
+        (["--split-by", "tile"], "--split-by tile"),
+        (["--resume"], "--resume needs --out"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--threshold", "yoden"], "yoden"),
+    ],
+)
+def test_mistakes_get_one_sentence_and_code_2(run, options, sentence, tmp_path):
+    process = run(*options, check=False)
+    assert process.returncode == 2
+    assert sentence in process.stderr
+    assert "Traceback" not in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1
+
+
+def test_a_run_is_not_overwritten_and_not_continued_with_other_settings(finished_run, run):
+    folder, _ = finished_run
+    process = run("--detector", "glass", "--folds", 3, "--out", folder, check=False)
+    assert process.returncode == 2
+    assert "--resume" in process.stderr
+    process = run("--detector", "glass", "--folds", 3, "--seed", 1, "--out", folder, "--resume", check=False)
+    assert process.returncode == 2
+    assert "seed" in process.stderr
+
+
+def test_too_many_objects_asked_of_too_few(run, pictures, tmp_path):
+    lines = pictures.read_text(encoding="utf-8").splitlines()
+    few = pictures.parent / "few.csv"
+    few.write_text("\n".join([lines[0], *(line for line in lines[1:] if int(line.split()[1]) < 19)]), encoding="utf-8")
+    process = run("--data", few, "--out", tmp_path / "few", check=False)
+    assert process.returncode == 2
+    assert "anomalous" in process.stderr

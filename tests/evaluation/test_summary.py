@@ -1,0 +1,273 @@
+"""`evaluate`: invariances, determinism, the shape of summary.json, warnings, and what shortcuts would have claimed."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raylab2f.errors import UserError
+from raylab2f.evaluation import evaluate
+from raylab2f.evaluation.bootstrap import bootstrap_chunks
+from raylab2f.evaluation.intervals import INTERVALS
+from raylab2f.evaluation.summary import METRICS_SCHEMA, SUMMARY_VERSION
+from raylab2f.evaluation.thresholds import STRATEGIES
+
+QUICK = {"replicates": 60}
+
+
+def replaced(table, **columns):
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    return table
+
+
+def outcome(table, **options):
+    """Everything but the thresholds themselves, which a transform of the scores transforms."""
+    summary = evaluate(table, **{**QUICK, **options})
+    return summary.to_dict()["estimates"], summary.to_dict()["shortcuts"]
+
+
+TRANSFORMS = {
+    "affine": lambda s: 3 * s - 7,
+    "exp": np.exp,
+    "arctan": lambda s: np.arctan(s / 4),
+    "cube": lambda s: s**3,
+    "rank": lambda s: np.unique(s, return_inverse=True)[1].astype(float),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("decimals", [1, 3])
+def test_monotone_transforms_change_nothing(simulate, transform, decimals):
+    table = simulate(decimals=decimals)
+    scores = TRANSFORMS[transform](table["score"].to_numpy())
+    strategies = list(STRATEGIES)
+    assert outcome(table, strategies=strategies) == outcome(replaced(table, score=scores), strategies=strategies)
+
+
+@settings(max_examples=8)
+@given(seed=st.integers(0, 10**6), partition=st.booleans())
+def test_row_order_and_names_change_nothing(simulate, seed, partition):
+    table = simulate(decimals=1, folds=2)
+    if not partition:
+        table = table.drop_columns(["partition"])
+    rng = np.random.default_rng(seed)
+    names = {name: f"thing {i}" for i, name in enumerate(rng.permutation(np.unique(table["object_id"])))}
+    pictures = {name: f"{i}.jpg" for i, name in enumerate(rng.permutation(np.unique(table["image_id"])))}
+    renamed = replaced(
+        table,
+        object_id=[names[name] for name in table["object_id"].to_pylist()],
+        image_id=[pictures[name] for name in table["image_id"].to_pylist()],
+    )
+    shuffled = renamed.take(rng.permutation(table.num_rows))
+    for rule in ("max", "mean"):
+        assert outcome(table, object_score=rule) == outcome(shuffled, object_score=rule)
+
+
+def test_the_same_seed_gives_the_same_summary(simulate):
+    table = simulate()
+    first, second, other = (evaluate(table, seed=seed, **QUICK).to_dict() for seed in (3, 3, 4))
+    assert first == second
+    assert first["estimates"] != other["estimates"]
+    means = [[row["mean"] for row in summary["estimates"]] for summary in (first, other)]
+    assert means[0] == means[1]
+
+
+def test_mean_and_deviation_are_over_folds(simulate):
+    summary = evaluate(simulate(), **QUICK)
+    row = summary.find("recall", level="image", strategy="youden")
+    mask = pc.and_(pc.equal(summary.metrics["metric"], "recall"), pc.equal(summary.metrics["level"], "image"))
+    values = summary.metrics.filter(mask)["value"].to_numpy()
+    assert row.folds == 3
+    assert row.mean == pytest.approx(values.mean(), abs=1e-15)
+    assert row.std == pytest.approx(values.std(ddof=1), abs=1e-15)
+
+
+def test_thresholds_in_the_metrics_table_reproduce_the_recall(simulate):
+    table = simulate()
+    metrics = evaluate(table, strategies=("youden", "cost"), **QUICK).metrics
+    for row in metrics.to_pylist():
+        if row["metric"] == "recall" and row["level"] == "image":
+            here = table.filter(
+                pc.and_(
+                    pc.and_(pc.equal(table["fold"], row["fold"]), pc.equal(table["partition"], "inference")),
+                    pc.equal(table["label"], 1),
+                )
+            )
+            assert (here["score"].to_numpy() >= row["threshold"]).mean() == row["value"]
+
+
+def test_the_summary_has_the_documented_shape(simulate):
+    summary = evaluate(
+        simulate(),
+        strategies=("youden", "target-recall:0.9"),
+        prevalence=0.02,
+        dataset={"name": "parts"},
+        detector="glass",
+        preset="fast",
+        planned_folds=4,
+        warnings=("From before.",),
+        **QUICK,
+    )
+    content = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
+    assert content["version"] == SUMMARY_VERSION
+    assert content["dataset"] == {"name": "parts"}
+    assert (content["detector"], content["preset"], content["seed"]) == ("glass", "fast", 0)
+    assert content["folds"] == {"planned": 4, "finished": 3}
+    assert content["warnings"][0] == "From before."
+    assert any("Only 3 of 4 folds" in warning for warning in content["warnings"])
+    keys = {"strategy", "level", "metric", "mean", "std", "folds", "interval", "intervals"}
+    seen = set()
+    for row in content["estimates"]:
+        assert set(row) == keys
+        assert (row["strategy"], row["level"], row["metric"]) not in seen
+        seen.add((row["strategy"], row["level"], row["metric"]))
+        assert row["interval"]["method"] == "object-bootstrap"
+        assert row["interval"] in row["intervals"]
+        for interval in row["intervals"]:
+            assert set(interval) == {"method", "confidence", "low", "high"}
+            assert interval["method"] in INTERVALS
+            assert interval["low"] <= interval["high"]
+        assert row["interval"]["low"] <= row["mean"] <= row["interval"]["high"]
+    assert ("any", "image", "auroc") in seen
+    assert ("target-recall:0.9", "object", "precision_at_prevalence") in seen
+    assert ("youden", "object", "recall[dent]") in seen
+    assert summary.metrics.schema == METRICS_SCHEMA
+    assert summary.metrics.num_rows == 3 * len(seen)
+
+
+def test_methods_appear_where_they_apply(simulate):
+    rows = {(r.level, r.metric): {i.method for i in r.intervals} for r in evaluate(simulate(), **QUICK).estimates}
+    everywhere = {
+        "object-bootstrap",
+        "object-bootstrap-percentile",
+        "object-bootstrap-bca",
+        "corrected-t",
+        "naive-t",
+    }
+    assert rows["image", "f1"] == everywhere | {"naive-picture-bootstrap"}
+    assert rows["object", "f1"] == everywhere
+    assert rows["object", "escape_rate"] == everywhere | {"clopper-pearson", "wilson"}
+    assert rows["object", "auroc"] == everywhere | {"delong"}
+
+
+def test_one_method_alone_and_the_one_asked_for(simulate):
+    summary = evaluate(simulate(), interval="clopper-pearson", methods=(), **QUICK)
+    assert summary.find("recall", level="object").interval.method == "clopper-pearson"
+    assert summary.find("recall", level="image").interval is None
+    assert any("does not apply to all estimates" in warning for warning in summary.warnings)
+
+
+def test_rates_that_mirror_each_other_have_mirrored_intervals(simulate):
+    summary = evaluate(simulate(), **QUICK)
+    for level in ("image", "object"):
+        for one, other in (("recall", "escape_rate"), ("specificity", "overkill_rate")):
+            first, second = summary.find(one, level=level), summary.find(other, level=level)
+            assert first.mean == pytest.approx(1 - second.mean)
+            assert first.interval.low == pytest.approx(1 - second.interval.high, abs=1e-9)
+
+
+def test_few_objects_single_folds_and_perfect_scores_are_warned_of(simulate):
+    warnings = " ".join(evaluate(simulate(separation=30, folds=1), **QUICK).warnings)
+    assert "only one fold" in warnings
+    assert "only 12 anomalous objects" in warnings
+    assert "fewer than 2 objects' worth" in warnings
+    assert evaluate(simulate(anomalous=30, nominal=30, separation=1.0), **QUICK).warnings == ()
+
+
+def test_a_perfect_detector_is_not_certain(simulate):
+    table = simulate()
+    summary = evaluate(replaced(table, score=table["label"].cast(pa.float64()).to_pylist()), **QUICK)
+    for metric in ("recall", "specificity", "balanced_accuracy", "auroc"):
+        row = summary.find(metric, level="object")
+        assert (row.mean, row.interval.high) == (1.0, 1.0)
+        assert 0.7 < row.interval.low < 0.95
+
+
+def test_a_strategy_without_a_threshold_says_why(simulate):
+    summary = evaluate(simulate(), strategies=("guaranteed-recall", "youden"), **QUICK)
+    row = summary.find("recall", strategy="guaranteed-recall")
+    assert (row.mean, row.std, row.folds, row.interval, row.intervals) == (None, None, 0, None, ())
+    assert any(
+        "no threshold in 3 of 3 folds: Not enough defective parts, 23 more needed." in w for w in summary.warnings
+    )
+    json.dumps(summary.to_dict(), allow_nan=False)
+
+
+def test_strategies_on_nominal_scores_need_no_defects_to_choose(simulate):
+    table = simulate()
+    table = table.filter(pc.or_(pc.equal(table["partition"], "inference"), pc.equal(table["label"], 0)))
+    summary = evaluate(table, strategies=("conformal:0.2", "nominal-quantile", "target-fpr"), **QUICK)
+    assert summary.find("recall", strategy="conformal:0.2").folds == 3
+    with pytest.raises(UserError, match="no anomalous pictures, which the strategy 'youden' needs"):
+        evaluate(table, **QUICK)
+
+
+def test_choosing_on_the_judged_partition_is_shown_to_be_optimistic(simulate):
+    gains = []
+    for seed in range(8):
+        summary = evaluate(simulate(seed=seed), methods=("naive-t",), interval="naive-t", **QUICK)
+        gains += [
+            s.optimism
+            for s in summary.shortcuts
+            if s.metric == "balanced_accuracy" and s.shortcut == "threshold-on-inference"
+        ]
+    assert len(gains) == 16
+    assert min(gains) >= 0
+    assert np.mean(gains) > 0.02
+
+
+def test_costs_and_prevalence_reach_the_strategy_and_the_metric(simulate):
+    table = simulate()
+    cheap, dear = (
+        evaluate(table, strategies=("cost",), cost_escape=cost, prevalence=0.1, **QUICK) for cost in (1, 500)
+    )
+    assert dear.find("recall").mean > cheap.find("recall").mean
+    row = dear.find("cost_at_prevalence")
+    expected = 1000 * (0.1 * 500 * dear.find("escape_rate").mean + 0.9 * dear.find("overkill_rate").mean)
+    assert row.mean == pytest.approx(expected)
+
+
+def test_replicates_may_be_computed_elsewhere(simulate):
+    calls = []
+
+    def elsewhere(problem, replicates, seed):
+        calls.append(replicates)
+        return bootstrap_chunks(problem, replicates, seed)
+
+    table = simulate()
+    assert evaluate(table, replicator=elsewhere, **QUICK).to_dict() == evaluate(table, **QUICK).to_dict()
+    assert calls == [60]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"interval": "bayes"}, "Unknown interval method 'bayes'"),
+        ({"methods": ("t",)}, "Unknown interval method 't'"),
+        ({"confidence": 95}, "between 0 and 1, not 95"),
+        ({"replicates": 0}, "at least 1, not 0"),
+        ({"prevalence": 2.0}, "prevalence is a share"),
+        ({"cost_escape": -1}, "cost of an escape"),
+        ({"max_fpr": 0}, "false-alarm rate"),
+        ({"object_score": "median"}, "Unknown object score"),
+        ({"strategies": ("best",)}, "Unknown threshold strategy 'best'"),
+        ({"strategies": ()}, "at least one threshold strategy"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(simulate, options, message):
+    with pytest.raises(UserError, match=message):
+        evaluate(simulate(), **{**QUICK, **options})
+
+
+def test_importing_the_evaluation_needs_nothing_heavy():
+    heavy = ("torch", "ray", "pandas", "matplotlib", "sklearn")
+    code = f"import sys, raylab2f.evaluation; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
