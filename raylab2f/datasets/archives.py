@@ -84,7 +84,7 @@ def extract_archive(path: Path, destination: Path, *, limits: ExtractionLimits =
     return destination
 
 
-# The last two: zipfile and tarfile let them through where a damaged header cannot be read.
+# The last three: zipfile and tarfile let them through where a damaged header cannot be read.
 _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -94,6 +94,7 @@ _DAMAGE = (
     gzip.BadGzipFile,
     ValueError,
     struct.error,
+    RecursionError,
 )
 
 _COMPRESSIONS: dict[bytes, Callable[[Path], Any]] = {
@@ -133,6 +134,7 @@ class _Extraction:
     def _unzip(self) -> None:
         with zipfile.ZipFile(self.path) as archive:
             infos = archive.infolist()
+            self._hold_to_directory(len(infos))
             # The directory says what is to come: refuse before anything is written.
             claimed = sum(info.file_size for info in infos)
             self._hold_to_limits(claimed, len(infos))
@@ -155,6 +157,16 @@ class _Extraction:
                     continue
                 with archive.open(info) as stream:
                     self._add_file(info.filename, stream)
+
+    def _hold_to_directory(self, members: int) -> None:
+        """Hold what zipfile found to the number at the archive's end: a wrong length in the directory hides members."""
+        with self.path.open("rb") as file:
+            file.seek(-min(self.packed_bytes, 22 + 0xFFFF), os.SEEK_END)
+            tail = file.read()
+        (stated,) = struct.unpack_from("<H", tail, tail.rfind(b"PK\x05\x06") + 10)
+        # The largest number there is means that the true one stands elsewhere.
+        if stated not in (members & 0xFFFF, 0xFFFF):
+            raise zipfile.BadZipFile(f"its directory lists {members} of {stated} members")
 
     def _untar(self, stream: IO[bytes]) -> None:
         metered = _Metered(stream, self)

@@ -8,7 +8,7 @@ Example:
     ...     "score": [float(i) for i in range(80)],
     ... })
     >>> summary = evaluate(scores, strategies=("youden",), replicates=100)
-    >>> summary.find("recall", level="image").mean
+    >>> summary.find("auroc", level="image").mean
     1.0
 """
 

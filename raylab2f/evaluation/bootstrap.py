@@ -14,10 +14,14 @@ import numpy as np
 from raylab2f.evaluation.outcomes import Problem, judge
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["CHUNK", "bootstrap_chunks", "fold_mean", "jackknife_means", "object_weights"]
+__all__ = ["CHUNK", "bootstrap_chunks", "fold_mean", "jackknife_means", "object_weights", "weighted_means"]
 
 # Replicates drawn from one branch of the seed: results do not depend on which process computes which chunk.
 CHUNK = 500
+
+# Counts of so many thresholds and replicates stay in a processor core's cache.
+_CACHED = 2**17
+_LEAST_WIDTH = 32
 
 
 def object_weights(strata: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -58,7 +62,7 @@ def bootstrap_chunks(problem: Problem, replicates: int, seed: int, chunks: Itera
     for chunk in range(count) if chunks is None else chunks:
         rng = numpy_generator(seed, "bootstrap", chunk)
         size = min(CHUNK, replicates - chunk * CHUNK)
-        parts.append(fold_mean(judge(problem, object_weights(problem.strata, size, rng)).values))
+        parts.append(weighted_means(problem, object_weights(problem.strata, size, rng)))
     return np.concatenate(parts, axis=1) if parts else np.empty((len(problem.estimates), 0))
 
 
@@ -70,8 +74,16 @@ def jackknife_means(problem: Problem) -> np.ndarray:
         left_out = np.arange(start, min(start + CHUNK, objects))
         weights = np.ones((objects, len(left_out)))
         weights[left_out, np.arange(len(left_out))] = 0
-        parts.append(fold_mean(judge(problem, weights).values))
+        parts.append(weighted_means(problem, weights))
     return np.concatenate(parts, axis=1)
+
+
+def weighted_means(problem: Problem, weights: np.ndarray) -> np.ndarray:
+    """(estimates, b) mean over folds of every estimate for (objects, b) weights of the objects."""
+    rows = max(len(cell["image"].threshold.group) for cell in problem.cells)
+    width = max(_LEAST_WIDTH, _CACHED // rows)
+    blocks = [weights[:, start : start + width] for start in range(0, weights.shape[1], width)]
+    return np.concatenate([fold_mean(judge(problem, np.ascontiguousarray(b)).values) for b in blocks], axis=1)
 
 
 def fold_mean(values: np.ndarray) -> np.ndarray:

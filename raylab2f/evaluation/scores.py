@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +41,7 @@ class Scores:
         defect_types: names.
         object_anomalous: (objects,) True for objects with an anomalous picture.
         image_anomalous: (pictures,) label of each picture.
+        object_names: (objects,) what the table calls each object, to match objects between tables.
         train_pictures: (folds,) training rows of each fold; 0 where the table holds none.
         warnings: what the user should know about the table.
     """
@@ -57,6 +57,7 @@ class Scores:
     defect_types: tuple[str, ...]
     object_anomalous: np.ndarray
     image_anomalous: np.ndarray
+    object_names: np.ndarray
     train_pictures: np.ndarray
     warnings: tuple[str, ...]
 
@@ -139,7 +140,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     keep = ~trains
     rows, fold, judged = rows[keep], fold[keep], judged[keep]
     # Numbers without gaps, for training rows are gone.
-    _, object_index = np.unique(object_of[rows], return_inverse=True)
+    _, first_row, object_index = np.unique(object_of[rows], return_index=True, return_inverse=True)
     _, image_index = np.unique(image_of[rows], return_inverse=True)
     defect_types, defect = _defects(kinds, label, rows)
     scores = Scores(
@@ -154,11 +155,12 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
         defect_types=defect_types,
         object_anomalous=np.bincount(object_index, weights=label[rows]) > 0,
         image_anomalous=np.bincount(image_index, weights=label[rows]) > 0,
+        object_names=object_name[rows][first_row],
         train_pictures=train_pictures,
         warnings=(),
     )
-    warnings += _check_content(scores)
-    return Scores(**{**scores.__dict__, "warnings": tuple(warnings)})
+    _refuse_meaningless(scores)
+    return replace(scores, warnings=(*warnings, *_warn_of_leaks(scores)))
 
 
 def _require_columns(table: pa.Table) -> None:
@@ -296,7 +298,7 @@ def _defects(kinds: np.ndarray | None, label: np.ndarray, rows: np.ndarray) -> t
     return tuple(str(name) for name in names), defect
 
 
-def _check_content(scores: Scores) -> list[str]:
+def _refuse_meaningless(scores: Scores) -> None:
     if scores.label.all() or not scores.label.any():
         missing = "nominal" if scores.label.all() else "anomalous"
         raise UserError(f"All pictures have one class: there are no {missing} ones to measure with.")
@@ -308,24 +310,26 @@ def _check_content(scores: Scores) -> list[str]:
                 "figure is."
             )
     constant = True
-    leaks: Sequence[int] = []
     for index, name in enumerate(scores.folds):
-        rows = scores.fold == index
         for judged, word in ((False, "threshold"), (True, "inference")):
-            here = rows & (scores.judged == judged)
+            here = (scores.fold == index) & (scores.judged == judged)
             if not here.any():
                 raise UserError(f"Fold {name} has no {word} rows.")
             constant &= bool(np.ptp(scores.score[here]) == 0)
-        here = rows & scores.judged
-        if scores.label[here].all() or not scores.label[here].any():
-            raise UserError(f"The inference partition of fold {name} has pictures of one class only.")
-        if np.intersect1d(scores.object[rows & ~scores.judged], scores.object[here]).size:
-            leaks = [*leaks, name]
+            if judged and (scores.label[here].all() or not scores.label[here].any()):
+                raise UserError(f"The inference partition of fold {name} has pictures of one class only.")
     if constant:
         raise UserError("All scores are equal: the detector does not tell any two pictures apart.")
-    if leaks:
-        return [
-            f"Objects have pictures in both the threshold and the inference partition in {len(leaks)} of "
-            f"{len(scores.folds)} folds: the figures are likely too good; split by object."
-        ]
-    return []
+
+
+def _warn_of_leaks(scores: Scores) -> list[str]:
+    leaking = 0
+    for index in range(len(scores.folds)):
+        rows = scores.fold == index
+        leaking += np.intersect1d(scores.object[rows & ~scores.judged], scores.object[rows & scores.judged]).size > 0
+    if not leaking:
+        return []
+    return [
+        f"Objects have pictures in both the threshold and the inference partition in {leaking} of "
+        f"{len(scores.folds)} folds: the figures are likely too good; split by object."
+    ]

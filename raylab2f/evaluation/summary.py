@@ -14,24 +14,19 @@ import pyarrow as pa
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.bootstrap import bootstrap_chunks, fold_mean
+from raylab2f.evaluation.cautions import find_cautions
 from raylab2f.evaluation.interval_table import IntervalTable, Replicator, build_intervals
 from raylab2f.evaluation.intervals import INTERVALS
-from raylab2f.evaluation.metrics import OBJECT_RATES, Costs
+from raylab2f.evaluation.metrics import Costs
 from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
 from raylab2f.evaluation.scores import Scores, prepare_scores
 from raylab2f.evaluation.shortcuts import Shortcut, same_partition_optimism
-from raylab2f.evaluation.thresholds import Strategy, parse_strategy, why_no_threshold
+from raylab2f.evaluation.thresholds import parse_strategy
 
-__all__ = ["FEW_OBJECTS", "METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "evaluate"]
+__all__ = ["METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "evaluate"]
 
 SUMMARY_VERSION = 1
-
-# With fewer anomalous objects the default interval is not shown to keep its promised coverage.
-FEW_OBJECTS = 20
-
-# With errors worth fewer objects neither is it.
-FEW_ERRORS = 2
 
 METRICS_SCHEMA = pa.schema(
     [
@@ -222,7 +217,7 @@ def evaluate(
         },
         estimates=_estimate_rows(problem, outcomes, means, intervals, interval, confidence),
         shortcuts=tuple(same_partition_optimism(scores, problem, means, parsed, rule, costs)),
-        warnings=(*warnings, *scores.warnings, *_warn(scores, problem, outcomes, intervals, planned, interval)),
+        warnings=(*warnings, *scores.warnings, *find_cautions(scores, problem, outcomes, intervals, planned, interval)),
         metrics=_metrics_table(scores, problem, outcomes),
     )
 
@@ -301,70 +296,3 @@ def _metrics_table(scores: Scores, problem: Problem, outcomes: Outcomes) -> pa.T
             for column, entry in zip(columns.values(), row, strict=True):
                 column.append(None if isinstance(entry, float) and np.isnan(entry) else entry)
     return pa.table(columns, schema=METRICS_SCHEMA)
-
-
-def _warn(
-    scores: Scores, problem: Problem, outcomes: Outcomes, intervals: IntervalTable, planned: int, default: str
-) -> list[str]:
-    found = []
-    finished = len(scores.folds)
-    if finished < planned:
-        found.append(f"Only {finished} of {planned} folds count; the others are not in the table.")
-    if finished == 1:
-        found.append(
-            "There is only one fold: how much the figures depend on the split and on the training is not visible."
-        )
-    anomalous = int(scores.object_anomalous.sum())
-    if anomalous < FEW_OBJECTS:
-        found.append(
-            f"There are only {anomalous} anomalous objects; with fewer than {FEW_OBJECTS} the intervals may be too "
-            "narrow."
-        )
-    found += _warn_of_few_errors(problem, fold_mean(outcomes.values)[:, 0])
-    for number, strategy in enumerate(problem.strategies):
-        missing = np.isnan(outcomes.thresholds[0, number, :, 0])
-        if missing.any():
-            reason = why_no_threshold(strategy, *_fewest(problem, strategy))
-            found.append(
-                f"Strategy '{strategy.text}' gives no threshold in {missing.sum()} of {finished} folds: {reason}"
-            )
-    for strategy in problem.strategies:
-        lost = [
-            share
-            for estimate, share in zip(problem.estimates, intervals.lost, strict=True)
-            if estimate.strategy == strategy.text and estimate.metric == "balanced_accuracy"
-        ]
-        if 0.01 < max(lost) < 1:
-            found.append(
-                f"Strategy '{strategy.text}' gives no outcome in {max(lost):.0%} of the bootstrap replicates; its "
-                "intervals rest on the others."
-            )
-    low = intervals.ends[default][0]
-    if any(np.isnan(low) & ~np.isnan(fold_mean(outcomes.values)[:, 0])):
-        found.append(f"The interval method '{default}' does not apply to all estimates; see the other intervals there.")
-    return found
-
-
-def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
-    objects = {True: int(problem.strata.sum()), False: int((~problem.strata).sum())}
-    near = [
-        f"{estimate.metric} of '{estimate.strategy}' at {estimate.level} level"
-        for estimate, mean in zip(problem.estimates, means, strict=True)
-        if estimate.metric in ("recall", "specificity")
-        and (1 - mean) * objects[OBJECT_RATES[estimate.metric]] < FEW_ERRORS
-    ]
-    if not near:
-        return []
-    return [
-        f"Errors of fewer than {FEW_ERRORS} objects' worth were seen for {', '.join(near)}: too few to know how "
-        "they vary, so these intervals may be too narrow."
-    ]
-
-
-def _fewest(problem: Problem, strategy: Strategy) -> tuple[int, int]:
-    """Anomalous and nominal scores in the threshold partition that has the fewest of those the strategy needs."""
-    level = "object" if strategy.on_objects else "image"
-    counts = [
-        (int(cell[level].threshold.label.sum()), int((~cell[level].threshold.label).sum())) for cell in problem.cells
-    ]
-    return min(counts, key=lambda pair: pair[0] if strategy.needs_defects else pair[1])

@@ -1,0 +1,18 @@
+"""Frozen backbones, where their weights come from, and the store of what they computed."""
+
+from raylab2f.features.backbones import Backbone, BackboneSpec, create_backbone
+from raylab2f.features.ingredients import address, feature_ingredients
+from raylab2f.features.store import FeatureStore
+from raylab2f.features.store_writing import finish_store, missing_parts, write_part
+
+__all__ = [
+    "Backbone",
+    "BackboneSpec",
+    "FeatureStore",
+    "address",
+    "create_backbone",
+    "feature_ingredients",
+    "finish_store",
+    "missing_parts",
+    "write_part",
+]

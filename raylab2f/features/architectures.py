@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import torch
 from torch import nn
 
 from raylab2f.errors import UserError
 
-__all__ = ["untrained_network"]
+__all__ = ["pretrained_config", "untrained_network"]
 
 
 def untrained_network(name: str, seed: int = 0) -> nn.Module:
@@ -38,6 +39,12 @@ def untrained_network(name: str, seed: int = 0) -> nn.Module:
             tagged = timm.list_models(f"{architecture}.*", pretrained=True)
             raise UserError(f"--backbone {name}: timm knows no weights {tag} of it; {_choose(tagged)}.") from error
     return network.eval()
+
+
+def pretrained_config(network: nn.Module) -> dict[str, Any]:
+    """What timm knows of a model's pretrained weights: `input_size` (C, H, W), `mean`, `std`, `hf_hub_id`, `url`."""
+    config: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]  # set by timm on every model
+    return config
 
 
 def _choose(names: list[str]) -> str:

@@ -11,7 +11,8 @@ Layers are modules of the timm model by name. Where to look for maps of a given 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,12 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from raylab2f.errors import UserError
-from raylab2f.features.architectures import untrained_network
+from raylab2f.features.architectures import pretrained_config, untrained_network
 from raylab2f.features.folding import fold_batch_norms
 from raylab2f.features.truncation import check_layers, cut_behind, meta_run, trace
 from raylab2f.features.weights import Normalisation, install_weights, read_weights, weights_digest
 
 __all__ = ["Backbone", "BackboneSpec", "create_backbone"]
+
+# So many pixels of input per thread pass the network at once on the CPU: intermediate maps stay in its caches.
+_PORTION_PIXELS = 2**17
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,10 @@ def create_backbone(spec: BackboneSpec) -> Backbone:
         [(40, 20, 20), (112, 10, 10)]
     """
     network = untrained_network(spec.name)
-    runs = trace(network, tuple(network.pretrained_cfg["input_size"][-2:]))
+    try:
+        runs = trace(network, pretrained_config(network)["input_size"][1:])
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise UserError(f"--backbone {spec.name} does not run ({_first_line(error)}); choose another.") from error
     check_layers(spec.name, spec.layers, network, runs)
     weights = read_weights(spec.name, spec.weights, network)
     known = frozenset(network.state_dict())
@@ -64,7 +71,8 @@ def create_backbone(spec: BackboneSpec) -> Backbone:
     install_weights(network, weights, known)
     digest = weights_digest(network, weights.normalisation)
     fold_batch_norms(network, runs, spec.layers)
-    return Backbone(network, spec.layers, deepest, weights.normalisation, digest)
+    channels_last = [layer for layer in spec.layers if runs[layer].layout == "NHWC"]
+    return Backbone(network, spec.layers, deepest, channels_last, weights.normalisation, digest)
 
 
 class Backbone(nn.Module):
@@ -74,12 +82,19 @@ class Backbone(nn.Module):
         network: a timm model, cut behind `deepest`.
         layers: modules whose outputs are wanted.
         deepest: the one of them that finishes last.
+        channels_last: those whose outputs are (B, h, w, C).
         normalisation: of the network's input.
         weights_digest: identifies weights and normalisation.
     """
 
     def __init__(
-        self, network: nn.Module, layers: Sequence[str], deepest: str, normalisation: Normalisation, weights_digest: str
+        self,
+        network: nn.Module,
+        layers: Sequence[str],
+        deepest: str,
+        channels_last: Collection[str],
+        normalisation: Normalisation,
+        weights_digest: str,
     ) -> None:
         super().__init__()
         # On the CPU, channels last makes convolutions faster; together with folded batch norms nearly twice as fast.
@@ -87,7 +102,7 @@ class Backbone(nn.Module):
         self.layers = tuple(layers)
         self.weights_digest = weights_digest
         self._deepest = deepest
-        self._channels_last_output = getattr(network, "output_fmt", "NCHW") == "NHWC"
+        self._channels_last = frozenset(channels_last)
         self._captured: dict[str, Tensor] = {}
         for layer in self.layers:
             network.get_submodule(layer).register_forward_hook(partial(self._capture, layer))
@@ -104,12 +119,11 @@ class Backbone(nn.Module):
     @torch.no_grad()
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """The maps (B, C, h, w) of the layers, in their order, for normalised pictures (B, 3, H, W)."""
-        self._captured.clear()
-        try:
-            self.network(pictures.contiguous(memory_format=torch.channels_last))
-        except _DeepestReached:
-            pass
-        return [self._captured.pop(layer) for layer in self.layers]
+        portion = max(1, len(pictures))
+        if pictures.device.type == "cpu":
+            portion = max(1, torch.get_num_threads() * _PORTION_PIXELS // (pictures.shape[2] * pictures.shape[3]))
+        portions = [self._maps(part) for part in pictures.split(portion)]
+        return portions[0] if len(portions) == 1 else [torch.cat(maps) for maps in zip(*portions, strict=True)]
 
     def feature_shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
         """Shapes (C, h, w) of the layers' maps for pictures of `size` (height, width); nothing is computed.
@@ -121,8 +135,8 @@ class Backbone(nn.Module):
             maps = meta_run(self, size)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise UserError(
-                f"--size {size[0]}x{size[1]}: the backbone does not take it ({str(error).splitlines()[0]}); choose another size or "
-                "--backbone."
+                f"--size {size[0]}x{size[1]}: the backbone cannot take it ({_first_line(error)}); choose another "
+                "size or --backbone."
             ) from error
         return [(map_.shape[1], map_.shape[2], map_.shape[3]) for map_ in maps]
 
@@ -130,10 +144,16 @@ class Backbone(nn.Module):
         """Stay in evaluation mode whatever is asked: the statistics of batch norm are part of the weights."""
         return super().train(False)
 
+    def _maps(self, pictures: Tensor) -> list[Tensor]:
+        self._captured.clear()
+        with suppress(_DeepestReached):
+            self.network(pictures.contiguous(memory_format=torch.channels_last))
+        return [self._captured.pop(layer) for layer in self.layers]
+
     def _capture(self, layer: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
         if layer in self._captured:
             return
-        if self._channels_last_output:
+        if layer in self._channels_last:
             output = output.permute(0, 3, 1, 2)
         # A copy, for the next module may overwrite its input.
         self._captured[layer] = output.clone(memory_format=torch.contiguous_format)
@@ -143,3 +163,7 @@ class Backbone(nn.Module):
 
 class _DeepestReached(Exception):
     """Leaves the network where all that is wanted has been seen."""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
-import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from raylab2f.features.truncation import ModuleRun
 
@@ -28,31 +27,18 @@ def fold_batch_norms(network: nn.Module, runs: Mapping[str, ModuleRun], keep: Co
         for (conv_name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
             conv_run, norm_run = runs.get(prefix + conv_name), runs.get(prefix + norm_name)
             follows = conv_run is not None and norm_run is not None and norm_run.input is conv_run.output
-            if follows and _is_plain(conv, norm) and prefix + conv_name not in keep:
-                _fold(conv, norm)
-                setattr(module, norm_name, _rest(norm))
+            if follows and prefix + conv_name not in keep and _is_plain(conv, norm) and norm.running_var is not None:
+                dtype = conv.weight.dtype
+                setattr(module, conv_name, fuse_conv_bn_eval(conv.double(), norm.double()).to(dtype))
+                setattr(module, norm_name, _rest(norm).to(dtype))
 
 
 def _is_plain(conv: nn.Module, norm: nn.Module) -> bool:
-    from timm.layers import BatchNormAct2d, Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
+    from timm.layers.norm_act import BatchNormAct2d
 
-    # Exact types: there are convolutions that standardise their weights at each call.
-    return type(conv) in (nn.Conv2d, Conv2dSame) and type(norm) in (nn.BatchNorm2d, BatchNormAct2d) and _has_stats(norm)
-
-
-def _has_stats(norm: nn.Module) -> bool:
-    return norm.running_mean is not None and norm.weight is not None
-
-
-def _fold(conv: nn.Module, norm: nn.Module) -> None:
-    wide = [
-        None if tensor is None else tensor.double()
-        for tensor in (conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    ]
-    weight, bias = fuse_conv_bn_weights(*wide[:4], norm.eps, *wide[4:])
-    dtype = conv.weight.dtype
-    conv.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
-    conv.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
+    # Exact types: some convolutions standardise their weights at each call.
+    return type(conv) in (nn.Conv2d, Conv2dSame) and type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
 
 
 def _rest(norm: nn.Module) -> nn.Module:

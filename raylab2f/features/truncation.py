@@ -32,13 +32,18 @@ class ModuleRun:
     output: Any = None
 
     @property
-    def is_map(self) -> bool:
-        """Whether the output is one (B, C, H, W) tensor."""
-        return isinstance(self.output, Tensor) and self.output.ndim == 4
+    def layout(self) -> str | None:
+        """`NCHW` or `NHWC` where the output is a map, else `None`; known from maps of square pictures being square."""
+        if not isinstance(self.output, Tensor) or self.output.ndim != 4:
+            return None
+        _, first, middle, last = self.output.shape
+        if middle == last:
+            return "NCHW"
+        return "NHWC" if first == middle else None
 
 
 def trace(network: nn.Module, size: tuple[int, int]) -> dict[str, ModuleRun]:
-    """Run the network once without computing anything, on a picture of `size`.
+    """Run the network once without computing anything, on a picture of `size`; a square one tells maps' layouts.
 
     Returns:
         The modules that ran, by name. Inputs and outputs are tensors without data; tensors that were one object in
@@ -92,10 +97,12 @@ def check_layers(name: str, layers: Sequence[str], network: nn.Module, runs: Map
     if not layers or len(set(layers)) < len(layers):
         raise UserError(f"--layers {','.join(layers)}: name one or more different modules of {name}.")
     for layer in layers:
-        if layer not in runs or not layer or not runs[layer].is_map:
-            trouble = "gives no map (channels, height, width)" if layer in runs else "is no module that runs"
-            choices = [choice for choice in _top_level(network) if choice in runs and runs[choice].is_map]
-            raise UserError(f"--layers {layer} {trouble} in {name}; choose among {', '.join(choices)}.")
+        run = runs.get(layer)
+        if run is None or run.layout is None:
+            trouble = "is no module that runs" if run is None else "gives no map (channels, height, width)"
+            choices = [choice for choice in _top_level(network) if choice in runs and runs[choice].layout]
+            advice = f"choose among {', '.join(choices)}" if choices else "choose another --backbone"
+            raise UserError(f"--layers {layer} {trouble} in {name}; {advice}.")
 
 
 def cut_behind(network: nn.Module, layer: str, runs: Mapping[str, ModuleRun]) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from raylab2f.errors import UserError
-from raylab2f.features.architectures import untrained_network
+from raylab2f.features.architectures import pretrained_config, untrained_network
 
 __all__ = ["BUNDLED_MODEL", "Normalisation", "Weights", "install_weights", "read_weights", "weights_digest"]
 
@@ -29,8 +29,8 @@ _SHOWN = 5
 class Normalisation(NamedTuple):
     """A picture x in 0..255 enters the network as (x - mean) / std, channel by channel."""
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class Weights(NamedTuple):
@@ -56,9 +56,8 @@ def read_weights(name: str, weights: str, network: nn.Module) -> Weights:
     if weights == "bundled":
         # Its training scaled pictures by whole numbers; timm's conversion of the same model uses 127.5.
         return Weights(_bundled(name, network), Normalisation((127.0,) * 3, (128.0,) * 3), "the bundled file")
-    config: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]  # timm models' attribute
-    mean, std = (tuple(255.0 * value for value in config[key]) for key in ("mean", "std"))
-    normalisation = Normalisation(mean, std)  # type: ignore[arg-type]  # three channels each
+    config = pretrained_config(network)
+    normalisation = Normalisation(*(tuple(255.0 * value for value in config[key]) for key in ("mean", "std")))
     if weights == "hub":
         return Weights(_hub(name, network, config), normalisation, f"the hub's weights of {name}")
     state = _named_like(_file(name, Path(weights).expanduser()), network)
@@ -174,7 +173,7 @@ def _cached(config: Mapping[str, Any]) -> str | None:
 def _reach_hub() -> None:
     """Fail within seconds where there is no network; the download itself would retry for a minute."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented there, not re-exported
 
     get_session().head(constants.ENDPOINT, timeout=_HUB_SECONDS)
 
@@ -203,7 +202,7 @@ def _file(name: str, path: Path) -> Mapping[str, Tensor]:
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
-            stored = load_file(path)
+            stored: Any = load_file(path)
         else:
             # Only tensors and plain containers: a pickle that wants to run code is refused.
             stored = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,0 +1,212 @@
+"""A factory whose truth is known: objects with correlated pictures, and detectors that depend on their training sample.
+
+Every picture has an appearance b and p features z, all standard normal; between two pictures of one object each of
+them has the correlation rho. A detector is trained on nominal objects: it estimates the centre of the features, and its
+error moves the scores of all pictures. In fold k, with mean features c_k over the training pictures, and fresh noise g
+(again with correlation rho) for what else is random in training, a picture's score is
+
+    score = severity + b - leverage * z . c_k + noise * g,
+
+where severity is 0 for nominal objects and normal with mean `separation` and standard deviation `spread`, one draw an
+object, for anomalous ones. Folds whose training samples overlap have similar errors; more training objects make
+better detectors; nominal objects that were trained on look more normal than new ones, as with real detectors.
+
+What is estimated: the expected outcome on new objects of the same population, of a detector trained on the same
+number of nominal objects, with a threshold chosen on the same number of objects. Given c_k and the threshold, the
+outcome on new objects is a normal integral, so the truth is the mean of such integrals over simulated detectors and
+thresholds, computed here without any of the code that is judged (`true_values`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import ndtr
+
+from raylab2f.evaluation import plan_fold
+from raylab2f.evaluation.scores import Scores, prepare_scores
+from raylab2f.seeding import numpy_generator
+
+__all__ = ["ESTIMANDS", "Plan", "Setting", "draw_scores", "plan_folds", "true_values"]
+
+ESTIMANDS = tuple(
+    (level, metric)
+    for level in ("image", "object")
+    for metric in ("balanced_accuracy", "recall", "specificity", "auroc")
+)
+
+_FEATURES = 20
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
+_NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One population and sample size; anomalous objects are even in number.
+
+    Arguments:
+        anomalous, nominal: objects in the sample.
+        pictures: of each object.
+        rho: correlation of two pictures of one object.
+        separation: mean severity of defects, in standard deviations of nominal appearance.
+        spread: standard deviation of the severity between defective objects.
+        folds: resamplings.
+        leverage, noise: of the detector, see the module.
+    """
+
+    anomalous: int
+    nominal: int
+    pictures: int
+    rho: float
+    separation: float
+    spread: float = 0.0
+    folds: int = 10
+    leverage: float = 1.0
+    noise: float = 0.3
+
+    @property
+    def name(self) -> str:
+        """Short and unique."""
+        text = f"{self.anomalous}+{self.nominal} x {self.pictures}, rho {self.rho:g}, sep {self.separation:g}"
+        return text + (f", spread {self.spread:g}" if self.spread else "")
+
+    @property
+    def training(self) -> int:
+        """Nominal objects that train in each fold."""
+        return self.nominal - self.anomalous
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Folds of a setting, the scores still missing.
+
+    Arguments:
+        rows: the folds' threshold and inference rows, ready for scores.
+        picture: (n,) picture of each row.
+        train: (folds, pictures) share of each picture in the training mean.
+    """
+
+    rows: Scores
+    picture: np.ndarray
+    train: np.ndarray
+
+
+def plan_folds(setting: Setting, seed: int, split_by: str = "object") -> Plan:
+    """The protocol's folds for a sample of this setting; anomalous objects come first."""
+    objects = setting.anomalous + setting.nominal
+    owner = np.repeat(np.arange(objects), setting.pictures)
+    label = owner < setting.anomalous
+    ids = [f"{number:06d}" for number in range(len(owner))]
+    manifest = pa.table(
+        {
+            "image_id": ids,
+            "object_id": [f"{o:06d}" for o in owner],
+            "label": pa.array(label.astype(int), pa.int8()),
+            "given_split": ["train"] * len(ids),
+        }
+    )
+    train = np.zeros((setting.folds, len(owner)))
+    tables = []
+    for fold in range(setting.folds):
+        split = plan_fold(manifest, fold=fold, seed=seed, split_by=split_by, fingerprint="simulated")
+        picture = np.array([int(name) for name in split["image_id"].to_pylist()])
+        trains = np.array(split["partition"].to_pylist()) == "train"
+        train[fold, picture[trains]] = 1 / trains.sum()
+        kept = split.filter(pa.array(~trains))
+        # Any scores do; objects are numbered by them, which does not matter here.
+        columns = {"fold": np.full(len(kept), fold), "label": label[picture[~trains]], "score": picture[~trains]}
+        for name, values in columns.items():
+            kept = kept.append_column(name, pa.array(values.astype(int)))
+        tables.append(kept)
+    table = pa.concat_tables(tables)
+    rows = prepare_scores(table)
+    return Plan(rows, rows.score.astype(np.int64), train)
+
+
+def draw_scores(setting: Setting, plan: Plan, rng: np.random.Generator) -> Scores:
+    """A sample of the population, scored by one detector a fold."""
+    objects, pictures = setting.anomalous + setting.nominal, setting.pictures
+
+    def correlated(*shape: int) -> np.ndarray:
+        common = rng.standard_normal((*shape, objects, 1))
+        own = rng.standard_normal((*shape, objects, pictures))
+        return (np.sqrt(setting.rho) * common + np.sqrt(1 - setting.rho) * own).reshape(*shape, objects * pictures)
+
+    severity = np.zeros(objects)
+    severity[: setting.anomalous] = setting.separation + setting.spread * rng.standard_normal(setting.anomalous)
+    features = correlated(_FEATURES)
+    centres = plan.train @ features.T
+    scores = np.repeat(severity, pictures) + correlated() - setting.leverage * centres @ features
+    scores = scores + setting.noise * correlated(setting.folds)
+    return replace(plan.rows, score=scores[plan.rows.fold, plan.picture])
+
+
+def true_values(setting: Setting, seed: int, draws: int = 40_000) -> dict[tuple[str, str], float]:
+    """Expected outcomes with the strategy `youden` and the largest picture score as object score.
+
+    Arguments:
+        setting: the population.
+        seed: of the simulation.
+        draws: simulated detectors with thresholds; the standard error is about 0.1 / sqrt(draws).
+    """
+    rng = numpy_generator(seed, "truth", setting.name)
+    collected: list[np.ndarray] = []
+    size = max(1, 2_000_000 // (setting.anomalous * setting.pictures))
+    for start in range(0, draws, size):
+        collected.append(_conditional_values(setting, rng, min(size, draws - start)))
+    return dict(zip(ESTIMANDS, np.concatenate(collected, axis=1).mean(axis=1).tolist(), strict=True))
+
+
+def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) -> np.ndarray:
+    """(estimands, count) outcome on infinitely many new objects, for simulated detectors and thresholds."""
+    half, pictures, rho = setting.anomalous // 2, setting.pictures, setting.rho
+    of_mean = (rho + (1 - rho) / pictures) / setting.training
+    variance = 1 + setting.noise**2 + setting.leverage**2 * of_mean * rng.chisquare(_FEATURES, count)
+    common = rng.standard_normal((count, 2 * half, 1))
+    own = rng.standard_normal((count, 2 * half, pictures))
+    scores = np.sqrt(variance)[:, None, None] * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
+    scores[:, :half] += setting.separation + setting.spread * rng.standard_normal((count, half, 1))
+    values = []
+    for by_object in (False, True):
+        chosen = scores.max(axis=2) if by_object else scores.reshape(count, -1)
+        threshold = _youden(chosen, chosen.shape[1] // 2)
+        m = pictures if by_object else 1
+        recall = 1 - _below(threshold - setting.separation, variance, setting.spread, rho, m)
+        specificity = _below(threshold, variance, 0.0, rho, m)
+        values += [(recall + specificity) / 2, recall, specificity, _auroc(setting, variance, m)]
+    return np.stack(values)
+
+
+def _youden(scores: np.ndarray, positives: int) -> np.ndarray:
+    """Highest of the thresholds with the largest recall - false-alarm rate; the first columns are the positives."""
+    order = np.argsort(-scores, axis=1)
+    gain = np.where(order < positives, 1, -1).cumsum(axis=1)
+    best = gain.argmax(axis=1)
+    rows = np.arange(len(scores))
+    return scores[rows, order[rows, best]]
+
+
+def _below(x: np.ndarray, variance: np.ndarray, spread: float, rho: float, pictures: int) -> np.ndarray:
+    """Probability that the largest of an object's scores is below x, the object's mean severity being 0."""
+    shared = rho * variance + spread**2
+    if pictures == 1:
+        return ndtr(x / np.sqrt(variance + spread**2))
+    inner = (x[:, None] - np.sqrt(shared)[:, None] * _NODES) / np.sqrt((1 - rho) * variance)[:, None]
+    return ndtr(inner) ** pictures @ _NODE_WEIGHTS
+
+
+def _auroc(setting: Setting, variance: np.ndarray, pictures: int) -> np.ndarray:
+    """Probability that a new anomalous picture (object) scores higher than a nominal one, for each detector."""
+    knots = np.linspace(variance.min(), variance.max(), 17)
+    values = []
+    for knot in knots:
+        reach = 9 * np.sqrt(knot + setting.spread**2)
+        x = np.linspace(-reach, reach + setting.separation, 4001)
+        level = np.full(len(x), knot)
+        anomalous = _below(x - setting.separation, level, setting.spread, setting.rho, pictures)
+        nominal = _below(x, level, 0.0, setting.rho, pictures)
+        middle = (nominal[1:] + nominal[:-1]) / 2
+        values.append((np.diff(anomalous) * middle).sum())
+    return np.interp(variance, knots, values)

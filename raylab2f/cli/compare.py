@@ -1,0 +1,154 @@
+"""`raylab2f compare`: paired differences between runs on the same folds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from raylab2f.cli.options import PrevalenceOption, ReplicatesOption
+from raylab2f.errors import UserError
+
+if TYPE_CHECKING:
+    from raylab2f.evaluation.compare import Comparison, Difference
+    from raylab2f.evaluation.paired_tests import TTest
+
+__all__ = ["compare_runs"]
+
+
+def compare_runs(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of at least two runs with the same fold plan.")],
+    metric: Annotated[
+        list[str],
+        typer.Option(
+            "--metric",
+            help="Metric to compare; repeatable [default: balanced_accuracy, recall, specificity, auroc].",
+        ),
+    ] = [],
+    level: Annotated[str, typer.Option("--level", help="object, image or both.")] = "object",
+    rope: Annotated[
+        float, typer.Option("--rope", help="Differences up to this much count as none, in the metric's unit.")
+    ] = 0.01,
+    threshold: Annotated[
+        list[str],
+        typer.Option("--threshold", help="Threshold strategy; repeatable [default: as the runs were evaluated]."),
+    ] = [],
+    object_score: Annotated[
+        str | None, typer.Option("--object-score", help="[default: as the runs were evaluated]")
+    ] = None,
+    cost_escape: Annotated[float | None, typer.Option("--cost-escape")] = None,
+    cost_overkill: Annotated[float | None, typer.Option("--cost-overkill")] = None,
+    prevalence: PrevalenceOption = None,
+    beta: Annotated[float | None, typer.Option("--beta", help="Of F-beta.")] = None,
+    confidence: Annotated[float | None, typer.Option("--confidence", help="Of all intervals.")] = None,
+    replicates: ReplicatesOption = 10_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="File for the comparison as JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Say which of several detectors is better, and how sure that is."""
+    from raylab2f.atomic import write_json
+    from raylab2f.evaluation.compare import DEFAULT_METRICS, compare_scores
+    from raylab2f.evaluation.run_scores import agreed_settings, read_run, require_same_plan
+
+    if len(runs) < 2:
+        raise UserError("Give the folders of at least two runs to compare.")
+    found = [read_run(path, name) for path, name in zip(runs, _names(runs), strict=True)]
+    require_same_plan(found)
+    given = {
+        "strategies": threshold or None,
+        "object_score": object_score,
+        "prevalence": prevalence,
+        "cost_escape": cost_escape,
+        "cost_overkill": cost_overkill,
+        "beta": beta,
+        "confidence": confidence,
+    }
+    comparison = compare_scores(
+        {run.name: run.scores for run in found},
+        metrics=metric or DEFAULT_METRICS,
+        levels=("image", "object") if level == "both" else (level,),
+        rope=rope,
+        replicates=replicates,
+        seed=seed,
+        **agreed_settings(found, given),
+    )
+    values = comparison.to_dict()
+    if out is not None:
+        write_json(out, values)
+    if as_json:
+        typer.echo(json.dumps(values, indent=2, allow_nan=False))
+        return
+    _print_comparison(comparison, Console())
+
+
+def _names(runs: list[Path]) -> list[str]:
+    """Folder names where they tell the runs apart, else paths."""
+    resolved = [path.resolve() for path in runs]
+    if len(set(resolved)) < len(resolved):
+        raise UserError(
+            f"'{max(runs, key=lambda p: resolved.count(p.resolve()))}' is given twice; give different runs."
+        )
+    names = [path.name for path in resolved]
+    return names if len(set(names)) == len(names) else [str(path) for path in resolved]
+
+
+def _print_comparison(comparison: Comparison, console: Console) -> None:
+    confidence = comparison.settings["confidence"]
+    several = len(comparison.settings["strategies"]) > 1
+    pairs = dict.fromkeys((row.first, row.second) for row in comparison.differences)
+    for first, second in pairs:
+        table = Table(title=escape(f"A = {first}, B = {second}"), title_justify="left")
+        table.add_column("metric")
+        for heading in ("A", "B", f"A - B ({confidence:.0%} interval)", "p", "t over folds: p"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for heading in ("A better", "equal", "B better", "folds agree"):
+            table.add_column(heading, justify="right")
+        for row in comparison.differences:
+            if (row.first, row.second) == (first, second):
+                table.add_row(*_cells(row, several))
+        console.print(table)
+    settings = comparison.settings
+    console.print(
+        f"Interval and p: paired bootstrap over objects. t over folds: corrected resampled t. p values are adjusted for "
+        f"{settings['comparisons']} comparisons (Holm). A better, equal (within {settings['rope']:g}), B better: "
+        "posterior probabilities of the correlated t-test. Folds agree: how often two folds have the same sign.",
+        highlight=False,
+        markup=False,
+    )
+    for warning in comparison.warnings:
+        console.print(f"[bold yellow]warning:[/] {escape(warning)}", highlight=False)
+
+
+def _cells(row: Difference, several: bool) -> list[str]:
+    name = row.metric if row.level == "object" else f"{row.metric} ({row.level})"
+    if several and row.strategy != "any":
+        name += f", {row.strategy}"
+    return [
+        escape(name),
+        f"{row.first_mean:.3f}",
+        f"{row.second_mean:.3f}",
+        f"{row.difference:+.3f}{_ends(row.bootstrap)}",
+        _p(row.bootstrap_p_holm),
+        _p(row.corrected_t_p_holm),
+        *(_share(value) for value in (row.first_better, row.equivalent, row.second_better, row.replicability)),
+    ]
+
+
+def _ends(test: TTest | None) -> str:
+    return "" if test is None else f" ({test.low:+.3f} to {test.high:+.3f})"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _share(value: Any) -> str:
+    return "" if value is None else f"{value:.2f}"

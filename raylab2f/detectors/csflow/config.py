@@ -1,0 +1,60 @@
+"""CS-Flow's settings and presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raylab2f.detectors.base import Schedule
+
+__all__ = ["CSFLOW_PRESETS", "CSFlowConfig"]
+
+
+@dataclass(frozen=True)
+class CSFlowConfig:
+    """Settings of CS-Flow; defaults are the publication's.
+
+    Arguments:
+        backbone, weights, layers: one layer of a timm model, see `raylab2f.features`.
+        size: height and width in pixels of the finest of three scales; the others are a half and a quarter of it.
+        schedule: length of the training; the gradient norm is clipped.
+        hidden_channels: of the conditioners.
+        kernel_sizes: one per coupling block.
+        clamp: bound of the log scales.
+        learning_rate, adam_eps, weight_decay: of Adam.
+        init_seed: permutations and initial parameters descend from it.
+    """
+
+    backbone: str = "tf_efficientnet_b5"
+    weights: str = "hub"
+    layers: tuple[str, ...] = ("blocks.5",)
+    size: tuple[int, int] = (768, 768)
+    schedule: Schedule = Schedule(epochs=240, batch_size=16, max_grad_norm=1.0)
+    hidden_channels: int = 1024
+    kernel_sizes: tuple[int, ...] = (3, 3, 3, 5)
+    clamp: float = 3.0
+    learning_rate: float = 2e-4
+    adam_eps: float = 1e-4
+    weight_decay: float = 1e-5
+    init_seed: int = 0
+
+
+_LITE = {"backbone": "tf_efficientnet_lite0", "weights": "bundled", "layers": ("blocks.4",)}
+
+CSFLOW_PRESETS = {
+    "paper": CSFlowConfig(),
+    # For a CPU: features of stride 16, a narrow flow, and a larger step because there are fewer of them.
+    "fast": CSFlowConfig(
+        **_LITE,
+        size=(256, 256),
+        hidden_channels=64,
+        learning_rate=1e-3,
+        schedule=Schedule(epochs=12, batch_size=16, max_grad_norm=1.0),
+    ),
+    "demo": CSFlowConfig(
+        **_LITE,
+        size=(192, 192),
+        hidden_channels=64,
+        learning_rate=1e-3,
+        schedule=Schedule(epochs=12, batch_size=16, max_grad_norm=1.0),
+    ),
+}

@@ -1,0 +1,56 @@
+"""Reference values: every `.npz` in a folder, told apart by the keys it holds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+KINDS = {
+    "csflow_reference": lambda keys: {"x0", "z0", "param/block0.s1.conv_scale0_0.weight"} <= keys,
+    "glass_training_reference": lambda keys: "patch_features_step0" in keys,
+    "glass_judge_reference": lambda keys: any(key.endswith("/bgr_image") for key in keys),
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--reference-dir",
+        type=Path,
+        default=Path(__file__).parent / "reference",
+        help="folder with reference values (.npz); default: tests/reference",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    for fixture, is_kind in KINDS.items():
+        if fixture not in metafunc.fixturenames:
+            continue
+        folder = metafunc.config.getoption("--reference-dir")
+        paths = []
+        for path in sorted(folder.glob("*.npz")):
+            with np.load(path, allow_pickle=False) as arrays:
+                if is_kind(set(arrays.files)):
+                    paths.append(path)
+        skip = pytest.mark.skip(reason=f"{folder} holds no file of this kind")
+        parameters = [pytest.param(path, id=path.name) for path in paths] or [pytest.param(None, marks=skip)]
+        metafunc.parametrize(fixture, parameters, indirect=True)
+
+
+def _arrays(request):
+    with np.load(request.param, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+@pytest.fixture
+def csflow_reference(request):
+    return _arrays(request)
+
+
+@pytest.fixture
+def glass_training_reference(request):
+    return _arrays(request)
+
+
+@pytest.fixture
+def glass_judge_reference(request):
+    return _arrays(request)

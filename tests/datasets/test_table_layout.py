@@ -1,0 +1,111 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raylab2f.datasets import load_dataset
+from raylab2f.datasets.layouts.table import read_table
+from raylab2f.datasets.manifest import write_manifest
+from raylab2f.errors import UserError
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_of_a_minimal_csv(tmp_path, save):
+    save(tmp_path / "pics" / "a b.png")
+    save(tmp_path / "pics" / "ö.png")
+    file = write(tmp_path / "parts.csv", "path,label\npics/a b.png,0\npics/ö.png,1\n")
+    dataset = load_dataset(file)
+    assert dataset.name == "parts"
+    rows = dataset.manifest.to_pylist()
+    assert [row["image_id"] for row in rows] == ["pics/a b.png", "pics/ö.png"]
+    assert [row["given_split"] for row in rows] == ["train", "test"]
+    assert [row["defect_type"] for row in rows] == ["good", "defect"]
+    assert [row["object_id"] for row in rows] == ["pics/a b.png", "pics/ö.png"]
+    assert [(row["width"], row["height"]) for row in rows] == [(8, 6)] * 2
+    assert rows[0]["path"] == str(tmp_path / "pics" / "a b.png")
+    assert len(dataset.warnings) == 1
+
+
+def test_text_stays_text_in_a_semicolon_csv_with_byte_order_mark(tmp_path):
+    file = write(tmp_path / "m.csv", "\ufeffpath;label;object_id;view\na.png;nominal;007;1,5\nb.png;Anomalous;7;\n")
+    first, second = read_table(file)
+    assert (first.object_id, first.view, first.label) == ("007", "1,5", 0)
+    assert (second.object_id, second.view, second.label) == ("7", None, 1)
+
+
+def test_absolute_paths_and_uris_are_named_below_their_common_folder(tmp_path):
+    file = write(tmp_path / "m.csv", "path,label\n/data/set/good/1.png,0\n/data/set/bad/1.png,1\n")
+    assert [entry.image_id for entry in read_table(file)] == ["good/1.png", "bad/1.png"]
+    file = write(tmp_path / "m.csv", "path,label\ns3://bucket/x/1.png,0\ns3://bucket/x/y/1.png,1\n")
+    entries = read_table(file)
+    assert [entry.image_id for entry in entries] == ["1.png", "y/1.png"]
+    assert [entry.path for entry in entries] == ["s3://bucket/x/1.png", "s3://bucket/x/y/1.png"]
+
+
+def test_pictures_are_read_from_uris(tmp_path, save):
+    uris = [save(tmp_path / "p" / name).as_uri() for name in ("a.png", "b.png")]
+    file = write(tmp_path / "m.csv", f"path,label\n{uris[0]},0\n{uris[1]},1\n")
+    assert load_dataset(file).manifest["path"].to_pylist() == uris
+
+
+def test_numbers_that_pandas_made_floats(tmp_path):
+    table = pa.table({"path": ["a", "b"], "label": [0.0, 1.0], "object_id": [7.0, 8.0], "width": [5.0, float("nan")]})
+    pq.write_table(table, tmp_path / "m.parquet")
+    first, second = read_table(tmp_path / "m.parquet")
+    assert (first.object_id, first.width, second.label, second.width) == ("7", 5, 1, None)
+
+
+def test_a_folder_with_a_manifest_is_recognised(mvtec_folder, tmp_path):
+    table = load_dataset(mvtec_folder, object_id=r"(?P<object>.+)").manifest
+    folder = tmp_path / "written"
+    write_manifest(folder / "manifest.parquet", table)
+    again = load_dataset(folder)
+    assert again.name == "written"
+    assert again.manifest.equals(table)
+    assert again.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path\na.png\n", "column label is missing"),
+        ("file,label\na.png,0\n", "column path is missing"),
+        ("path,label\na.png,2\n", "label 2"),
+        ("path,label\n,0\n", "row 1 has no path"),
+        ("path,label,object_id\na.png,0,x\nb.png,1,\n", r"row 2 \(b\.png\) has no object_id"),
+        ("path,label,width\na.png,0,wide\n", "width wide"),
+        ("path,label\na.png,0,3\n", "row 1 has another number of cells"),
+        ("path,label\na.png\n", "row 1 has another number of cells"),
+        ("path,label\na.png,0\na.png,1\n", r"more than once: a\.png"),
+        ("path,label\n", "no pictures"),
+    ],
+)
+def test_bad_csv(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        load_dataset(write(tmp_path / "m.csv", text))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_is_no_table_is_refused(tmp_path, suffix):
+    file = tmp_path / f"m.{suffix}"
+    file.write_bytes(b"\xff\xfe\x00nothing")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_dataset(file)
+
+
+def test_a_contradiction_between_label_and_defect_type_is_refused(tmp_path, save):
+    for name in "ab":
+        save(tmp_path / f"{name}.png")
+    file = write(tmp_path / "m.csv", "path,label,defect_type\na.png,0,dent\nb.png,1,dent\n")
+    with pytest.raises(UserError, match="defect_type"):
+        load_dataset(file)
+
+
+def test_a_picture_that_changed_since_is_named(mvtec_folder, tmp_path, save):
+    write_manifest(tmp_path / "m.parquet", load_dataset(mvtec_folder).manifest)
+    save(mvtec_folder / "train" / "good" / "001.png", size=(9, 9))
+    with pytest.raises(UserError, match=r"good/001\.png: its content is not what"):
+        load_dataset(tmp_path / "m.parquet")

@@ -1,0 +1,74 @@
+"""Agreement with values of the published implementation, in float64."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from raylab2f.detectors.base import Batch, Schedule
+from raylab2f.detectors.csflow import CSFlow, CSFlowConfig
+
+
+@pytest.fixture
+def case(csflow_reference):
+    """The reference's detector with its parameters, its batch and its values."""
+    values = csflow_reference
+    settings = json.loads(str(values["config"]))
+    maps = [torch.from_numpy(values[f"x{scale}"]) for scale in range(3)]
+    config = CSFlowConfig(
+        hidden_channels=settings["hidden_channels"],
+        kernel_sizes=tuple(settings["kernel_sizes"]),
+        clamp=settings["clamp"],
+        learning_rate=settings["lr"],
+        adam_eps=settings["adam_eps"],
+        weight_decay=settings["weight_decay"],
+        schedule=Schedule(epochs=1, batch_size=16, max_grad_norm=settings["max_grad_norm"]),
+    )
+    detector = CSFlow(config, [tuple(x.shape[1:]) for x in maps]).double()
+    state = detector.state_dict()
+    loaded = {}
+    for key in state:
+        _, _, index, rest = key.split(".", 3)
+        block, kind = divmod(int(index), 2)
+        source = f"param/block{block}.{rest}" if kind else f"permutation/block{block}/{rest.replace('permutation', 'scale')}"
+        loaded[key] = torch.from_numpy(values[source])
+    detector.load_state_dict(loaded)
+    return detector, Batch(torch.arange(len(maps[0])), maps), values
+
+
+def close(found, expected, tolerance=1e-9):
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=tolerance, atol=1e-12)
+
+
+def test_latent_maps_and_log_determinant(case):
+    detector, batch, values = case
+    with torch.no_grad():
+        z, log_determinant = detector.latent(batch.features)
+    for scale in range(3):
+        close(z[scale], values[f"z{scale}"])
+    close(log_determinant, values["logdet0"] + values["logdet1"] + values["logdet2"])
+
+
+def test_loss_score_and_maps(case):
+    detector, batch, values = case
+    close(detector(batch).detach(), values["loss"])
+    close(detector.predict(batch).scores, values["image_score"])
+    for scale, found in enumerate(detector.scale_maps(batch)):
+        close(found, values[f"map{scale}"])
+
+
+def test_ten_optimiser_steps(case):
+    detector, batch, values = case
+    (optimizer,) = detector.optimizers()
+    losses, norms = [], []
+    for _ in values["train_losses"]:
+        optimizer.zero_grad()
+        loss = detector(batch)
+        loss.backward()
+        limit = detector.config.schedule.max_grad_norm
+        norms.append(float(torch.nn.utils.clip_grad_norm_(detector.parameters(), limit)))
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    close(losses, values["train_losses"], 1e-7)
+    close(norms, values["train_grad_norms"], 1e-7)
