@@ -20,6 +20,7 @@ thresholds, computed here without any of the code that is judged (`true_values`)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -125,8 +126,13 @@ def plan_folds(setting: Setting, seed: int, split_by: str = "object") -> Plan:
     return Plan(rows, rows.score.astype(np.int64), train)
 
 
-def draw_scores(setting: Setting, plan: Plan, rng: np.random.Generator) -> Scores:
-    """A sample of the population, scored by one detector a fold."""
+def draw_scores(setting: Setting, plan: Plan, rng: np.random.Generator) -> tuple[Scores, np.ndarray]:
+    """A sample of the population, scored by one detector a fold, and its (4,) control values.
+
+    Control values have the expectation 0 and say how easy this sample is by chance: the AUROC of a detector without
+    any error on it, of pictures and of objects, and the mean appearance in each class, each minus its expectation.
+    They take most of the noise out of the mean over simulated samples.
+    """
     objects, pictures = setting.anomalous + setting.nominal, setting.pictures
 
     def correlated(*shape: int) -> np.ndarray:
@@ -138,9 +144,9 @@ def draw_scores(setting: Setting, plan: Plan, rng: np.random.Generator) -> Score
     severity[: setting.anomalous] = setting.separation + setting.spread * rng.standard_normal(setting.anomalous)
     features = correlated(_FEATURES)
     centres = plan.train @ features.T
-    scores = np.repeat(severity, pictures) + correlated() - setting.leverage * centres @ features
-    scores = scores + setting.noise * correlated(setting.folds)
-    return replace(plan.rows, score=scores[plan.rows.fold, plan.picture])
+    perfect = np.repeat(severity, pictures) + correlated()
+    scores = perfect - setting.leverage * centres @ features + setting.noise * correlated(setting.folds)
+    return replace(plan.rows, score=scores[plan.rows.fold, plan.picture]), _controls(setting, perfect)
 
 
 def true_values(setting: Setting, seed: int, draws: int = 40_000) -> dict[tuple[str, str], float]:
@@ -152,11 +158,25 @@ def true_values(setting: Setting, seed: int, draws: int = 40_000) -> dict[tuple[
         draws: simulated detectors with thresholds; the standard error is about 0.1 / sqrt(draws).
     """
     rng = numpy_generator(seed, "truth", setting.name)
-    collected: list[np.ndarray] = []
     size = max(1, 2_000_000 // (setting.anomalous * setting.pictures))
-    for start in range(0, draws, size):
-        collected.append(_conditional_values(setting, rng, min(size, draws - start)))
+    collected = [_conditional_values(setting, rng, min(size, draws - start)) for start in range(0, draws, size)]
     return dict(zip(ESTIMANDS, np.concatenate(collected, axis=1).mean(axis=1).tolist(), strict=True))
+
+
+def _controls(setting: Setting, perfect: np.ndarray) -> np.ndarray:
+    by_object = perfect.reshape(-1, setting.pictures)
+    values = []
+    for part in (by_object, by_object.max(axis=1, keepdims=True)):
+        anomalous, nominal = part[: setting.anomalous].ravel(), np.sort(part[setting.anomalous :].ravel())
+        auroc = np.searchsorted(nominal, anomalous).mean() / len(nominal)
+        values.append(auroc - _perfect_auroc(setting, setting.pictures if part is not by_object else 1))
+    anomalous, nominal = by_object[: setting.anomalous], by_object[setting.anomalous :]
+    return np.array([*values, anomalous.mean() - setting.separation, nominal.mean()])
+
+
+@cache
+def _perfect_auroc(setting: Setting, pictures: int) -> float:
+    return float(_auroc(setting, np.ones(2), pictures)[0])
 
 
 def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) -> np.ndarray:

@@ -115,8 +115,8 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(table)
     settings = comparison.settings
     console.print(
-        f"Interval and p: paired bootstrap over objects. t over folds: corrected resampled t. p values are adjusted for "
-        f"{settings['comparisons']} comparisons (Holm). A better, equal (within {settings['rope']:g}), B better: "
+        "Interval and p: paired bootstrap over objects. t over folds: corrected resampled t. p values are adjusted "
+        f"for {settings['comparisons']} comparisons (Holm). A better, equal (within {settings['rope']:g}), B better: "
         "posterior probabilities of the correlated t-test. Folds agree: how often two folds have the same sign.",
         highlight=False,
         markup=False,

@@ -68,8 +68,8 @@ class Difference:
             get the same objects and choose their thresholds anew; `None` where no replicate gives a value.
         corrected_t: Nadeau and Bengio's; `None` with fewer than two folds.
         bootstrap_p_holm, corrected_t_p_holm: p values adjusted for all differences of the comparison.
-        first_better, equivalent, second_better: posterior probabilities of the Bayesian correlated t-test; for costs and
-            error rates, better is lower. `None` with fewer than two folds.
+        first_better, equivalent, second_better: posterior probabilities of the Bayesian correlated t-test; for costs
+            and error rates, better is lower. `None` with fewer than two folds.
         replicability: see `sign_replicability`.
     """
 

@@ -16,8 +16,16 @@ from raylab2f.evaluation.scores import read_scores
 
 __all__ = ["RunScores", "agreed_settings", "read_run", "require_same_plan"]
 
-_READ_AS = {"strategies": ["youden"], "object_score": "max", "prevalence": None}
-_READ_AS |= {"cost_escape": 10.0, "cost_overkill": 1.0, "beta": 2.0, "confidence": 0.95}
+# Options that runs are evaluated with, and their values where a run does not say.
+_USUAL: Mapping[str, Any] = {
+    "strategies": ["youden"],
+    "object_score": "max",
+    "prevalence": None,
+    "cost_escape": 10.0,
+    "cost_overkill": 1.0,
+    "beta": 2.0,
+    "confidence": 0.95,
+}
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,12 @@ def read_run(path: str | Path, name: str | None = None) -> RunScores:
     )
 
 
-def require_same_plan(runs: Sequence[RunScores]) -> None:
+def require_same_plan(runs: Sequence[RunScores], *, training: bool = True) -> None:
     """Check that all runs have the folds of the first.
+
+    Arguments:
+        runs: at least one.
+        training: whether the training pictures must be the same as well.
 
     Raises:
         UserError: naming the first fold that differs and how.
@@ -91,13 +103,17 @@ def require_same_plan(runs: Sequence[RunScores]) -> None:
                         f"The runs have different fold plans: fold {fold} is missing in '{run.path}'; "
                         "compare runs with the same folds."
                     )
-            mine, theirs = first.plan[fold], other.plan[fold]
+            mine, theirs = (
+                {image: partition for image, partition in run.plan[fold].items() if training or partition != "train"}
+                for run in (first, other)
+            )
             if mine != theirs:
                 image = min(i for i in {*mine, *theirs} if mine.get(i) != theirs.get(i))
+                same = "seed, scheme and training fraction" if training else "seed and scheme"
                 raise UserError(
                     f"The runs have different fold plans, first in fold {fold}: picture '{image}' is "
                     f"{_where(mine, image)} in '{first.path}' but {_where(theirs, image)} in '{other.path}'; compare "
-                    "runs of the same data with the same seed, scheme and training fraction."
+                    f"runs of the same data with the same {same}."
                 )
 
 
@@ -112,7 +128,7 @@ def agreed_settings(runs: Sequence[RunScores], given: Mapping[str, Any]) -> dict
         UserError: the runs disagree on an option that was not given.
     """
     agreed = {}
-    for option, usual in _READ_AS.items():
+    for option, usual in _USUAL.items():
         if given.get(option) is not None:
             agreed[option] = given[option]
             continue

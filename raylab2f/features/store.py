@@ -4,7 +4,7 @@ A store is a folder named by the `address` of its ingredients:
 
 - `part-00000.<layer>.npy`: (n, C, H, W) float16 or float32 maps of some pictures, read through memory maps;
 - `part-00000.json`: the part's image ids and its files' checksums; written after its arrays, so a part with it is
-  whole. Gone once the store is finished;
+  whole. Of no use once the store is finished, but another process may be reading it;
 - `index.parquet`: `image_id`, `part`, `row` of every picture;
 - `store.json`: ingredients, layers, shapes, type, and every file's size and sha256; written last, so a store with it
   is finished.

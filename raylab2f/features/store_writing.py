@@ -102,8 +102,6 @@ def finish_store(folder: str | Path, ingredients: Mapping[str, Any]) -> None:
         "parts": [{"rows": len(record["image_ids"]), "files": record["files"]} for record in records],
     }
     write_json(folder / "store.json", content)
-    for part in numbers:
-        _record_path(folder, part).unlink(missing_ok=True)
 
 
 def array_path(folder: Path, part: int, layer: str) -> Path:

@@ -1,0 +1,88 @@
+"""GLASS's settings and presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raylab2f.detectors.base import Schedule
+from raylab2f.errors import UserError
+
+__all__ = ["GLASS_PRESETS", "HYPOTHESES", "GlassConfig"]
+
+HYPOTHESES = ("auto", "manifold", "hypersphere")
+
+
+@dataclass(frozen=True)
+class GlassConfig:
+    """Settings of GLASS; defaults are the publication's.
+
+    Arguments:
+        backbone, weights, layers: levels of a timm model, finest first, see `raylab2f.features`.
+        size: height and width in pixels.
+        schedule: length of the training; at most 392 pictures make an epoch.
+        embedding: length of a patch feature.
+        hidden: width of the discriminator.
+        adaptor_rate, adaptor_decay: learning rate and weight decay of the feature adaptor (Adam).
+        discriminator_rate, discriminator_decay: the same of the discriminator (AdamW).
+        hypothesis: `manifold`, `hypersphere`, or `auto`: the spectrogram rule decides.
+        noise_std: of the Gaussian noise from which global anomalies start.
+        ascent_steps, ascent_rate, project_every: gradient ascent on them.
+        radius_quantile: of the nominal features' distances to the centre, for the hypersphere.
+        hard_quantile: share of the patches that the focal loss leaves out as easy.
+        textures: folder of texture pictures; `None`: photographs that come with scikit-image.
+        transparency_mean, transparency_std: of local anomalies.
+        smoothing_sigma: of the displayed anomaly map, in pixels.
+        init_seed: initial parameters descend from it.
+    """
+
+    backbone: str = "wide_resnet50_2.tv_in1k"
+    weights: str = "hub"
+    layers: tuple[str, ...] = ("layer2", "layer3")
+    size: tuple[int, int] = (288, 288)
+    schedule: Schedule = Schedule(epochs=640, batch_size=8, samples_per_epoch=392)
+    embedding: int = 1536
+    hidden: int = 1024
+    adaptor_rate: float = 1e-4
+    adaptor_decay: float = 1e-5
+    discriminator_rate: float = 2e-4
+    discriminator_decay: float = 1e-2
+    hypothesis: str = "auto"
+    noise_std: float = 0.015
+    ascent_steps: int = 20
+    ascent_rate: float = 0.001
+    project_every: int = 5
+    radius_quantile: float = 0.75
+    hard_quantile: float = 0.5
+    textures: str | None = None
+    transparency_mean: float = 0.5
+    transparency_std: float = 0.1
+    smoothing_sigma: float = 4.0
+    init_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.hypothesis not in HYPOTHESES:
+            raise UserError(f"--set hypothesis={self.hypothesis}: choose one of {', '.join(HYPOTHESES)}.")
+
+
+GLASS_PRESETS = {
+    "paper": GlassConfig(),
+    # For a CPU: a small backbone and embedding, few epochs.
+    "fast": GlassConfig(
+        backbone="tf_efficientnet_lite0",
+        weights="bundled",
+        layers=("blocks.2", "blocks.4"),
+        size=(160, 160),
+        embedding=384,
+        hidden=256,
+        schedule=Schedule(epochs=10, batch_size=8, samples_per_epoch=392),
+    ),
+    "demo": GlassConfig(
+        backbone="tf_efficientnet_lite0",
+        weights="bundled",
+        layers=("blocks.2", "blocks.4"),
+        size=(160, 160),
+        embedding=384,
+        hidden=256,
+        schedule=Schedule(epochs=5, batch_size=8, samples_per_epoch=392),
+    ),
+}

@@ -1,0 +1,82 @@
+"""Where the textures come from that imitate local defects."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from raylab2f.errors import UserError
+
+__all__ = ["Textures"]
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+# Photographs that come with scikit-image: surfaces and scenes rich in texture.
+_BUNDLED = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+_IN_MEMORY = 256
+
+
+class Textures:
+    """Pictures of a folder and its sub-folders, or by default photographs that scikit-image carries.
+
+    Arguments:
+        folder: for instance that of the Describable Textures Dataset; `None`: the default ones.
+        size: height and width of what `load` returns.
+
+    Raises:
+        UserError: the folder is absent or holds no picture.
+    """
+
+    def __init__(self, folder: str | None, size: tuple[int, int]) -> None:
+        self.size = size
+        self.paths = _bundled() if folder is None else _in_folder(Path(folder))
+        self.load = lru_cache(maxsize=_IN_MEMORY)(self._load)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def _load(self, index: int) -> NDArray[np.uint8]:
+        """Texture number `index`, stretched to (*size, 3) uint8 RGB."""
+        picture = cv2.imdecode(np.fromfile(self.paths[index], np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise UserError(f"--textures: {self.paths[index]} cannot be read as a picture; remove it.")
+        height, width = self.size
+        resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        return np.ascontiguousarray(resized[:, :, ::-1], dtype=np.uint8)
+
+
+def _bundled() -> list[Path]:
+    import skimage
+
+    folder = Path(skimage.__file__).parent / "data"
+    paths = [folder / name for name in _BUNDLED if (folder / name).exists()]
+    if not paths:
+        raise UserError("scikit-image carries no photographs here; give a folder of pictures with --textures.")
+    return paths
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"--textures {folder}: there is no such folder.")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise UserError(f"--textures {folder}: the folder holds no pictures.")
+    return paths

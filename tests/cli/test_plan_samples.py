@@ -1,0 +1,95 @@
+"""`raylab2f plan-samples`."""
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from raylab2f.cli.plan_samples import plan_samples
+from raylab2f.errors import UserError
+from raylab2f.evaluation.planning import estimate_clustering, objects_for_half_width, plan_guarantee
+from raylab2f.evaluation.run_scores import read_run
+
+app = typer.Typer()
+app.command()(plan_samples)
+
+
+def invoke(*options):
+    return CliRunner().invoke(app, [*map(str, options)], env={"COLUMNS": "160"})
+
+
+def values(*options):
+    result = invoke(*options, "--json")
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.output)
+
+
+def refusal(*options):
+    result = invoke(*options)
+    assert isinstance(result.exception, UserError), result.output
+    return str(result.exception)
+
+
+def test_tables_say_how_many_parts():
+    result = invoke("--half-width", 0.1, "--recall", 0.9)
+    assert result.exit_code == 0, result.output
+    assert f"{objects_for_half_width(0.9, 0.1)} defective" in result.output
+    assert f"collect {2 * plan_guarantee(0.1, 0.05, 0.05).useful}" in invoke().output
+
+
+def test_numbers_are_those_of_the_functions():
+    found = values("--half-width", 0.06, "--method", "wilson", "--pictures", 4, "--icc", 0.4, "--alpha", 0.2)
+    for row in found["half_width"]:
+        assert row["objects"] == objects_for_half_width(0.95, 0.06, method="wilson")
+        by_picture = objects_for_half_width(0.95, 0.06, method="wilson", pictures=4, correlation=0.4)
+        assert row["objects_by_picture"] == by_picture < row["objects"]
+        assert row["design_effect"] == pytest.approx(2.2)
+    assert found["guarantee"]["useful"] == plan_guarantee(0.2, 0.05, 0.05).useful
+
+
+def test_clusters_are_estimated_from_a_run(write_run, tmp_path):
+    run = write_run(tmp_path / "run", separation=1.0)
+    found = values("--run", run)
+    estimated = estimate_clustering(read_run(run).scores)
+    for row, anomalous in zip(found["half_width"], (True, False), strict=True):
+        assert row["pictures"] == estimated[anomalous].pictures == 2
+        assert row["correlation"] == estimated[anomalous].correlation
+        assert 0 < row["correlation"] < 1
+    assert values("--run", run, "--icc", 0.1)["half_width"][0]["correlation"] == 0.1
+
+
+def test_a_run_without_mistakes_says_nothing_about_clusters(write_run, tmp_path):
+    assert "--icc" in refusal("--run", write_run(tmp_path / "perfect", separation=50.0))
+
+
+def test_half_of_what_clusters_need_is_not_enough():
+    assert "--icc" in refusal("--pictures", 4)
+
+
+def test_the_learning_curve_is_ordered_by_fraction(write_run, tmp_path):
+    runs = [
+        write_run(tmp_path / f"run-{fraction}", separation=2 * fraction, train_fraction=fraction)
+        for fraction in (1.0, 0.25, 0.5)
+    ]
+    options = [part for run in runs for part in ("--curve", run)]
+    points = values(*options, "--metric", "auroc")["learning_curve"]
+    assert [point["fraction"] for point in points] == [0.25, 0.5, 1.0]
+    assert [point["pictures"] for point in points] == sorted(point["pictures"] for point in points)
+    assert points[0]["mean"] < points[2]["mean"]
+    assert all(point["interval"]["low"] <= point["mean"] <= point["interval"]["high"] for point in points)
+    assert "Learning curve" in invoke(*options).output
+
+
+def test_curves_that_are_none(write_run, tmp_path):
+    runs = [write_run(tmp_path / name) for name in ("a", "b")]
+    other = write_run(tmp_path / "c", train_fraction=0.5, plan_seed=3)
+    assert "two runs" in refusal("--curve", runs[0])
+    assert "same training fraction" in refusal("--curve", runs[0], "--curve", runs[1])
+    assert "fold 0" in refusal("--curve", runs[0], "--curve", other)
+    half = write_run(tmp_path / "d", train_fraction=0.5)
+    assert "Unknown metric" in refusal("--curve", runs[0], "--curve", half, "--metric", "nonsense")
+
+
+def test_an_expectation_that_the_guarantee_cannot_keep():
+    assert "raise alpha" in refusal("--recall", 0.9, "--alpha", 0.1)
