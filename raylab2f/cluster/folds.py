@@ -232,6 +232,10 @@ class _ProgressCallback(TrialProgressCallback):
         super().__init__()
         self.progress: Progress = progress or (lambda folder, numbers: None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune writes its callbacks to disk; a display is of no use there and cannot be written.
+        return {}
+
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.progress(trial.config["task"]["folder"], {"started": True})
 

@@ -175,7 +175,7 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
         )
     warnings = [*dataset.warnings]
     if dataset.skipped:
-        warnings.append(f"{len(dataset.skipped)} pictures could not be read and were left out (--skip-unreadable).")
+        warnings.append(f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable).")
     if settings.split_by == "picture":
         warnings.append(PICTURE_SPLIT_WARNING)
         display.warn(PICTURE_SPLIT_WARNING)

@@ -9,6 +9,7 @@ from raylab2f.errors import UserError
 
 __all__ = ["GLASS_PRESETS", "HYPOTHESES", "GlassConfig"]
 
+_PAPER_SCHEDULE = Schedule(epochs=640, batch_size=8, samples_per_epoch=392)
 HYPOTHESES = ("auto", "manifold", "hypersphere")
 
 
@@ -39,7 +40,7 @@ class GlassConfig:
     weights: str = "hub"
     layers: tuple[str, ...] = ("layer2", "layer3")
     size: tuple[int, int] = (288, 288)
-    schedule: Schedule = Schedule(epochs=640, batch_size=8, samples_per_epoch=392)
+    schedule: Schedule = _PAPER_SCHEDULE
     embedding: int = 1536
     hidden: int = 1024
     adaptor_rate: float = 1e-4

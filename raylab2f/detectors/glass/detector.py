@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Prediction, Samples, Step
 from raylab2f.detectors.glass.config import GLASS_PRESETS, GlassConfig
 from raylab2f.detectors.glass.discriminator import Discriminator, feature_adaptor
 from raylab2f.detectors.glass.embedding import PatchEmbedding
-from raylab2f.detectors.glass.global_anomalies import Ascent, nominal_radius, push_uphill, truncated_projection
 from raylab2f.detectors.glass.hypothesis import prefers_hypersphere
-from raylab2f.detectors.glass.local_anomalies import make_local_anomaly
-from raylab2f.detectors.glass.losses import bce_loss, focal_loss
+from raylab2f.detectors.glass.local_anomalies import draw_local_anomaly
 from raylab2f.detectors.glass.smoothing import smooth_upsample
 from raylab2f.detectors.glass.textures import Textures
+from raylab2f.detectors.glass.training_pass import Patches, TrainingPass, hypersphere_pass, manifold_pass
+from raylab2f.errors import UserError
 from raylab2f.seeding import numpy_generator, torch_seed
 
 __all__ = ["Glass"]
 
 _CHUNK = 64
-# Distances that global anomalies keep from the nominal feature they come from (manifold hypothesis).
-_MANIFOLD_BOUNDS = (0.5, 1.0)
 
 
 class Glass(Detector):
@@ -54,7 +53,7 @@ class Glass(Detector):
     ) -> None:
         super().__init__(config, feature_shapes, backbone)
         generator = torch.Generator().manual_seed(torch_seed(config.init_seed, "glass"))
-        self.grid = feature_shapes[0][1:]
+        self.grid = (feature_shapes[0][1], feature_shapes[0][2])
         self.embedding = PatchEmbedding([shape[0] for shape in feature_shapes], config.embedding)
         self.adaptor = feature_adaptor(config.embedding, generator)
         self.discriminator = Discriminator(config.embedding, config.hidden, generator)
@@ -62,6 +61,7 @@ class Glass(Detector):
         self.center: Tensor | None = None
         self._mean_patches: Tensor | None = None
         self._textures: Textures | None = None
+        self._foregrounds: NDArray[np.bool_] | None = None
         # In a tuple, so that the frozen backbone is no part of the parameters and of the state.
         self._backbone = (backbone,)
 
@@ -71,13 +71,31 @@ class Glass(Detector):
         return (FeatureRequest(config.backbone, config.weights, config.layers, config.size),)
 
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
-        """Average the nominal patch features, and decide for a hypothesis if that is left to the data."""
-        chunks = torch.arange(len(samples)).split(_CHUNK)
-        total = sum(self.embed(samples.batch(rows).features).double().sum(dim=0) for rows in chunks)
-        assert isinstance(total, Tensor)
-        self._mean_patches = (total / len(samples)).to(samples.dtype)
+        """Average the nominal patch features, find the textures, and choose the hypothesis if that is left to the data.
+
+        Raises:
+            UserError: no textures, or nominal pictures whose foreground mask is empty.
+        """
+        (backbone,) = self._backbone
+        if backbone is not None:
+            backbone.to(samples.device)
+        # The embedding is linear: that of the mean is the mean of all.
+        self._mean_patches = self.embed([_mean(level)[None].to(samples.dtype) for level in samples.features])[0]
         if self.config.hypothesis == "auto":
-            self.hypersphere = prefers_hypersphere(_mean_picture(samples))
+            assert samples.pictures is not None, "the hypothesis is decided by the pictures"
+            # Fractions are cut off as published.
+            self.hypersphere = prefers_hypersphere(_mean(samples.pictures).to(torch.uint8).cpu().numpy())
+        if samples.pictures is not None:
+            height, width = samples.pictures.shape[1:3]
+            self._textures = Textures(self.config.textures, (height, width))
+        if samples.foregrounds is not None:
+            empty = int((~samples.foregrounds.flatten(1).any(dim=1)).sum())
+            if empty:
+                raise UserError(
+                    f"{empty} of the {len(samples)} training pictures have an empty foreground mask, so no defect can "
+                    "be imitated on them; mend these masks or leave the foreground masks out."
+                )
+            self._foregrounds = samples.foregrounds.cpu().numpy()
         return {"hypothesis": "hypersphere" if self.hypersphere else "manifold"}
 
     def begin_epoch(self, samples: Samples, epoch: int) -> None:
@@ -100,58 +118,27 @@ class Glass(Detector):
         ]
 
     def forward(self, batch: Batch, step: Step) -> Tensor:
-        """The loss of a batch with synthesised anomalies drawn for it."""
+        """The loss of a batch with anomalies synthesised for it.
+
+        Where several workers share a batch, the hard patches and the hypersphere's radius are quantiles of each
+        worker's own patches.
+        """
+        return self.training_pass(self.synthesise(batch, step)).loss
+
+    def synthesise(self, batch: Batch, step: Step) -> Patches:
+        """Embedded patches of a batch, of the same pictures with local anomalies, and the noise for global ones."""
         true = self.embed(batch.features)
         local, is_local = self._local_anomalies(batch, step, true.dtype)
         noise = self._noise(batch, step, true)
-        return self.loss(true, local, is_local, noise)
+        return Patches(true.flatten(0, 1), local.flatten(0, 1), is_local.flatten(), noise.flatten(0, 1))
 
-    def loss(self, true: Tensor, local: Tensor, is_local: Tensor, noise: Tensor) -> Tensor:
-        """The training loss (equation 11).
-
-        Arguments:
-            true: (B, P, E) embedded patch features of nominal pictures.
-            local: (B, P, E) of the same pictures with local anomalies.
-            is_local: (B, P) bool, the patches that were changed.
-            noise: (B * P, E), added to adapted nominal features.
-        """
-        parts = self.loss_parts(true, local, is_local, noise)
-        return parts["bce_loss"] + parts["focal_loss"]
-
-    def loss_parts(self, true: Tensor, local: Tensor, is_local: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """What `loss` adds up, with the discriminator's inputs and outputs on the way."""
-        config = self.config
+    def training_pass(self, patches: Patches) -> TrainingPass:
+        """Losses and scores, by the hypothesis decided on."""
+        if not self.hypersphere:
+            return manifold_pass(self.adaptor, self.discriminator, patches, self.config)
         assert self.center is not None, "begin_epoch comes first"
-        changed = is_local.flatten()
-        local_features = self.adaptor(local).flatten(0, 1)
-        true_features = self.adaptor(true).flatten(0, 1)
-        center = self.center.repeat(len(true), 1)
-        origin, bounds = true_features, _MANIFOLD_BOUNDS
-        if self.hypersphere:
-            radius = nominal_radius(true_features, local_features, changed, center, config.radius_quantile)
-            origin, bounds = center, (radius, 2 * radius)
-            far = truncated_projection(local_features, center, 2 * radius, 4 * radius)
-            local_features = torch.where(changed[:, None], far, local_features)
-        anomalies = push_uphill(
-            self.discriminator,
-            true_features,
-            true_features + noise,
-            origin,
-            bounds,
-            Ascent(config.ascent_steps, config.ascent_rate, config.project_every),
-        )
-        true_scores, global_scores = self.discriminator(torch.cat([true_features, anomalies])).chunk(2)
-        local_scores = self.discriminator(local_features)
-        return {
-            "true_features": true_features,
-            "global_anomalies": anomalies,
-            "fake_features": local_features,
-            "scores_true": true_scores,
-            "scores_global": global_scores,
-            "scores_local": local_scores,
-            "bce_loss": bce_loss(true_scores, global_scores),
-            "focal_loss": focal_loss(local_scores, changed, config.hard_quantile),
-        }
+        center = self.center.repeat(len(patches.true) // len(self.center), 1)
+        return hypersphere_pass(self.adaptor, self.discriminator, patches, center, self.config)
 
     def embed(self, levels: Sequence[Tensor]) -> Tensor:
         """Backbone levels to patch features (B, P, E), before the adaptor."""
@@ -160,8 +147,8 @@ class Glass(Detector):
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
         """Map: the discriminator's output at each patch; image score: its maximum."""
-        features = self.adaptor(self.embed(batch.features))
-        maps = self.discriminator(features.flatten(0, 1)).view(len(features), *self.grid)
+        hidden = self.discriminator.adapt_and_hide(self.adaptor, self.embed(batch.features).flatten(0, 1))
+        maps = self.discriminator.judge(hidden).view(len(batch), *self.grid)
         return Prediction(maps.flatten(1).amax(dim=1), maps)
 
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -169,48 +156,54 @@ class Glass(Detector):
         return smooth_upsample(maps, size, self.config.smoothing_sigma)
 
     def _noise(self, batch: Batch, step: Step, true: Tensor) -> Tensor:
-        """Gaussian noise for the batch's rows, cut out of that of the global batch."""
+        """Gaussian noise (B, P, E) for the batch's rows, cut out of that of the global batch."""
         seed = torch_seed(step.seed, "noise", step.epoch, step.index)
         generator = torch.Generator(device=true.device).manual_seed(seed)
         shape = (step.global_size, *true.shape[1:])
-        noise = torch.randn(shape, generator=generator, device=true.device, dtype=true.dtype) * self.config.noise_std
-        return noise[step.offset : step.offset + len(batch)].flatten(0, 1)
+        noise = torch.randn(shape, generator=generator, device=true.device, dtype=true.dtype)
+        return noise[step.offset : step.offset + len(batch)] * self.config.noise_std
 
     def _local_anomalies(self, batch: Batch, step: Step, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Embedded features of the pictures with local anomalies, and where these are."""
+        """Embedded features of the pictures with local anomalies, and where these are.
+
+        What is laid over the pictures is drawn on the CPU, the overlay is done on the device: nothing waits for it.
+        """
         (backbone,) = self._backbone
-        assert backbone is not None and batch.pictures is not None, "training needs the backbone and pictures"
-        config = self.config
-        pictures = batch.pictures.cpu().numpy()
-        foregrounds = None if batch.foregrounds is None else batch.foregrounds.cpu().numpy()
-        if self._textures is None:
-            self._textures = Textures(config.textures, pictures.shape[1:3])
+        assert backbone is not None, "training needs the backbone"
+        assert batch.pictures is not None, "training needs pictures"
+        assert self._textures is not None, "begin comes first"
+        config, device = self.config, batch.pictures.device
         anomalies = [
-            make_local_anomaly(
-                picture,
-                None if foregrounds is None else foregrounds[number],
+            draw_local_anomaly(
+                None if self._foregrounds is None else self._foregrounds[row],
                 self._textures,
                 self.grid,
                 # By the picture's place in the data set, not in the batch: the number of workers does not matter.
-                numpy_generator(step.seed, "local", step.epoch, int(row)),
+                numpy_generator(step.seed, "local", step.epoch, row),
                 transparency_mean=config.transparency_mean,
                 transparency_std=config.transparency_std,
             )
-            for number, (picture, row) in enumerate(zip(pictures, batch.rows.tolist(), strict=True))
+            for row in batch.rows.tolist()
         ]
-        device = batch.pictures.device
-        changed = torch.from_numpy(np.stack([anomaly.picture for anomaly in anomalies])).to(device)
-        masks = torch.from_numpy(np.stack([anomaly.mask for anomaly in anomalies])).to(device)
+        masks = _upload([anomaly.mask for anomaly in anomalies], device)
+        textures = _upload([anomaly.texture for anomaly in anomalies], device)
+        shares = _upload([np.asarray(1 - anomaly.share, np.float32) for anomaly in anomalies], device)
         with torch.no_grad():
-            backbone = backbone.to(device)
-            levels = [level.to(dtype) for level in backbone(backbone.preprocess(changed))]  # type: ignore[operator]
-        return self.embed(levels), masks.flatten(1)
+            weights = (masks * shares[:, None, None])[..., None]
+            changed = torch.lerp(batch.pictures.float(), textures.float(), weights)
+            preprocess = cast(Callable[[Tensor], Tensor], backbone.preprocess)
+            levels = [level.to(dtype) for level in backbone(preprocess(changed))]
+        return self.embed(levels), _upload([anomaly.patches for anomaly in anomalies], device).flatten(1)
 
 
-def _mean_picture(samples: Samples) -> np.ndarray:
-    """Mean training picture, (H, W, 3) uint8, fractions cut off as published."""
-    assert samples.pictures is not None
-    chunks = samples.pictures.split(_CHUNK)
-    total = sum(chunk.sum(dim=0, dtype=torch.int64) for chunk in chunks)
-    assert isinstance(total, Tensor)
-    return (total // len(samples)).to(torch.uint8).cpu().numpy()
+def _upload(arrays: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
+    stacked = torch.from_numpy(np.stack(arrays))
+    return stacked.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else stacked.to(device)
+
+
+def _mean(rows: Tensor) -> Tensor:
+    """Mean over the rows in float64; summed chunk by chunk, for the rows may be of a short type."""
+    total = torch.zeros(rows.shape[1:], dtype=torch.float64, device=rows.device)
+    for chunk in rows.split(_CHUNK):
+        total += chunk.sum(dim=0, dtype=torch.float64)
+    return total / len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ["LEAKY_SLOPE", "Discriminator", "feature_adaptor"]
 
@@ -36,8 +37,17 @@ class Discriminator(nn.Module):
             _initialise(layer, generator)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, length) to (N,) in (0, 1)."""
-        return torch.sigmoid(self.tail(self.activation(self.norm(self.hidden(features)))))[:, 0]
+        """(N, length) adapted features to (N,) in (0, 1)."""
+        return self.judge(self.hidden(features))
+
+    def judge(self, hidden: Tensor) -> Tensor:
+        """The rest of `forward` from the hidden layer's outputs, (N, hidden)."""
+        return torch.sigmoid(self.tail(self.activation(self.norm(hidden))))[:, 0]
+
+    def adapt_and_hide(self, adaptor: nn.Linear, features: Tensor) -> Tensor:
+        """`hidden(adaptor(features))` of (N, length) features in one product instead of two: W (A x + a) + b."""
+        weight, bias = self.hidden.weight, self.hidden.bias
+        return functional.linear(features, weight @ adaptor.weight, weight @ adaptor.bias + bias)
 
 
 @torch.no_grad()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
 
 from raylab2f.detectors.glass.discriminator import LEAKY_SLOPE, Discriminator
 
-__all__ = ["Ascent", "nominal_radius", "push_uphill", "truncated_projection"]
+__all__ = ["Ascent", "nominal_radius", "push_uphill", "truncate"]
 
 _TINY = 1e-10
 
@@ -29,11 +30,10 @@ class Ascent:
     project_every: int = 5
 
 
-def truncated_projection(points: Tensor, origin: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    """Move `points` (N, E) along the line from their `origin` so that the distance lies in [low, high] (equation 6)."""
-    offset = points - origin
-    distance = offset.norm(dim=1, keepdim=True)
-    return origin + (distance.clamp(low, high) / (distance + _TINY)) * offset
+def truncate(offsets: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """Factors (N, 1) that bring the lengths of `offsets` (N, E) into [low, high] (truncated projection, equation 6)."""
+    length = offsets.norm(dim=1, keepdim=True)
+    return length.clamp(low, high) / (length + _TINY)
 
 
 def nominal_radius(true: Tensor, local: Tensor, is_local: Tensor, center: Tensor, quantile: float) -> Tensor:
@@ -51,9 +51,9 @@ def nominal_radius(true: Tensor, local: Tensor, is_local: Tensor, center: Tensor
 
 def push_uphill(
     discriminator: Discriminator,
-    true: Tensor,
-    start: Tensor,
+    nominal: Tensor,
     origin: Tensor,
+    offset: Tensor,
     bounds: tuple[Tensor | float, Tensor | float],
     ascent: Ascent,
 ) -> Tensor:
@@ -62,99 +62,116 @@ def push_uphill(
     The ascent follows the normalised gradient of the loss that calls a feature anomalous. It needs that gradient with
     respect to the features only, through a network of one hidden layer, so it is written out: with W the hidden
     layer's weight, u = W x + b its output and d the loss's gradient with respect to u, the feature's gradient is d W. A
-    step of length a changes u by a d W Wᵀ / |d W|, and |d W|² = d W Wᵀ dᵀ: with K = W Wᵀ the ascent runs on hidden units
-    alone and returns to feature space only to be projected. Batch statistics are those of nominal and
-    anomalous features together, as in the discriminator's own pass; its running statistics follow.
+    step of length a changes u by a d W Wᵀ / |d W|, and |d W|² = d W Wᵀ dᵀ: with K = W Wᵀ the ascent runs on hidden
+    units alone and returns to feature space only to be projected, a shift along a line in hidden units as well. Batch
+    statistics are those of nominal and anomalous features together, as in the discriminator's own pass; its
+    running statistics follow.
 
     Arguments:
         discriminator: in training mode; its parameters get no gradient from here.
-        true: (N, E) nominal features.
-        start: (N, E) noisy nominal features, with their graph.
-        origin: (N, E) from where distances are measured: the nominal features or the centre.
+        nominal: (N, hidden) hidden units of nominal features, no graph.
+        origin: (N, hidden) those of the points from which distances are measured, no graph.
+        offset: (N, E) where the features start, seen from their origins; may have a graph.
         bounds: smallest and largest distance from the origin.
         ascent: settings.
 
     Returns:
-        (N, E) features whose graph goes through the projections, not through the ascent's steps.
+        (N, E) where the features end, seen from their origins. The graph goes through the projections, not
+        through the ascent's steps, as published.
     """
-    features = start
     weight = discriminator.hidden.weight.detach()
-    gram = weight @ weight.T
     with torch.no_grad():
-        nominal = _Moments.of(discriminator.hidden(true))
-    done = 0
-    while done < ascent.steps:
+        climb = _Climb(discriminator, nominal, weight @ weight.T, ascent.rate)
+        hidden = origin + offset @ weight.T
+    for done in range(0, ascent.steps, ascent.project_every):
         count = min(ascent.project_every, ascent.steps - done)
         with torch.no_grad():
-            hidden = discriminator.hidden(features)
-            # The published loss is a mean over rows, ours a sum: the guard against division by zero scales with them.
-            walked = torch.zeros_like(hidden)
-            for _ in range(count):
-                slope = _hidden_gradient(discriminator, hidden, nominal)
-                image = slope @ gram
-                length = (slope * image).sum(dim=1, keepdim=True).clamp(min=0).sqrt() + _TINY * len(slope)
-                hidden.addcdiv_(image, length, value=ascent.rate)
-                walked.addcdiv_(slope, length, value=ascent.rate)
+            hidden, walked = climb.walk(hidden, count)
             step = walked @ weight
-        features = features + step
-        done += count
-        if done % ascent.project_every == 0:
-            features = truncated_projection(features, origin, *bounds)
-    return features
+        offset = offset + step
+        if count == ascent.project_every:
+            factor = truncate(offset, *bounds)
+            offset = factor * offset
+            with torch.no_grad():
+                hidden = torch.lerp(origin, hidden, factor)
+    return offset
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """Mean and sum of squared deviations of `count` rows, per column."""
+class _Climb:
+    """The ascent on hidden units. Nominal features take part through the batch's statistics only.
 
-    count: int
-    mean: Tensor
-    squares: Tensor
-
-    @classmethod
-    def of(cls, rows: Tensor) -> _Moments:
-        mean = rows.mean(dim=0)
-        return cls(len(rows), mean, (rows - mean).square().sum(dim=0))
-
-    def joined(self, other: _Moments) -> _Moments:
-        """Moments of both sets of rows (Chan, Golub & LeVeque 1979)."""
-        count = self.count + other.count
-        shift = other.mean - self.mean
-        mean = self.mean + shift * (other.count / count)
-        squares = self.squares + other.squares + shift.square() * (self.count * other.count / count)
-        return _Moments(count, mean, squares)
-
-
-def _hidden_gradient(discriminator: Discriminator, hidden: Tensor, nominal: _Moments) -> Tensor:
-    """Gradient of the sum of -log(score) with respect to the anomalous features' hidden units, up to a factor.
+    All is kept relative to the nominal mean, around which sums of squares lose no digits.
 
     Arguments:
-        hidden: (N, hidden) of the anomalous features.
-        nominal: moments of the nominal features' hidden units, which share the batch.
+        discriminator: see `push_uphill`.
+        nominal: (N, hidden).
+        gram: (hidden, hidden), K.
+        rate: length of a step.
     """
-    norm = discriminator.norm
-    batch = nominal.joined(_Moments.of(hidden))
-    variance = batch.squares / batch.count
-    _follow(norm, batch)
-    scale = torch.rsqrt(variance + norm.eps)
-    normed = (hidden - batch.mean) * scale
-    activated = normed * norm.weight + norm.bias
-    positive = activated > 0
-    tail = discriminator.tail.weight[0]
-    logit = torch.where(positive, activated, LEAKY_SLOPE * activated) @ tail
-    # d(-log sigmoid(l))/dl = sigmoid(l) - 1
-    outer = (torch.sigmoid(logit) - 1)[:, None] * torch.where(positive, tail, LEAKY_SLOPE * tail) * norm.weight
-    # Nominal rows have no gradient of their own but share the mean and the variance.
-    mean = outer.sum(dim=0) / batch.count
-    slope = (outer * normed).sum(dim=0) / batch.count
-    return (outer - mean - normed * slope) * scale
 
+    def __init__(self, discriminator: Discriminator, nominal: Tensor, gram: Tensor, rate: float) -> None:
+        self.norm = discriminator.norm
+        self.tail = discriminator.tail.weight[0]
+        self.gram = gram
+        self.rate = rate
+        rows, total = self._over_workers(nominal.new_full((), len(nominal)), nominal.sum(dim=0))
+        self.mean = total / rows
+        (self.squares,) = self._over_workers((nominal - self.mean).square().sum(dim=0))
+        # As many anomalous features as nominal ones.
+        self.rows = 2 * rows
 
-def _follow(norm: torch.nn.BatchNorm1d, batch: _Moments) -> None:
-    """Move the running statistics as a pass in training mode does."""
-    momentum = norm.momentum
-    assert norm.running_mean is not None and norm.running_var is not None and momentum is not None
-    norm.running_mean.lerp_(batch.mean, momentum)
-    norm.running_var.lerp_(batch.squares / (batch.count - 1), momentum)
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked += 1
+    def walk(self, hidden: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Hidden units after some steps, and the sum of the steps taken, as combinations (N, hidden) of W's rows."""
+        relative = hidden - self.mean
+        walked = torch.zeros_like(hidden)
+        for _ in range(steps):
+            gradient = self._gradient(relative)
+            image = gradient @ self.gram
+            length = torch.linalg.vecdot(gradient, image).clamp_(min=0).sqrt_()[:, None]
+            # The published loss is a mean over rows, ours a sum: the guard against division by zero scales with them.
+            length += _TINY / 2 * self.rows
+            relative.addcdiv_(image, length, value=self.rate)
+            walked.addcdiv_(gradient, length, value=self.rate)
+        return relative + self.mean, walked
+
+    def _gradient(self, relative: Tensor) -> Tensor:
+        """Gradient (N, hidden) of the sum of -log(score) with respect to the anomalous features' hidden units."""
+        norm, tail = self.norm, self.tail
+        total, squares = self._over_workers(relative.sum(dim=0), relative.square().sum(dim=0))
+        mean = total / self.rows
+        variance = (self.squares + squares) / self.rows - mean.square()
+        self._follow(mean, variance)
+        scale = torch.rsqrt(variance + norm.eps)
+        gain = scale * norm.weight
+        activated = nn.functional.leaky_relu_(torch.addcmul(norm.bias - mean * gain, relative, gain), LEAKY_SLOPE)
+        # d(-log sigmoid(l))/dl = -sigmoid(-l)
+        outer = -torch.sigmoid(-(activated @ tail))
+        # Back through the leaky ReLU: `outer` where it was open, a fifth of it elsewhere.
+        through = torch.ops.aten.leaky_relu_backward(outer[:, None], activated, LEAKY_SLOPE, True)
+        # Nominal rows have no gradient of their own but share the mean and the variance. With v the gradient of
+        # a row's output of the batch norm, n its normalised input: (v - mean(v) - n mean(v n)) * gain.
+        pull, turn = self._over_workers(through.sum(dim=0), outer @ activated)
+        turn = tail * (turn - norm.bias * pull) / self.rows * scale.square()
+        pull = tail * pull / self.rows * gain
+        return torch.addcmul(mean * turn - pull, relative, -turn).addcmul_(through, tail * gain)
+
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics as a pass in training mode does."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert norm.momentum is not None
+        norm.running_mean.lerp_(self.mean + mean, norm.momentum)
+        norm.running_var.lerp_(variance * (self.rows / (self.rows - 1)), norm.momentum)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked += 1
+
+    def _over_workers(self, *sums: Tensor) -> tuple[Tensor, ...]:
+        """Sums over all workers where batch norm is synchronised, the worker's own elsewhere."""
+        if not isinstance(self.norm, nn.SyncBatchNorm) or not dist.is_initialized():
+            return sums
+        joined = torch.cat([own.flatten() for own in sums])
+        dist.all_reduce(joined, group=self.norm.process_group)
+        return tuple(
+            part.view_as(own) for part, own in zip(joined.split([own.numel() for own in sums]), sums, strict=True)
+        )

@@ -14,11 +14,13 @@ from raylab2f.errors import UserError
 __all__ = ["Textures"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-# Photographs that come with scikit-image: surfaces and scenes rich in texture.
+# Photographs inside the installed scikit-image, none of which it would have to download: surfaces, and scenes rich
+# in texture.
 _BUNDLED = (
     "astronaut.png",
     "brick.png",
     "camera.png",
+    "cell.png",
     "chelsea.png",
     "coffee.png",
     "coins.png",
@@ -31,14 +33,15 @@ _BUNDLED = (
     "retina.jpg",
     "rocket.jpg",
 )
-_IN_MEMORY = 256
+_IN_MEMORY = 512
 
 
 class Textures:
     """Pictures of a folder and its sub-folders, or by default photographs that scikit-image carries.
 
     Arguments:
-        folder: for instance that of the Describable Textures Dataset; `None`: the default ones.
+        folder: for instance that of the Describable Textures Dataset (Cimpoi et al., CVPR 2014), in any layout; `None`:
+            the default ones.
         size: height and width of what `load` returns.
 
     Raises:
@@ -54,13 +57,16 @@ class Textures:
         return len(self.paths)
 
     def _load(self, index: int) -> NDArray[np.uint8]:
-        """Texture number `index`, stretched to (*size, 3) uint8 RGB."""
+        """Texture number `index`, scaled to cover the size and cut around its centre: (*size, 3) uint8 RGB."""
         picture = cv2.imdecode(np.fromfile(self.paths[index], np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
-            raise UserError(f"--textures: {self.paths[index]} cannot be read as a picture; remove it.")
+            raise UserError(f"--set textures: {self.paths[index]} cannot be read as a picture; remove it.")
         height, width = self.size
-        resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(resized[:, :, ::-1], dtype=np.uint8)
+        scale = max(height / picture.shape[0], width / picture.shape[1])
+        covering = (max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale)))
+        resized = cv2.resize(picture, covering, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
+        return np.ascontiguousarray(resized[top : top + height, left : left + width, ::-1], dtype=np.uint8)
 
 
 def _bundled() -> list[Path]:
@@ -69,14 +75,16 @@ def _bundled() -> list[Path]:
     folder = Path(skimage.__file__).parent / "data"
     paths = [folder / name for name in _BUNDLED if (folder / name).exists()]
     if not paths:
-        raise UserError("scikit-image carries no photographs here; give a folder of pictures with --textures.")
+        raise UserError(
+            "scikit-image carries no photographs here; give a folder of pictures with --set textures=FOLDER."
+        )
     return paths
 
 
 def _in_folder(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise UserError(f"--textures {folder}: there is no such folder.")
+        raise UserError(f"--set textures={folder}: there is no such folder.")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not paths:
-        raise UserError(f"--textures {folder}: the folder holds no pictures.")
+        raise UserError(f"--set textures={folder}: the folder holds no pictures; give one that does.")
     return paths

@@ -10,6 +10,7 @@ from torch import nn
 from raylab2f.detectors.base import Batch, Samples
 from raylab2f.detectors.glass import Glass, GlassConfig
 from raylab2f.detectors.glass.hypothesis import prefers_hypersphere
+from raylab2f.detectors.glass.training_pass import Patches
 
 NAMES = {"body.block1.0": "hidden", "body.block1.1": "norm", "tail.0": "tail"}
 
@@ -106,17 +107,20 @@ def test_training_steps_and_inference(case):
         image, augmented, mask, noise = (
             torch.from_numpy(values[f"step{i}/{name}"]) for name in ("image", "augmented", "patch_mask", "noise")
         )
-        parts = detector.loss_parts(
-            detector.embed(backbone(image)), detector.embed(backbone(augmented)), mask.flatten(1) > 0, noise
-        )
+        true, local = (detector.embed(backbone(pictures)) for pictures in (image, augmented))
+        done = detector.training_pass(Patches(true.flatten(0, 1), local.flatten(0, 1), mask.flatten() > 0, noise))
         tolerance = 1e-9 if i == 0 else 1e-7
-        for name in ("true_features", "global_anomalies", "fake_features", "bce_loss", "focal_loss"):
-            close(parts[name], values[f"step{i}/{name}"], tolerance)
+        nominal = detector.adaptor(true).flatten(0, 1)
+        origin = detector.center.repeat(len(image), 1) if detector.hypersphere else nominal
+        close(nominal, values[f"step{i}/true_features"], tolerance)
+        close(origin + done.offset, values[f"step{i}/global_anomalies"], tolerance)
+        for name in ("bce_loss", "focal_loss"):
+            close(getattr(done, name), values[f"step{i}/{name}"], tolerance)
         for name in ("scores_true", "scores_global", "scores_local"):
-            close(parts[name], values[f"step{i}/{name}"][:, 0], tolerance)
+            close(getattr(done, name), values[f"step{i}/{name}"][:, 0], tolerance)
         for optimizer in optimizers:
             optimizer.zero_grad()
-        (parts["bce_loss"] + parts["focal_loss"]).backward()
+        done.loss.backward()
         for optimizer in optimizers:
             optimizer.step()
     for name, expected in state(values, "after").items():
