@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -72,15 +72,16 @@ def run_cv(
         list[str], typer.Option("--set", help="Any other setting, NAME=VALUE; repeatable.", rich_help_panel=_DETECTOR)
     ] = [],
     fit: Annotated[
-        str, typer.Option(help="stretch, or pad to keep the aspect.", rich_help_panel=_DETECTOR)
+        Literal["stretch", "pad"], typer.Option(help="stretch, or pad to keep the aspect.", rich_help_panel=_DETECTOR)
     ] = "stretch",
     feature_dtype: Annotated[
-        str, typer.Option(help="float16 or float32, of stored features.", rich_help_panel=_DETECTOR)
+        Literal["float16", "float32"], typer.Option(help="Of stored features.", rich_help_panel=_DETECTOR)
     ] = "float16",
     folds: Annotated[int, typer.Option(min=1, rich_help_panel=_PROTOCOL)] = 10,
     seed: Annotated[list[int], typer.Option(min=0, help="Repeatable.", rich_help_panel=_PROTOCOL)] = [0],
     scheme: Annotated[
-        str, typer.Option(help="balanced, or kfold: every object judged once.", rich_help_panel=_PROTOCOL)
+        Literal["balanced", "kfold"],
+        typer.Option(help="balanced, or kfold: every object judged once.", rich_help_panel=_PROTOCOL),
     ] = "balanced",
     stratify: Annotated[
         bool, typer.Option("--stratify", help="Halve every defect type by itself.", rich_help_panel=_PROTOCOL)
@@ -89,9 +90,13 @@ def run_cv(
         float, typer.Option(help="Share of the training objects to use.", rich_help_panel=_PROTOCOL)
     ] = 1.0,
     split_by: Annotated[
-        str, typer.Option(help="object; picture leaks, for comparison only.", rich_help_panel=_PROTOCOL)
+        Literal["object", "picture"],
+        typer.Option(help="object; picture leaks, for comparison only.", rich_help_panel=_PROTOCOL),
     ] = "object",
-    merge_nominal_test: Annotated[str, typer.Option(help="auto, yes or no.", rich_help_panel=_PROTOCOL)] = "auto",
+    merge_nominal_test: Annotated[
+        Literal["auto", "yes", "no"],
+        typer.Option(help="Whether given nominal test pictures may train.", rich_help_panel=_PROTOCOL),
+    ] = "auto",
     threshold: ThresholdOption = ["youden"],
     object_score: ObjectScoreOption = "max",
     cost_escape: CostEscapeOption = 10.0,
@@ -118,7 +123,6 @@ def run_cv(
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
     console = Console()
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
-    _check_choices(scheme=scheme, split_by=split_by, merge_nominal_test=merge_nominal_test, feature_dtype=feature_dtype)
     evaluation = {
         "strategies": threshold,
         "object_score": object_score,
@@ -184,19 +188,6 @@ def run_cv(
     for summary, place in zip(summaries, places, strict=True):
         print_summary(summary, console)
         console.print(f"results in {place}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _check_choices(**options: str) -> None:
-    choices = {
-        "scheme": ("balanced", "kfold"),
-        "split_by": ("object", "picture"),
-        "merge_nominal_test": ("auto", "yes", "no"),
-        "feature_dtype": ("float16", "float32"),
-    }
-    for name, value in options.items():
-        if value not in choices[name]:
-            option = name.replace("_", "-")
-            raise UserError(f"--{option} {value}: choose one of {', '.join(choices[name])}.")
 
 
 def _configure(detector: str, preset: str, changes: dict[str, Any], settings: list[str]) -> dict[str, Any]:

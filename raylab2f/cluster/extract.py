@@ -73,11 +73,11 @@ def extract_features(
         for request in requests
     ]
     todo = [store for store in stores if not store.finished]
-    items = [
-        {"shard": shard, "stores": [number for number, store in enumerate(todo) if shard in store.missing]}
+    wanted = {
+        shard: [number for number, store in enumerate(todo) if shard in store.missing]
         for shard in range(shards.shard_count)
-    ]
-    items = [item for item in items if item["stores"]]
+    }
+    items: list[dict[str, Any]] = [{"shard": shard, "stores": numbers} for shard, numbers in wanted.items() if numbers]
     extracted = 0
     if items:
         total = sum(_shard_size(shards, item["shard"]) for item in items)
@@ -126,7 +126,7 @@ def _extraction(items: list[dict[str, Any]], shards: PictureShards, stores: list
     cpus, gpus = cluster_slots()
     actors = min(gpus or cpus, -(-len(items) // _SHARDS_PER_ACTOR))
     return ray.data.from_items(items, override_num_blocks=len(items)).map(
-        _Extractor,
+        _Extractor,  # type: ignore[arg-type]  # Ray annotates functions only
         fn_constructor_args=(shards, stores),
         compute=ActorPoolStrategy(size=actors),
         num_cpus=1,

@@ -119,7 +119,7 @@ def run_folds(
         shutil.rmtree(storage, ignore_errors=True)
     errors = {
         result.config["task"]["folder"]: str(result.error).strip().splitlines()[-1]
-        for result in results
+        for result in (results[index] for index in range(len(results)))
         if result.error and result.config
     }
     return [
@@ -179,7 +179,7 @@ def _train_distributed(config: dict[str, Any]) -> None:
             name=f"fold-{task.fold}-{Path(task.folder).parent.parent.name}",
             storage_path=config["storage"],
             failure_config=ray.train.FailureConfig(max_failures=_RESTARTS),
-            callbacks=[TuneReportCallback()],
+            callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # missing in Ray's annotation
         ),
     )
     with _errors_recorded(task):

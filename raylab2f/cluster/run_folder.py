@@ -16,7 +16,7 @@ import platform
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raylab2f.atomic import write_json
 from raylab2f.errors import UserError
@@ -76,12 +76,12 @@ class RunSettings:
     config: dict[str, Any]
     folds: int = 10
     seed: int = 0
-    scheme: str = "balanced"
-    split_by: str = "object"
+    scheme: Literal["balanced", "kfold"] = "balanced"
+    split_by: Literal["object", "picture"] = "object"
     stratify: bool = False
     train_fraction: float = 1.0
-    merge_nominal_test: str = "auto"
-    fit: str = "stretch"
+    merge_nominal_test: Literal["auto", "yes", "no"] = "auto"
+    fit: Literal["stretch", "pad"] = "stretch"
     feature_dtype: str = "float16"
     evaluation: dict[str, Any] = field(default_factory=dict)
 
@@ -92,7 +92,9 @@ class RunSettings:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunSettings:
         """The inverse of `to_dict`."""
-        data = {key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()}
+        data: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()
+        }
         return cls(**{**values, "data": DataSettings(**data)})
 
 

@@ -42,6 +42,7 @@ def config_from_dict(detector: str, values: dict[str, Any]) -> Any:
     if unknown:
         raise UserError(f"{detector} has no setting called {', '.join(sorted(unknown))}; remove it.")
     converted = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    if isinstance(converted.get("schedule"), dict):
-        converted["schedule"] = Schedule(**converted["schedule"])
+    schedule = values.get("schedule")
+    if isinstance(schedule, dict):
+        converted["schedule"] = Schedule(**schedule)
     return config_class(**converted)

@@ -24,8 +24,7 @@ def scores(tmp_path_factory):
     lines = ["image_id,object_id,label,score"]
     for part in range(64):
         label = int(part < 24)
-        for view in range(2):
-            lines.append(f"{part}/{view}.png,{part},{label},{generator.normal(2 * label):.6f}")
+        lines += [f"{part}/{view}.png,{part},{label},{generator.normal(2 * label):.6f}" for view in range(2)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

@@ -1,6 +1,7 @@
 """The training loop, with a small detector of its own: what holds for any detector."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ class Autoencoder(Detector):
 
     name = "autoencoder"
     config_class = Config
-    presets = {}
+    presets: ClassVar = {}
 
     def __init__(self, config, feature_shapes, backbone=None):
         super().__init__(config, feature_shapes, backbone)

@@ -1,5 +1,7 @@
 """Tests for paired differences against references and hand-computed values."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,7 +71,7 @@ def test_the_posterior_is_the_integral_of_its_density(ratio, rope):
         return (1 + ((x - FOLDS.mean()) / scale) ** 2 / (count - 1)) ** (-count / 2)
 
     ends = (-np.inf, -rope, rope, np.inf)
-    parts = [integrate.quad(density, low, high)[0] for low, high in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [integrate.quad(density, low, high)[0] for low, high in pairwise(ends)]
     found = correlated_t_posterior(FOLDS, ratio, rope)
     assert found == pytest.approx(np.array(parts) / sum(parts), abs=1e-6)
 

@@ -55,7 +55,9 @@ def plate_radiance(plate: Plate, rays: Rays, angle: float, lit: Field) -> Field:
     glare = strength * np.exp(-(((x - gx) ** 2 + (y - gy) ** 2) / 0.10))
     steel = 0.030 + 0.004 * plate.wear + 0.004 * rings * (0.3 + fan) + 0.0015 * plate.dust
     steel = steel * (0.45 + 0.55 * lit) + glare
-    rim = np.exp(-(((radius - _PLATE_RADIUS) / 0.012) ** 2)) * (0.05 + 0.10 * np.clip(np.cos(around + angle - 0.8), 0, 1))
+    rim = np.exp(-(((radius - _PLATE_RADIUS) / 0.012) ** 2)) * (
+        0.05 + 0.10 * np.clip(np.cos(around + angle - 0.8), 0, 1)
+    )
     bench = 0.035 + 0.004 * plate.bench + 0.0015 * plate.dust
     on_plate = smooth_step(_PLATE_RADIUS + 0.006, _PLATE_RADIUS - 0.006, radius)[..., None]
     steel_tone = np.asarray([0.92, 0.98, 1.06], dtype=np.float32)

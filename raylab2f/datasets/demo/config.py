@@ -115,10 +115,14 @@ def _check(config: DemoConfig) -> None:
         if not low <= value <= high:  # also refuses NaN
             raise UserError(f"demo option {name} is {value}, but must lie between {low} and {high}")
     if config.jpeg_quality is not None and not 1 <= config.jpeg_quality <= 100:
-        raise UserError(f"demo option jpeg_quality is {config.jpeg_quality}, but must lie between 1 and 100, or be None")
+        raise UserError(
+            f"demo option jpeg_quality is {config.jpeg_quality}, but must lie between 1 and 100, or be None"
+        )
     unknown = set(config.defect_kinds) - set(DEFECT_KINDS)
     if unknown or not config.defect_kinds:
-        raise UserError(f"demo option defect_kinds must name some of {', '.join(DEFECT_KINDS)}; got {config.defect_kinds}")
+        raise UserError(
+            f"demo option defect_kinds must name some of {', '.join(DEFECT_KINDS)}; got {config.defect_kinds}"
+        )
     if len(config.angle_range) != 2 or not 0 <= config.angle_range[1] - config.angle_range[0] <= 360:
         raise UserError(f"demo option angle_range must be (first, last) within one turn, but is {config.angle_range}")
     if len(set(config.view_angles)) < config.views:

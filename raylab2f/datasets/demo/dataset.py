@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raylab2f.atomic import write_json, write_parquet as write_manifest
+from raylab2f.atomic import write_json
+from raylab2f.atomic import write_parquet as write_manifest
 from raylab2f.datasets.demo.camera import encode
 from raylab2f.datasets.demo.config import DemoConfig
 from raylab2f.datasets.demo.render import DemoObject, demo_objects, render_object
@@ -51,8 +52,8 @@ def demo_dataset(
     the first one to finish puts its folder in place, the others use that one.
 
     A picture's label says whether a defect shows in it. In views where light and angle hide the defect, a defective
-    part's picture has label 0, defect type "good" and no mask; it keeps the `object_id`, so that whoever splits by objects
-    keeps the whole part away from training.
+    part's picture has label 0, defect type "good" and no mask; it keeps the `object_id`, so that whoever splits by
+    objects keeps the whole part away from training.
 
     Arguments:
         config: what to render.
@@ -64,7 +65,8 @@ def demo_dataset(
 
     Returns:
         Folder with `manifest.parquet` (`datasets.manifest.MANIFEST_SCHEMA`; paths relative to the folder), `pictures/`,
-        `foregrounds/` and `masks/` (0 and 255, of the picture's size) as `<object_id>/<view>.<suffix>`, and `config.json`.
+        `foregrounds/` and `masks/` (0 and 255, of the picture's size) as `<object_id>/<view>.<suffix>`, and
+        `config.json`.
 
     Raises:
         UserError: `workers` is below 1, or the cache folder cannot be written.
@@ -83,7 +85,9 @@ def demo_dataset(
             # Last, because its presence marks the data set as complete.
             write_manifest(folder / "manifest.parquet", pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA))
     except PermissionError as error:
-        raise UserError(f"cannot write the demo data to {target.parent}: {error.strerror}; name another cache") from error
+        raise UserError(
+            f"cannot write the demo data to {target.parent}: {error.strerror}; name another cache"
+        ) from error
     return target
 
 

@@ -37,6 +37,4 @@ def smooth_step(low: float, high: float, x: Field) -> Field:
 
 def sample(layer: Field, x: Field, y: Field) -> Field:
     """Bilinear samples of `layer` (h, w[, c]) at pixel coordinates x, y of one shape (H, W); edges repeat."""
-    return np.asarray(
-        cv2.remap(layer, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32
-    )
+    return np.asarray(cv2.remap(layer, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32)

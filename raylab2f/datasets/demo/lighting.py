@@ -1,4 +1,4 @@
-"""Light on forged steel: a flash with its specular reflections, a soft box, and the dark room that the metal mirrors."""
+"""Light on forged steel: a flash and its reflections, a soft box, and the dark room that the metal mirrors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def relief(surface: Surface, rest: float) -> Relief:
 
 
 def shade(part: Relief, hits: Hits, rays: Rays, pose: Pose, lights: Lights, *, shadows: bool = True) -> Field:
-    """Linear radiance (H, W, 3) of the part where it was hit, 0 elsewhere; 1 is what the sensor takes at normal exposure."""
+    """Linear radiance (H, W, 3) of the part where it was hit, 0 elsewhere; 1 is what the sensor takes at most."""
     picture = np.zeros((*hits.found.shape, 3), dtype=np.float32)
     if not hits.found.any():
         return picture
@@ -113,4 +113,3 @@ def _lobe(n_half: Field, roughness: float) -> Field:
     square = roughness**2
     n_half = np.clip(n_half, 0.0, 1.0)
     return np.asarray(square / (n_half**2 * (square - 1.0) + 1.0) ** 2, dtype=np.float32)
-

@@ -138,7 +138,7 @@ def _part_radiance(part: Relief, rays: Rays, pose: Pose, lights: Lights) -> tupl
 
 def _mirror_image(part: Relief, rays: Rays, pose: Pose, lights: Lights) -> Field:
     """What the plate mirrors of the part; the plate is not flat enough for a sharp image, so half resolution serves."""
-    half = Rays(*(field[::2, ::2] for field in (rays.x0, rays.y0, rays.dx, rays.dy)))
+    half = Rays(rays.x0[::2, ::2], rays.y0[::2, ::2], rays.dx[::2, ::2], rays.dy[::2, ::2])
     heights = np.linspace(0.0, 2.0 * part.rest, 12, dtype=np.float32)
     upward = mirrored(half)
     hits = first_hits(part.surface.thickness, part.rest, upward, pose, heights)

@@ -81,6 +81,7 @@ def _scuffs(link: Link, rng: np.random.Generator) -> Field:
     for x, y, _ in bow_points(link, int(rng.poisson(5)), rng):
         angle, length = rng.uniform(0.0, np.pi), rng.uniform(0.03, 0.12)
         reach = length * np.asarray([np.cos(angle), np.sin(angle)])
-        points = np.asarray([[x, y] - reach, [x, y] + reach], dtype=np.float32)
+        place = np.asarray([x, y])
+        points = np.asarray([place - reach, place + reach], dtype=np.float32)
         marks = np.maximum(marks, rng.uniform(0.2, 0.7) * polyline(points, rng.uniform(0.004, 0.012)))
     return marks

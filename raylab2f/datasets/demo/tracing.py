@@ -123,5 +123,3 @@ def _lookup(thickness: Field, x: Field, y: Field) -> Field:
         cv2.remap(thickness, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=VOID),
         dtype=np.float32,
     )
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -131,15 +132,14 @@ def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def _check_shapes(config: CSFlowConfig, shapes: Sequence[tuple[int, int, int]]) -> None:
     sizes = [shape[1:] for shape in shapes]
     halves = all(
-        coarse == (fine[0] // 2, fine[1] // 2) and fine[0] % 2 == fine[1] % 2 == 0
-        for fine, coarse in zip(sizes, sizes[1:], strict=False)
+        coarse == (fine[0] // 2, fine[1] // 2) and fine[0] % 2 == fine[1] % 2 == 0 for fine, coarse in pairwise(sizes)
     )
     if len(shapes) != _SCALES or not halves:
         height, width = config.size
         raise UserError(
-            f"--size {height}x{width}: CS-Flow needs three feature maps, each half the size of the one before, but gets "
-            f"{', '.join(f'{h}x{w}' for h, w in sizes)}; choose a height and width that are multiples of four times the "
-            "layer's stride, such as 64, 128 or 256 for stride 16."
+            f"--size {height}x{width}: CS-Flow needs three feature maps, each half the size of the one before, but "
+            f"gets {', '.join(f'{h}x{w}' for h, w in sizes)}; choose a height and width that are multiples of four "
+            "times the layer's stride, such as 64, 128 or 256 for stride 16."
         )
     if shapes[0][0] < 2:
         raise UserError(f"--layers {','.join(config.layers)}: CS-Flow needs at least 2 channels.")

@@ -89,9 +89,9 @@ class ScalePermutation(InvertibleModule):
 class CrossScaleCoupling(InvertibleModule):
     """Affine coupling of three scales at once.
 
-    The channels of each scale are halved in a and b. Conditioner `s2` reads b and returns a log scale and a shift for a;
-    then `s1` reads the new a and returns those for b. Log scales s are bounded softly: clamp * 0.636 * atan(s / clamp),
-    so that |log scale| < clamp.
+    The channels of each scale are halved in a and b. Conditioner `s2` reads b and returns a log scale and a shift for
+    a; then `s1` reads the new a and returns those for b. Log scales s are bounded softly:
+    clamp * 0.636 * atan(s / clamp), so that |log scale| < clamp.
 
     References:
         Rudolph et al., WACV 2022, section 3.2; the clamp: Ardizzone et al., "Guided Image Generation with

@@ -31,7 +31,9 @@ def case(csflow_reference):
     for key in state:
         _, _, index, rest = key.split(".", 3)
         block, kind = divmod(int(index), 2)
-        source = f"param/block{block}.{rest}" if kind else f"permutation/block{block}/{rest.replace('permutation', 'scale')}"
+        source = (
+            f"param/block{block}.{rest}" if kind else f"permutation/block{block}/{rest.replace('permutation', 'scale')}"
+        )
         loaded[key] = torch.from_numpy(values[source])
     detector.load_state_dict(loaded)
     return detector, Batch(torch.arange(len(maps[0])), maps), values
