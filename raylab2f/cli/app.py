@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from raylab2f import __version__
+from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.evaluate import evaluate_scores
+from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.errors import UserError
 
@@ -25,6 +27,8 @@ app = typer.Typer(
 )
 app.command("run-cv")(run_cv)
 app.command("evaluate")(evaluate_scores)
+app.command("compare")(compare_runs)
+app.command("plan-samples")(plan_samples)
 app.add_typer(datasets_app, name="datasets")
 
 

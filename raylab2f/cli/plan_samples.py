@@ -67,7 +67,7 @@ def plan_samples(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Say how many defective and good parts are needed before they are photographed."""
-    from raylab2f.evaluation.planning import objects_for_half_width, plan_guarantee
+    from raylab2f.evaluation.planning import OutOfReachError, objects_for_half_width, plan_guarantee
 
     clusters = _clusters(pictures, icc, run)
     widths = []
@@ -79,7 +79,12 @@ def plan_samples(
             by_picture = objects_for_half_width(rate, half_width, pictures=size, correlation=correlation, **options)
             row |= {"objects_by_picture": by_picture, **clusters[anomalous]}
         widths.append(row)
-    guarantee = asdict(plan_guarantee(alpha, delta, 1 - recall, power))
+    guarantee, reason = None, None
+    try:
+        # Rounded, for 1 - 0.9 is a little less than 0.1.
+        guarantee = asdict(plan_guarantee(alpha, delta, round(1 - recall, 12), power))
+    except OutOfReachError as error:
+        reason = str(error)
     values = {
         "version": 1,
         "settings": {
@@ -92,6 +97,7 @@ def plan_samples(
         },
         "half_width": widths,
         "guarantee": guarantee,
+        "guarantee_out_of_reach": reason,
         "learning_curve": _learning_curve(curve, metric, level),
     }
     if as_json:
@@ -166,15 +172,21 @@ def _print_plan(values: dict[str, Any], console: Console) -> None:
         highlight=False,
     )
     plan = values["guarantee"]
-    console.print(
+    if plan is None:
+        console.print(f"No guarantee can be planned. {values['guarantee_out_of_reach']}", highlight=False, markup=False)
+    else:
+        console.print(_guarantee_sentence(plan, settings), highlight=False)
+    if values["learning_curve"]:
+        console.print(_curve_table(values["learning_curve"]))
+
+
+def _guarantee_sentence(plan: dict[str, Any], settings: dict[str, Any]) -> str:
+    return (
         f"At most {settings['alpha']:.0%} of defective parts escape, with {1 - settings['delta']:.0%} confidence: at "
         f"least {plan['fewest']} defective parts must choose the threshold; {plan['useful']} are needed for a "
         f"{settings['power']:.0%} chance that the expected recall can be kept ({plan['misses']} of them may lie below "
-        f"the threshold). Balanced folds choose thresholds on half of the parts, so collect {2 * plan['useful']}.",
-        highlight=False,
+        f"the threshold). Balanced folds choose thresholds on half of the parts, so collect {2 * plan['useful']}."
     )
-    if values["learning_curve"]:
-        console.print(_curve_table(values["learning_curve"]))
 
 
 def _curve_table(points: list[dict[str, Any]]) -> Table:

@@ -35,6 +35,7 @@ __all__ = [
     "METHODS",
     "Clustering",
     "GuaranteePlan",
+    "OutOfReachError",
     "design_effect",
     "estimate_clustering",
     "half_width",
@@ -47,6 +48,10 @@ METHODS = {"clopper-pearson": clopper_pearson_interval, "wilson": wilson_interva
 
 _MOST_OBJECTS = 10_000_000
 _MOST_DEFECTIVE = 2**16
+
+
+class OutOfReachError(UserError):
+    """No reasonable number of objects gives what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +160,12 @@ def plan_guarantee(alpha: float, delta: float, escape_rate: float, power: float 
         power: wanted probability that so few of the objects lie below that threshold, in (0, 1).
 
     Raises:
-        UserError: values out of range, or an escape rate so close to alpha that no reasonable number is enough.
+        UserError: values out of range.
+        OutOfReachError: an escape rate so close to alpha, or above it, that no reasonable number is enough.
     """
     parse_strategy(f"guaranteed-recall:alpha={alpha},delta={delta}")
     if not 0 <= escape_rate < alpha:
-        raise UserError(
+        raise OutOfReachError(
             f"The expected escape rate is {escape_rate:g}, but only one below alpha = {alpha:g} can be guaranteed to "
             "stay below it; raise alpha or the expected recall."
         )
@@ -174,7 +180,7 @@ def plan_guarantee(alpha: float, delta: float, escape_rate: float, power: float 
             useful = int(sure.argmax())
             return GuaranteePlan(objects_for_guarantee(alpha, delta), useful, int(allowed[useful]))
         largest *= 4
-    raise UserError(
+    raise OutOfReachError(
         f"An escape rate of {escape_rate:g} is too close to alpha = {alpha:g}: more than {_MOST_DEFECTIVE:,} "
         "defective objects would be needed; raise alpha."
     )

@@ -92,4 +92,9 @@ def test_curves_that_are_none(write_run, tmp_path):
 
 
 def test_an_expectation_that_the_guarantee_cannot_keep():
-    assert "raise alpha" in refusal("--recall", 0.9, "--alpha", 0.1)
+    found = values("--recall", 0.9, "--alpha", 0.1)
+    assert found["guarantee"] is None
+    assert "raise alpha" in found["guarantee_out_of_reach"]
+    # What can be planned is planned all the same.
+    assert found["half_width"][0]["objects"] == objects_for_half_width(0.9, 0.05)
+    assert "No guarantee can be planned" in invoke("--recall", 0.9, "--alpha", 0.1).output
