@@ -49,12 +49,16 @@ class Schedule:
         batch_size: pictures per optimiser step, over all workers together.
         samples_per_epoch: at most so many pictures, drawn anew, make an epoch; `None`: all.
         max_grad_norm: clip the gradient's norm over all parameters; `None`: do not.
+        final_rate: learning rates fall from step to step along half a cosine to this share of their first value; 1:
+            they stay, as both publications have it. The shorter a training, the more its last step depends on chance,
+            and the more a falling rate helps.
     """
 
     epochs: int
     batch_size: int
     samples_per_epoch: int | None = None
     max_grad_norm: float | None = None
+    final_rate: float = 1.0
 
 
 @dataclass(frozen=True)

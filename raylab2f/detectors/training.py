@@ -6,6 +6,7 @@ its share of every global batch. Gradients are averaged by the module it is give
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def train_epochs(
     parameters = [
         parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]
     ]
+    first_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     for epoch in range(first_epoch, schedule.epochs):
         start = time.perf_counter()
         detector.eval()
@@ -95,8 +97,11 @@ def train_epochs(
         loss_sum = torch.zeros((), dtype=torch.float64, device=samples.device)
         for index, rows in enumerate(order.split(schedule.batch_size)):
             own, weight, offset = _share(rows, worker)
-            for optimizer in optimizers:
+            factor = _rate_factor(schedule, epoch + index * schedule.batch_size / len(order))
+            for optimizer, rates in zip(optimizers, first_rates, strict=True):
                 optimizer.zero_grad(set_to_none=True)
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * factor
             step = Step(seed=seed, epoch=epoch, index=index, offset=offset, global_size=len(rows))
             loss = module(samples.batch(own), step)
             # DistributedDataParallel averages over workers; the weight turns that into the mean over pictures.
@@ -125,6 +130,11 @@ def predict_batches(detector: Detector, samples: Samples, batch_size: int) -> It
 def _epoch_order(count: int, at_most: int | None, seed: int, epoch: int) -> Tensor:
     order = numpy_generator(seed, "order", epoch).permutation(count)
     return torch.from_numpy(order[:at_most])
+
+
+def _rate_factor(schedule: Schedule, epochs: float) -> float:
+    """What learning rates are multiplied by after so many epochs: from 1 to `final_rate` along half a cosine."""
+    return schedule.final_rate + (1 - schedule.final_rate) * (1 + math.cos(math.pi * epochs / schedule.epochs)) / 2
 
 
 def _share(rows: Tensor, worker: Worker) -> tuple[Tensor, int, int]:

@@ -85,11 +85,30 @@ def test_training_lowers_the_loss_and_reports_every_epoch(samples):
     assert reports[-1].loss < 0.5 * reports[0].loss
 
 
-def test_training_resumed_from_a_checkpoint_equals_one_that_never_stopped(samples, tmp_path):
-    whole = make(epochs=4)
+def test_learning_rates_fall_along_half_a_cosine(samples):
+    rates = []
+
+    class Spy(Autoencoder):
+        def forward(self, batch, step):
+            rates.append(optimizer.param_groups[0]["lr"])
+            return super().forward(batch, step)
+
+    spy = Spy(Config(Schedule(epochs=4, batch_size=7, final_rate=0.1)), SHAPES)
+    (optimizer,) = spy.optimizers()
+    train(spy, samples, optimizers=[optimizer])
+    assert len(rates) == 4 * 3
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == pytest.approx(1e-2)
+    assert rates[6] == pytest.approx(1e-2 * (1 + 0.1) / 2)
+    assert 1e-3 < rates[-1] < 1.5e-3
+
+
+@pytest.mark.parametrize("final_rate", [1.0, 0.1])
+def test_training_resumed_from_a_checkpoint_equals_one_that_never_stopped(samples, tmp_path, final_rate):
+    whole = make(epochs=4, final_rate=final_rate)
     losses = [report.loss for report in train(whole, samples)]
 
-    first = make(epochs=4)
+    first = make(epochs=4, final_rate=final_rate)
     optimizers = first.optimizers()
     epochs = train_epochs(first, samples, first.config.schedule, optimizers, seed=5)
     history = [{"loss": next(epochs).loss} for _ in range(2)]
