@@ -73,8 +73,8 @@ _FAST = GlassConfig(
     size=(160, 160),
     embedding=384,
     hidden=256,
-    adaptor_rate=5e-4,
-    discriminator_rate=1e-3,
+    adaptor_rate=2e-4,
+    discriminator_rate=4e-4,
     schedule=Schedule(epochs=12, batch_size=8, samples_per_epoch=392, final_rate=0.01),
 )
 
@@ -83,5 +83,11 @@ GLASS_PRESETS = {
     "fast": _FAST,
     # The demo's parts lie at many angles, so no patch position has a centre; the spectrogram rule, which sees the mean
     # picture alone, would choose the hypersphere.
-    "demo": replace(_FAST, hypothesis="manifold", schedule=replace(_FAST.schedule, epochs=6)),
+    "demo": replace(
+        _FAST,
+        hypothesis="manifold",
+        adaptor_rate=5e-4,
+        discriminator_rate=1e-3,
+        schedule=replace(_FAST.schedule, epochs=6),
+    ),
 }
