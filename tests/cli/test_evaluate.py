@@ -69,3 +69,18 @@ def test_an_absent_table_is_named(tmp_path):
     process = evaluate(tmp_path / "no such.csv")
     assert process.returncode == 2
     assert "no such.csv" in process.stderr.replace("\n", "")
+
+
+def test_the_readme_example_runs_as_written(tmp_path):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## Scores of any other detector") :]
+    script, command = (part.split("```")[0] for part in (section.split("```python\n")[1], section.split("```\n")[2]))
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    name, *options = command.split()
+    assert name == PROGRAM.name
+    process = subprocess.run([PROGRAM, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    summary = json.loads((tmp_path / "judged" / "summary.json").read_text(encoding="utf-8"))
+    auroc = next(e["mean"] for e in summary["estimates"] if (e["level"], e["metric"]) == ("object", "auroc"))
+    assert 0.7 < auroc < 1
+    assert "target-recall:0.95" in process.stdout
