@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.cluster.pixels import write_pixels
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.registry import config_from_dict, detector_class
@@ -148,6 +149,8 @@ def run_fold(
     _write_scores(task, detector, inputs, split, device)
     save_detector(folder, detector, inputs.feature_shapes)
     files = ["split.parquet", "scores.parquet", "maps.parquet", "model.safetensors", "model.json"]
+    if write_pixels(folder, Path(task.manifest), _image_ids(split, "inference"), detector, inputs.shards, device):
+        files.append("pixels.parquet")
     record = {
         "fold": task.fold,
         "epochs": schedule.epochs,

@@ -17,6 +17,7 @@ from raylab2f.cluster.extract import extract_features
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
 from raylab2f.cluster.folds import FoldFailure, FoldResources, run_folds
 from raylab2f.cluster.ingest import ingest_pictures
+from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
 from raylab2f.datasets import Dataset, load_dataset
@@ -85,7 +86,7 @@ def run_cross_validation(
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
         failures = _run_missing_folds(plans, resources, display)
-    return [_summarise(plan, failures) for plan in plans]
+        return [_summarise(plan, failures) for plan in plans]
 
 
 def open_dataset(settings: DataSettings, cache: Path, display: Display) -> Dataset:
@@ -237,6 +238,11 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
         reasons = f" ({failed[0].message})" if failed else ""
         raise UserError(f"{plan.folder.path}: no fold finished{reasons}; see error.json in its folds, then --resume.")
     scores = pa.concat_tables(pq.read_table(Path(task.folder) / "scores.parquet") for task in finished)
+    pixels = [
+        pq.read_table(path).append_column("fold", pa.array([task.fold] * pq.read_metadata(path).num_rows, pa.int32()))
+        for task in finished
+        if (path := Path(task.folder) / "pixels.parquet").exists()
+    ]
     warnings = plan.warnings + [
         f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed
     ]
@@ -248,6 +254,8 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
         preset=plan.settings.preset,
         planned_folds=len(plan.tasks),
         warnings=warnings,
+        pixels=pa.concat_tables(pixels) if pixels else None,
+        replicator=spread_replicates,
         **plan.settings.evaluation,
     )
     write_parquet(plan.folder.metrics, summary.metrics)

@@ -3,7 +3,8 @@
 ```
 run.json            settings, dataset, versions
 manifest.parquet    the dataset
-folds/{k}/          split.parquet, scores.parquet, maps.parquet, model.safetensors, model.json, fold.json | error.json
+folds/{k}/          split.parquet, scores.parquet, maps.parquet, model.safetensors, model.json, fold.json | error.json,
+                    pixels.parquet where there are defect masks
 metrics.parquet     one row per fold, strategy, level and metric
 summary.json        the estimates with their intervals
 ```

@@ -31,7 +31,7 @@ import pyarrow as pa
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.bootstrap import CHUNK, fold_mean, object_weights, weighted_means
-from raylab2f.evaluation.interval_table import _overlap_ratio
+from raylab2f.evaluation.interval_table import overlap_ratio
 from raylab2f.evaluation.metrics import Costs
 from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import Problem, build_problem, judge
@@ -168,7 +168,7 @@ def compare_scores(
         for name, problem in problems.items()
     }
     drawn = _paired_replicates(scores, problems, wanted, replicates, seed)
-    ratio = _overlap_ratio(scores[first])
+    ratio = overlap_ratio(scores[first])
     rows = []
     for one, other in combinations(tables, 2):
         for index, number in enumerate(wanted):

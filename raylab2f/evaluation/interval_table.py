@@ -15,10 +15,9 @@ from raylab2f.evaluation.intervals import (
     corrected_t_interval,
     delong_components,
     delong_interval,
-    logit_interval,
+    deviation_interval,
     naive_t_interval,
     percentile_interval,
-    score_interval,
     wilson_interval,
 )
 from raylab2f.evaluation.metrics import OBJECT_RATES, RANKING_METRICS, metric_range
@@ -26,7 +25,7 @@ from raylab2f.evaluation.object_scores import ObjectScore
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Estimate, Outcomes, Problem, build_problem
 from raylab2f.evaluation.scores import Scores
 
-__all__ = ["IntervalTable", "Replicator", "build_intervals"]
+__all__ = ["IntervalTable", "Replicator", "build_intervals", "overlap_ratio"]
 
 # (problem, replicates, seed) -> (estimates, replicates); a way to spread the bootstrap over processes.
 Replicator = Callable[[Problem, int, int], np.ndarray]
@@ -91,7 +90,7 @@ def build_intervals(
             left_out = jackknife_means(problem)
             ends["object-bootstrap-bca"] = bca_interval(means, drawn, left_out, problem.strata, confidence)
     if "corrected-t" in methods:
-        ends["corrected-t"] = corrected_t_interval(folds, _overlap_ratio(scores), confidence)
+        ends["corrected-t"] = corrected_t_interval(folds, overlap_ratio(scores), confidence)
     if "clopper-pearson" in methods:
         ends["clopper-pearson"] = _rates(scores, problem, means, confidence, clopper_pearson_interval)
     if "wilson" in methods:
@@ -100,7 +99,7 @@ def build_intervals(
         ends["delong"] = _delong(problem, means, confidence)
     if "naive-picture-bootstrap" in methods:
         ends["naive-picture-bootstrap"] = _by_picture(
-            scores, problem, object_score, confidence, min(replicates, _NAIVE_REPLICATES), seed
+            scores, problem, object_score, confidence, min(replicates, _NAIVE_REPLICATES), seed, replicator
         )
     if "naive-t" in methods:
         ends["naive-t"] = naive_t_interval(folds, confidence)
@@ -115,39 +114,18 @@ def build_intervals(
 
 
 def _from_deviation(problem: Problem, means: np.ndarray, drawn: np.ndarray, confidence: float) -> Ends:
-    """Score intervals from the standard deviation of the replicates, which is what the bootstrap gets right.
-
-    Its percentiles cover too little where the metric is near its limit, above all the AUROC, and too much where
-    thresholds jump between few values. For metrics of ranking each end is the outer one of the score interval and of
-    the t interval on the logit scale (docs/summary.md has the simulations behind both choices).
-    """
-    sizes = np.array([_class_objects(problem, estimate) for estimate in problem.estimates], dtype=np.float64)
-    scale = [_scale(problem, estimate) for estimate in problem.estimates]
-    smallest, largest = np.array(scale).T
+    """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back."""
+    smallest, largest = np.array([_scale(problem, estimate) for estimate in problem.estimates]).T
     span = np.where(largest > smallest, largest - smallest, 1.0)
-    position = np.clip((means - smallest) / span, 0, 1)
-    deviation = _deviation(drawn) / span * np.sqrt(sizes.min(axis=1) / np.maximum(sizes.min(axis=1) - 1, 1))
-    ranking = np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates])
-    low, high = score_interval(
-        position,
-        deviation,
-        objects=2 / (1 / sizes).sum(axis=1),
-        degrees=np.full(len(means), len(problem.strata) - 2.0),
+    low, high = deviation_interval(
+        np.clip((means - smallest) / span, 0, 1),
+        (drawn - smallest[:, None]) / span[:, None],
+        objects=np.array([_class_objects(problem, estimate) for estimate in problem.estimates], dtype=np.float64),
+        degrees=len(problem.strata) - 2.0,
+        ranking=np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates]),
         confidence=confidence,
-        few_errors=np.where(ranking, 0.0, 1.0),
     )
-    outer = logit_interval(position, deviation, np.maximum(sizes.min(axis=1) - 1, 1), confidence)
-    low = np.where(ranking, np.fmin(low, outer[0]), low)
-    high = np.where(ranking, np.fmax(high, outer[1]), high)
     return smallest + span * low, smallest + span * high
-
-
-def _deviation(drawn: np.ndarray) -> np.ndarray:
-    valid = ~np.isnan(drawn)
-    count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
-    centred = np.where(valid, drawn, 0)
-    centred -= centred.sum(axis=1, keepdims=True) / count
-    return np.sqrt((np.where(valid, centred, 0) ** 2).sum(axis=1) / count[:, 0])
 
 
 def _class_objects(problem: Problem, estimate: Estimate) -> tuple[int, int]:
@@ -181,7 +159,7 @@ def _scale(problem: Problem, estimate: Estimate) -> tuple[float, float]:
     return low, largest.get(estimate.metric, high)
 
 
-def _overlap_ratio(scores: Scores) -> float:
+def overlap_ratio(scores: Scores) -> float:
     """Judged over threshold-choosing anomalous objects, all folds together.
 
     Defective objects are what is scarce, so their split is what Nadeau and Bengio's ratio is taken from; a threshold
@@ -242,11 +220,17 @@ def _delong(problem: Problem, means: np.ndarray, confidence: float) -> Ends:
 
 
 def _by_picture(
-    scores: Scores, problem: Problem, object_score: ObjectScore, confidence: float, replicates: int, seed: int
+    scores: Scores,
+    problem: Problem,
+    object_score: ObjectScore,
+    confidence: float,
+    replicates: int,
+    seed: int,
+    replicator: Replicator,
 ) -> Ends:
     """The bootstrap that takes each picture for an object of its own; at picture level only."""
     naive = build_problem(scores, problem.strategies, object_score, problem.costs, unit="image")
-    ends = percentile_interval(bootstrap_chunks(naive, replicates, seed), confidence)
+    ends = percentile_interval(replicator(naive, replicates, seed), confidence)
     place = {estimate: index for index, estimate in enumerate(problem.estimates)}
     columns = [place[estimate] for estimate in naive.estimates]
     low, high = np.full(len(place), np.nan), np.full(len(place), np.nan)

@@ -15,64 +15,20 @@ import pyarrow as pa
 from raylab2f.errors import UserError
 from raylab2f.evaluation.bootstrap import bootstrap_chunks, fold_mean
 from raylab2f.evaluation.cautions import find_cautions
-from raylab2f.evaluation.interval_table import IntervalTable, Replicator, build_intervals
+from raylab2f.evaluation.estimates import METRICS_SCHEMA, EstimateRow, Interval, estimate_rows, metrics_table
+from raylab2f.evaluation.interval_table import Replicator, build_intervals, overlap_ratio
 from raylab2f.evaluation.intervals import INTERVALS
 from raylab2f.evaluation.metrics import Costs
 from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
-from raylab2f.evaluation.scores import Scores, prepare_scores
+from raylab2f.evaluation.pixel_level import judge_pixel_level
+from raylab2f.evaluation.scores import prepare_scores
 from raylab2f.evaluation.shortcuts import Shortcut, same_partition_optimism
 from raylab2f.evaluation.thresholds import parse_strategy
 
 __all__ = ["METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "evaluate"]
 
 SUMMARY_VERSION = 1
-
-METRICS_SCHEMA = pa.schema(
-    [
-        ("fold", pa.int32()),
-        ("strategy", pa.string()),
-        ("level", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-        ("threshold", pa.float64()),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Ends of one interval; `method` is a key of `INTERVALS`."""
-
-    method: str
-    confidence: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class EstimateRow:
-    """One estimate.
-
-    Arguments:
-        strategy: threshold strategy, or `any` for metrics that need no threshold.
-        level: `image` or `object`.
-        metric: name in snake_case.
-        mean: over folds; `None` where no fold gives a value.
-        std: standard deviation over folds (n - 1); `None` with fewer than two.
-        folds: how many folds gave a value.
-        interval: by the method asked for; `None` where it does not apply.
-        intervals: by all methods that apply.
-    """
-
-    strategy: str
-    level: str
-    metric: str
-    mean: float | None
-    std: float | None
-    folds: int
-    interval: Interval | None
-    intervals: tuple[Interval, ...]
 
 
 @dataclass(frozen=True)
@@ -147,6 +103,7 @@ def evaluate(
     planned_folds: int | None = None,
     warnings: Sequence[str] = (),
     replicator: Replicator = bootstrap_chunks,
+    pixels: pa.Table | None = None,
 ) -> Summary:
     """Choose thresholds, judge, and say how sure the outcome is.
 
@@ -169,6 +126,8 @@ def evaluate(
         planned_folds: how many folds there should have been; `None`: those in the table.
         warnings: sentences to pass on, before those found here.
         replicator: computes bootstrap replicates, e.g. spread over a cluster.
+        pixels: what `raylab2f.evaluation.pixel_curves.judge_pixels` found in each fold, with the column `fold`; adds
+            the level `pixel`.
 
     Raises:
         UserError: a table or an option that makes no sense.
@@ -195,7 +154,19 @@ def evaluate(
         replicator=replicator,
     )
     means = fold_mean(outcomes.values)[:, 0]
+    pixel_level = judge_pixel_level(
+        pixels,
+        ratio=overlap_ratio(scores),
+        methods=chosen,
+        default=interval,
+        confidence=confidence,
+        replicates=replicates,
+        seed=seed,
+    )
     planned = planned_folds if planned_folds is not None else len(scores.folds)
+    tables = [metrics_table(scores.folds, problem.estimates, outcomes.values[:, :, 0], _thresholds(problem, outcomes))]
+    if pixel_level.metrics is not None:
+        tables.append(pixel_level.metrics)
     return Summary(
         dataset=dataset,
         detector=detector,
@@ -215,10 +186,18 @@ def evaluate(
             "beta": beta,
             "max_fpr": max_fpr,
         },
-        estimates=_estimate_rows(problem, outcomes, means, intervals, interval, confidence),
+        estimates=(
+            *estimate_rows(problem.estimates, outcomes.values[:, :, 0], intervals.ends, interval, confidence),
+            *pixel_level.estimates,
+        ),
         shortcuts=tuple(same_partition_optimism(scores, problem, means, parsed, rule, costs)),
-        warnings=(*warnings, *scores.warnings, *find_cautions(scores, problem, outcomes, intervals, planned, interval)),
-        metrics=_metrics_table(scores, problem, outcomes),
+        warnings=(
+            *warnings,
+            *scores.warnings,
+            *find_cautions(scores, problem, outcomes, intervals, planned, interval),
+            *pixel_level.warnings,
+        ),
+        metrics=pa.concat_tables(tables),
     )
 
 
@@ -249,50 +228,16 @@ def _check_methods(interval: str, methods: Sequence[str] | None, confidence: flo
     return chosen
 
 
-def _estimate_rows(
-    problem: Problem,
-    outcomes: Outcomes,
-    means: np.ndarray,
-    intervals: IntervalTable,
-    default: str,
-    confidence: float,
-) -> tuple[EstimateRow, ...]:
-    rows = []
-    for index, estimate in enumerate(problem.estimates):
-        values = outcomes.values[index, :, 0]
-        values = values[~np.isnan(values)]
-        found = {
-            method: Interval(method, confidence, float(low[index]), float(high[index]))
-            for method, (low, high) in intervals.ends.items()
-            if len(values) and np.isfinite(low[index]) and np.isfinite(high[index])
-        }
-        rows.append(
-            EstimateRow(
-                strategy=estimate.strategy,
-                level=estimate.level,
-                metric=estimate.metric,
-                mean=float(means[index]) if len(values) else None,
-                std=float(values.std(ddof=1)) if len(values) > 1 else None,
-                folds=len(values),
-                interval=found.get(default),
-                intervals=tuple(found.values()),
-            )
-        )
-    return tuple(rows)
-
-
-def _metrics_table(scores: Scores, problem: Problem, outcomes: Outcomes) -> pa.Table:
-    columns: dict[str, list[Any]] = {name: [] for name in METRICS_SCHEMA.names}
+def _thresholds(problem: Problem, outcomes: Outcomes) -> np.ndarray:
+    """(estimates, folds) threshold behind each value; NaN where there is none."""
     level_of = {level: index for index, level in enumerate(problem.levels)}
     strategy_of = {strategy.text: index for index, strategy in enumerate(problem.strategies)}
-    for fold, name in enumerate(scores.folds):
-        for index, estimate in enumerate(problem.estimates):
-            value = float(outcomes.values[index, fold, 0])
-            threshold = None
-            if estimate.strategy != ANY_STRATEGY:
-                place = level_of[estimate.level], strategy_of[estimate.strategy]
-                threshold = float(outcomes.thresholds[(*place, fold, 0)])
-            row = (name, estimate.strategy, estimate.level, estimate.metric, value, threshold)
-            for column, entry in zip(columns.values(), row, strict=True):
-                column.append(None if isinstance(entry, float) and np.isnan(entry) else entry)
-    return pa.table(columns, schema=METRICS_SCHEMA)
+    none = np.full(len(problem.cells), np.nan)
+    return np.stack(
+        [
+            none
+            if estimate.strategy == ANY_STRATEGY
+            else outcomes.thresholds[level_of[estimate.level], strategy_of[estimate.strategy], :, 0]
+            for estimate in problem.estimates
+        ]
+    )

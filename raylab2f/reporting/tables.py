@@ -28,7 +28,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     """Print the estimates of a `summary.json`: metrics down, levels across, a table per threshold strategy."""
     confidence = _confidence(summary)
     estimates = {(e["strategy"], e["level"], e["metric"]): e for e in summary["estimates"]}
-    strategies = list(dict.fromkeys(e["strategy"] for e in summary["estimates"]))
+    strategies = list(dict.fromkeys(e["strategy"] for e in summary["estimates"] if e["level"] != "pixel"))
     free = [s for s in strategies if s == "any"]
     for strategy in [s for s in strategies if s != "any"] or free:
         table = Table(title=escape(f"{_what(summary)}: threshold {strategy}"), title_justify="left")
@@ -43,8 +43,22 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             if any(cells):
                 table.add_row(metric, *cells)
         console.print(table)
+    _print_pixel_level(summary, console)
     for warning in summary["warnings"]:
         console.print(f"[bold yellow]warning:[/] {escape(warning)}", highlight=False)
+
+
+def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
+    """Where the maps say the defects are; nothing where no picture has a mask."""
+    rows = [e for e in summary["estimates"] if e["level"] == "pixel"]
+    if not rows:
+        return
+    table = Table(title=escape(f"{_what(summary)}: anomaly maps"), title_justify="left")
+    table.add_column("metric", no_wrap=True)
+    table.add_column(f"pixel level ({_confidence(summary):.0%} interval)", justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(row["metric"], _cell(row))
+    console.print(table)
 
 
 def _what(summary: dict[str, Any]) -> str:

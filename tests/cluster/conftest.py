@@ -14,23 +14,27 @@ import pytest
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
-    """A manifest of 18 good and 6 spotted plates, two pictures each."""
+    """A manifest of 18 good and 6 spotted plates, two pictures each; one spotted plate has no masks."""
     folder = tmp_path_factory.mktemp("pictures")
     generator = np.random.default_rng(0)
     with (folder / "plates.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["image_id", "path", "label", "object_id", "view"])
+        writer.writerow(["image_id", "path", "label", "object_id", "view", "mask_path"])
         for number in range(24):
             label = int(number >= 18)
             shade = generator.uniform(90, 150)
             for view in ("a", "b"):
                 picture = generator.normal(shade, 12, (96, 96, 3))
+                name, mask = f"plate {number:02d} {view}.png", ""
                 if label:
                     row, column = generator.integers(20, 76, 2)
                     cv2.circle(picture, (int(column), int(row)), 11, (250, 30, 30), -1)
-                name = f"plate {number:02d} {view}.png"
+                if label and number < 23:
+                    mask = f"mask {number:02d} {view}.png"
+                    spot = np.zeros(picture.shape[:2], np.uint8)
+                    cv2.imwrite(str(folder / mask), cv2.circle(spot, (int(column), int(row)), 11, 255, -1))
                 cv2.imwrite(str(folder / name), picture.clip(0, 255).astype(np.uint8))
-                writer.writerow([name, name, label, f"plate{number:02d}", view])
+                writer.writerow([name, name, label, f"plate{number:02d}", view, mask])
     return folder / "plates.csv"
 
 

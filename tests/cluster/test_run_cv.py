@@ -10,8 +10,13 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from sklearn.metrics import roc_auc_score
 
+from raylab2f.datasets.pictures import read_mask
+from raylab2f.detectors.checkpoint import load_detector
 from raylab2f.evaluation import assert_exclusive
+from raylab2f.preparation import Preparation, prepare_mask
 
 
 def scores_of(folder):
@@ -37,7 +42,7 @@ def test_a_run_leaves_what_the_readme_promises(finished_run, read_summary):
             assert ("youden", level, metric) in found
     for fold in ("0", "1", "2"):
         files = {path.name for path in (folder / "folds" / fold).iterdir()}
-        expected = {"split", "scores", "maps"}
+        expected = {"split", "scores", "maps", "pixels"}
         assert files == {f"{name}.parquet" for name in expected} | {"model.safetensors", "model.json", "fold.json"}
     assert not (folder / ".ray").exists()
     assert "auroc" in process.stdout
@@ -55,6 +60,39 @@ def test_obvious_spots_are_found(finished_run, read_summary):
     folder, _ = finished_run
     aurocs = [e["mean"] for e in read_summary(folder)["estimates"] if (e["level"], e["metric"]) == ("image", "auroc")]
     assert min(aurocs) > 0.8
+
+
+def test_pixels_are_judged_where_there_are_masks(finished_run, pictures, read_summary):
+    folder, process = finished_run
+    summary = read_summary(folder)
+    metrics = [e["metric"] for e in summary["estimates"] if e["level"] == "pixel"]
+    assert metrics == ["auroc", "aupro_30", "aupro_05", "aupimo", "peak_in_defect"]
+    assert "pixel level" in process.stdout
+    measured = pq.read_table(folder / "metrics.parquet").to_pylist()
+    unmasked = set()
+    for fold in range(3):
+        here = folder / "folds" / str(fold)
+        split = {row["image_id"]: row["partition"] for row in pq.read_table(here / "split.parquet").to_pylist()}
+        pixels = {row["image_id"]: row for row in pq.read_table(here / "pixels.parquet").to_pylist()}
+        assert set(pixels) == {name for name, partition in split.items() if partition == "inference"}
+        unmasked |= {name for name, row in pixels.items() if row["nominal_pixels"] is None}
+        # The maps once more, one by one, against the masks as they were painted.
+        detector = load_detector(here)
+        table = pq.read_table(here / "maps.parquet")
+        maps = dict(zip(table["image_id"].to_pylist(), table["map"].combine_chunks().to_numpy_ndarray(), strict=True))
+        scores, defects = [], []
+        for name, row in pixels.items():
+            if row["nominal_pixels"] is not None:
+                scores.append(detector.upsample(torch.tensor(maps[name][None]), (64, 64))[0].numpy())
+                mask = np.zeros((96, 96), bool)
+                if row["label"]:
+                    mask = read_mask(str(pictures.parent / name.replace("plate", "mask")))
+                defects.append(prepare_mask(mask, Preparation(size=(64, 64))))
+        expected = roc_auc_score(np.stack(defects).ravel(), np.stack(scores).ravel())
+        found = [r["value"] for r in measured if (r["fold"], r["level"], r["metric"]) == (fold, "pixel", "auroc")]
+        assert found == [pytest.approx(expected, abs=1e-3)]
+    assert unmasked <= {"plate 23 a.png", "plate 23 b.png"}
+    assert any("have no defect mask" in warning for warning in summary["warnings"]) == bool(unmasked)
 
 
 def test_a_second_run_extracts_no_features_and_repeats_the_first(finished_run, run, tmp_path):
@@ -130,6 +168,37 @@ def test_two_workers_train_the_same_csflow_as_one(run, tmp_path):
     np.testing.assert_allclose(
         scores_of(tmp_path / "one")[0]["score"], scores_of(tmp_path / "two")[0]["score"], rtol=1e-3
     )
+
+
+def test_the_options_of_the_evaluation_reach_the_summary(finished_run, run, read_summary, tmp_path):
+    folder = tmp_path / "judged anew"
+    shutil.copytree(finished_run[0], folder)
+    options = ["--threshold", "cost", "--threshold", "target-recall:0.8", "--cost-escape", 50, "--cost-overkill", 2]
+    options += ["--prevalence", 0.01, "--object-score", "mean", "--confidence", 0.8, "--interval", "corrected-t"]
+    trained = trained_at(folder)
+    run("--detector", "glass", "--folds", 3, "--out", folder, "--resume", *options)
+    assert trained_at(folder) == trained
+    before, after = read_summary(finished_run[0]), read_summary(folder)
+
+    def mean(summary, strategy, level, metric):
+        key = (strategy, level, metric)
+        return next(e["mean"] for e in summary["estimates"] if (e["strategy"], e["level"], e["metric"]) == key)
+
+    assert {e["strategy"] for e in after["estimates"]} == {"any", "cost", "target-recall:0.8"}
+    shown = [e["interval"] for e in after["estimates"] if e["interval"]]
+    assert {(i["method"], i["confidence"]) for i in shown} == {("corrected-t", 0.8)}
+    escape, overkill = (mean(after, "cost", "object", f"{name}_rate") for name in ("escape", "overkill"))
+    expected = 1000 * (0.01 * 50 * escape + 0.99 * 2 * overkill)
+    assert mean(after, "cost", "object", "cost_at_prevalence") == pytest.approx(expected)
+    # Pictures are ranked as before, parts by the mean of their pictures' scores.
+    assert mean(after, "any", "image", "auroc") == mean(before, "any", "image", "auroc")
+    aurocs = []
+    for path in sorted(folder.glob("folds/*/scores.parquet")):
+        table = pq.read_table(path)
+        inference = table.filter(np.array(table["partition"].to_pylist()) == "inference")
+        parts = inference.group_by("object_id").aggregate([("score", "mean"), ("label", "max")])
+        aurocs.append(roc_auc_score(parts["label_max"], parts["score_mean"]))
+    assert mean(after, "any", "object", "auroc") == pytest.approx(np.mean(aurocs))
 
 
 def test_several_detectors_share_one_command(run, read_summary, tmp_path):

@@ -37,6 +37,18 @@ def test_ranking_metrics_agree_with_scikit_learn(decimals, max_fpr):
             assert ours["partial_auroc"][0] == pytest.approx(ours["auroc"][0], abs=TOLERANCE)
 
 
+@given(
+    rows=st.lists(st.tuples(st.floats(-1e6, 1e6), st.booleans()), min_size=2, max_size=60).filter(
+        lambda rows: len({label for _, label in rows}) == 2
+    )
+)
+def test_auroc_agrees_with_scikit_learn_on_anything(rows):
+    scores, labels = (np.array(column) for column in zip(*rows, strict=True))
+    curve = sweep(rank_scores(scores, np.zeros(len(scores), int), labels), np.ones((1, 1)))
+    expected = sk.roc_auc_score(labels, scores)
+    assert ranking_metrics(curve, Costs())["auroc"][0] == pytest.approx(expected, abs=1e-12)
+
+
 def test_weighted_ranking_metrics_agree_with_scikit_learn():
     rng = np.random.default_rng(0)
     scores, labels = draw(3, 1)

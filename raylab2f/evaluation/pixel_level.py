@@ -1,0 +1,103 @@
+"""Rows of a summary for the level `pixel`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from raylab2f.evaluation.bootstrap import fold_mean
+from raylab2f.evaluation.estimates import EstimateRow, estimate_rows, metrics_table
+from raylab2f.evaluation.intervals import (
+    Ends,
+    corrected_t_interval,
+    deviation_interval,
+    naive_t_interval,
+    percentile_interval,
+)
+from raylab2f.evaluation.outcomes import ANY_STRATEGY, Estimate
+from raylab2f.evaluation.pixel_metrics import (
+    PIXEL_METRICS,
+    PixelProblem,
+    build_pixel_problem,
+    judge_pixel_problem,
+    pixel_replicates,
+)
+
+__all__ = ["PixelLevel", "judge_pixel_level"]
+
+
+@dataclass(frozen=True)
+class PixelLevel:
+    """What a summary says of pixels: its rows, the values of every fold and warnings."""
+
+    estimates: tuple[EstimateRow, ...] = ()
+    metrics: pa.Table | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def judge_pixel_level(
+    pixels: pa.Table | None,
+    *,
+    ratio: float,
+    methods: Sequence[str],
+    default: str,
+    confidence: float,
+    replicates: int,
+    seed: int,
+) -> PixelLevel:
+    """Estimate all pixel metrics with the intervals that apply to them.
+
+    Arguments:
+        pixels: tables of `judge_pixels` with the column `fold`; `None` or without rows: nothing is said.
+        ratio: of the corrected t, see `corrected_t_interval`.
+        methods: names of `INTERVALS`; those that need thresholds or counts of objects do not apply.
+        default: the method asked for.
+        confidence, replicates, seed: as in `evaluate`.
+    """
+    problem = build_pixel_problem(pixels) if pixels is not None else None
+    if problem is None:
+        return PixelLevel()
+    estimates = [Estimate(ANY_STRATEGY, "pixel", metric) for metric in PIXEL_METRICS]
+    values = judge_pixel_problem(problem, np.ones((len(problem.strata), 1)))[:, :, 0]
+    ends = _ends(problem, values, ratio, methods, confidence, replicates, seed)
+    unmasked = f"{problem.unmasked} of {problem.anomalous} anomalous pictures have no defect mask; pixel metrics rest"
+    return PixelLevel(
+        estimate_rows(estimates, values, ends, default, confidence),
+        metrics_table(problem.folds, estimates, values, np.full(values.shape, np.nan)),
+        (f"{unmasked} on the others.",) if problem.unmasked else (),
+    )
+
+
+def _ends(
+    problem: PixelProblem,
+    values: np.ndarray,
+    ratio: float,
+    methods: Sequence[str],
+    confidence: float,
+    replicates: int,
+    seed: int,
+) -> dict[str, Ends]:
+    ends: dict[str, Ends] = {}
+    if {"object-bootstrap", "object-bootstrap-percentile"} & set(methods):
+        drawn = pixel_replicates(problem, replicates, seed)
+        if "object-bootstrap" in methods:
+            defective, nominal = float(problem.strata.sum()), float((~problem.strata).sum())
+            share = np.array([metric == "peak_in_defect" for metric in PIXEL_METRICS])
+            ends["object-bootstrap"] = deviation_interval(
+                fold_mean(values[:, :, None])[:, 0],
+                drawn,
+                objects=np.column_stack((np.full(len(share), defective), np.where(share, defective, nominal))),
+                degrees=len(problem.strata) - 2.0,
+                ranking=~share,
+                confidence=confidence,
+            )
+        if "object-bootstrap-percentile" in methods:
+            ends["object-bootstrap-percentile"] = percentile_interval(drawn, confidence)
+    if "corrected-t" in methods:
+        ends["corrected-t"] = corrected_t_interval(values, ratio, confidence)
+    if "naive-t" in methods:
+        ends["naive-t"] = naive_t_interval(values, confidence)
+    return {method: (np.clip(low, 0, 1), np.clip(high, 0, 1)) for method, (low, high) in ends.items()}
