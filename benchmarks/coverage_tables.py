@@ -97,12 +97,16 @@ def _pair(image: str, by_object: str) -> str:
     return f"{image} / {by_object}"
 
 
+def _as_aimed(share: float) -> bool:
+    """Whether the share as it is printed lies in the range aimed at."""
+    return _AIM[0] <= float(f"{share:.2f}") <= _AIM[1]
+
+
 def _default_row(setting: Setting, covered: np.ndarray, found: Mapping[str, np.ndarray]) -> str:
     cells = []
     for metric in _METRICS:
         shares = [np.nanmean(covered[:, _place(level, metric)]) for level in ("image", "object")]
-        # Half a digit of tolerance: 0.93 is what is printed as 0.93.
-        marked = [f"{s:.2f}" if _AIM[0] <= round(s, 2) <= _AIM[1] else f"**{s:.2f}**" for s in shares]
+        marked = [f"{share:.2f}" if _as_aimed(share) else f"**{share:.2f}**" for share in shares]
         cells.append(_pair(*marked))
     return f"| {setting.name} | " + " | ".join(cells) + f" | {found['warned'].mean():.0%} |"
 
@@ -112,15 +116,20 @@ def _verdict(covered: Mapping[Setting, np.ndarray], results: Mapping[Setting, Ma
     if not enough:
         return []
     shares = np.array([np.nanmean(covered[setting][:, 0], axis=0) for setting in enough])
-    inside = (shares.round(2) >= _AIM[0]) & (shares.round(2) <= _AIM[1])
+    inside = np.vectorize(_as_aimed)(shares)
     bias = max(float(np.abs(_bias(found, 0)[0]).max()) for found in results.values())
-    below = (shares.round(2) < _AIM[0]).sum()
+    below = (~inside & (shares < _AIM[0])).sum()
+    outside = [
+        f"{setting.name} (warned: {results[setting]['warned'].mean():.0%})"
+        for setting, cells in zip(enough, inside, strict=True)
+        if not cells.all()
+    ]
     return [
         f"From {_FEW} anomalous objects up, {inside.sum()} of {inside.size} values lie in {_AIM[0]} to {_AIM[1]}, "
         f"{below} below (lowest {shares.min():.3f}) and {inside.size - inside.sum() - below} above (highest "
         f"{shares.max():.3f}); their mean is {shares.mean():.3f}. Values outside are in bold. `warned` is the share of "
-        "data sets whose summary holds a warning. The largest bias of the recommended protocol in any setting is "
-        f"{bias:.4f}.",
+        f"data sets whose summary holds a warning. Settings with a value outside: {'; '.join(outside) or 'none'}. The "
+        f"largest bias of the recommended protocol in any setting is {bias:.4f}.",
     ]
 
 
@@ -160,7 +169,8 @@ def _bias(found: Mapping[str, np.ndarray], protocol: int) -> tuple[np.ndarray, n
     design = np.column_stack((np.ones(int(rows.sum())), found["controls"][rows]))
     solution = np.linalg.lstsq(design, np.nan_to_num(values[rows]), rcond=None)[0]
     left = values[rows] - design @ solution
-    inverse = np.linalg.inv(design.T @ design)[0, 0]
+    # Controls may coincide: with one picture an object, pictures and objects are the same.
+    inverse = np.linalg.pinv(design.T @ design)[0, 0]
     undefined = np.isnan(values[rows]).any(axis=0)
     error = np.sqrt((left**2).sum(axis=0) / (len(left) - design.shape[1]) * inverse)
     return np.where(undefined, np.nan, solution[0]), np.where(undefined, np.nan, error)

@@ -97,6 +97,14 @@ def run_cv(
         Literal["auto", "yes", "no"],
         typer.Option(help="Whether given nominal test pictures may train.", rich_help_panel=_PROTOCOL),
     ] = "auto",
+    epoch_scores: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Keep scores every N epochs, to show what choosing the best epoch would claim; 0: do not.",
+            rich_help_panel=_PROTOCOL,
+        ),
+    ] = 0,
     threshold: ThresholdOption = ["youden"],
     object_score: ObjectScoreOption = "max",
     cost_escape: CostEscapeOption = 10.0,
@@ -170,6 +178,7 @@ def run_cv(
             merge_nominal_test=merge_nominal_test,
             fit=fit,
             feature_dtype=feature_dtype,
+            epoch_scores=epoch_scores,
             evaluation=evaluation,
         )
         for name in detector

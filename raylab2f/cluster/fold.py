@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.cluster.epoch_scores import EpochScores
 from raylab2f.cluster.pixels import write_pixels
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
@@ -61,6 +62,7 @@ class FoldTask:
         pictures: folder of the image shards.
         stores: folders of the feature stores, one per feature request.
         checkpoint_seconds: at least so long between two checkpoints.
+        epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
     """
 
     folder: str
@@ -72,6 +74,7 @@ class FoldTask:
     pictures: str
     stores: tuple[str, ...]
     checkpoint_seconds: float = 30.0
+    epoch_scores: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -126,6 +129,10 @@ def run_fold(
         decisions = {**decisions, "restarted": str(error)}
     schedule = detector.config.schedule
     saved = time.monotonic()
+    scored = _image_ids(split, "threshold") + _image_ids(split, "inference")
+    kept = None
+    if task.epoch_scores and worker.rank == 0:
+        kept = EpochScores(folder / "epoch_scores.parquet", task.fold, task.epoch_scores, len(history))
     epochs = train_epochs(
         detector,
         train,
@@ -138,6 +145,9 @@ def run_fold(
     )
     for epoch in epochs:
         history.append({"loss": epoch.loss, "pictures_per_second": epoch.pictures_per_second})
+        if kept and kept.wants(epoch.epoch, schedule.epochs):
+            predictions = _predict(detector, inputs, scored, device)
+            kept.add(epoch.epoch, scored, np.concatenate([scores for _, scores, _ in predictions]))
         if worker.rank == 0 and time.monotonic() - saved > task.checkpoint_seconds:
             save_training(checkpoint, detector, optimizers, history)
             saved = time.monotonic()
@@ -146,11 +156,13 @@ def run_fold(
         return
 
     del train, optimizers
-    _write_scores(task, detector, inputs, split, device)
+    _write_scores(task, detector, inputs, split, scored, device)
     save_detector(folder, detector, inputs.feature_shapes)
     files = ["split.parquet", "scores.parquet", "maps.parquet", "model.safetensors", "model.json"]
     if write_pixels(folder, Path(task.manifest), _image_ids(split, "inference"), detector, inputs.shards, device):
         files.append("pixels.parquet")
+    if kept:
+        files.append("epoch_scores.parquet")
     record = {
         "fold": task.fold,
         "epochs": schedule.epochs,
@@ -214,22 +226,32 @@ def _start(
     return detector, optimizers, decisions, history
 
 
+def _predict(
+    detector: Detector, inputs: _FoldInputs, image_ids: Sequence[str], device: torch.device
+) -> Iterator[tuple[Sequence[str], np.ndarray, np.ndarray]]:
+    """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time, float32."""
+    for start in range(0, len(image_ids), _PREDICT_CHUNK):
+        chunk = image_ids[start : start + _PREDICT_CHUNK]
+        predictions = list(predict_batches(detector, inputs.samples(chunk, device, for_training=False), _PREDICT_BATCH))
+        scores, maps = (torch.cat(part).numpy() for part in zip(*predictions, strict=True))
+        yield chunk, scores, np.ascontiguousarray(maps)
+
+
 def _write_scores(
-    task: FoldTask, detector: Detector, inputs: _FoldInputs, split: pa.Table, device: torch.device
+    task: FoldTask,
+    detector: Detector,
+    inputs: _FoldInputs,
+    split: pa.Table,
+    image_ids: Sequence[str],
+    device: torch.device,
 ) -> None:
     """Score the threshold and inference partitions in chunks; maps go to disk as they come."""
     folder = Path(task.folder)
-    image_ids = _image_ids(split, "threshold") + _image_ids(split, "inference")
     scores: list[np.ndarray] = []
     writer: pq.ParquetWriter | None = None
     with atomic_path(folder / "maps.parquet") as temporary:
-        for start in range(0, len(image_ids), _PREDICT_CHUNK):
-            chunk = image_ids[start : start + _PREDICT_CHUNK]
-            predictions = list(
-                predict_batches(detector, inputs.samples(chunk, device, for_training=False), _PREDICT_BATCH)
-            )
-            scores.extend(score.numpy() for score, _ in predictions)
-            maps = np.ascontiguousarray(torch.cat([m for _, m in predictions]).numpy())
+        for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device):
+            scores.append(chunk_scores)
             table = pa.table({"image_id": chunk, "map": pa.FixedShapeTensorArray.from_numpy_ndarray(maps)})
             writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
             writer.write_table(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from raylab2f.cluster.ingest import ingest_pictures
 from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.siblings import find_picture_split
 from raylab2f.datasets import Dataset, load_dataset
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
@@ -86,7 +87,7 @@ def run_cross_validation(
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
         failures = _run_missing_folds(plans, resources, display)
-        return [_summarise(plan, failures) for plan in plans]
+        return [_summarise(plan, failures, display) for plan in plans]
 
 
 def open_dataset(settings: DataSettings, cache: Path, display: Display) -> Dataset:
@@ -172,6 +173,7 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
                 seed=settings.seed,
                 pictures=str(shards.folder.resolve()),
                 stores=tuple(str(store.resolve()) for store in extraction.stores),
+                epoch_scores=settings.epoch_scores,
             )
         )
     warnings = [*dataset.warnings]
@@ -230,7 +232,7 @@ def _title(task: FoldTask, *, several: bool) -> str:
     return f"{task.detector} seed {task.seed} fold {task.fold}" if several else f"fold {task.fold}"
 
 
-def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
+def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -> dict[str, Any]:
     """Outcomes of the finished folds, on disk and as a dictionary."""
     finished = [task for task in plan.tasks if fold_is_finished(Path(task.folder))]
     failed = [failure for failure in failures if failure.folder in {task.folder for task in plan.tasks}]
@@ -239,10 +241,13 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
         raise UserError(f"{plan.folder.path}: no fold finished{reasons}; see error.json in its folds, then --resume.")
     scores = pa.concat_tables(pq.read_table(Path(task.folder) / "scores.parquet") for task in finished)
     pixels = [
-        pq.read_table(path).append_column("fold", pa.array([task.fold] * pq.read_metadata(path).num_rows, pa.int32()))
-        for task in finished
-        if (path := Path(task.folder) / "pixels.parquet").exists()
+        table.append_column("fold", pa.array([task.fold] * table.num_rows, pa.int32()))
+        for task, table in _tables(finished, "pixels.parquet")
     ]
+    epoch_scores = [table for _, table in _tables(finished, "epoch_scores.parquet")]
+    sibling = find_picture_split(plan.folder, plan.settings, plan.description["fingerprint"])
+    if sibling is not None:
+        display.say(f"{sibling[0]} is the same run split by picture; its optimism is in the summary")
     warnings = plan.warnings + [
         f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed
     ]
@@ -255,6 +260,8 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
         planned_folds=len(plan.tasks),
         warnings=warnings,
         pixels=pa.concat_tables(pixels) if pixels else None,
+        picture_split=sibling[1] if sibling is not None else None,
+        epoch_scores=pa.concat_tables(epoch_scores) if epoch_scores else None,
         replicator=spread_replicates,
         **plan.settings.evaluation,
     )
@@ -262,6 +269,14 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure]) -> dict[str, Any]:
     values = summary.to_dict()
     write_json(plan.folder.summary, values)
     return json.loads(json.dumps(values))
+
+
+def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa.Table]]:
+    """The file of this name of every fold that has one."""
+    for task in tasks:
+        path = Path(task.folder) / name
+        if path.exists():
+            yield task, pq.read_table(path)
 
 
 def _counts(manifest: pa.Table) -> dict[str, int]:

@@ -4,7 +4,7 @@
 run.json            settings, dataset, versions
 manifest.parquet    the dataset
 folds/{k}/          split.parquet, scores.parquet, maps.parquet, model.safetensors, model.json, fold.json | error.json,
-                    pixels.parquet where there are defect masks
+                    pixels.parquet where there are defect masks, epoch_scores.parquet if asked for
 metrics.parquet     one row per fold, strategy, level and metric
 summary.json        the estimates with their intervals
 ```
@@ -68,6 +68,7 @@ class RunSettings:
         merge_nominal_test: `auto`, `yes` or `no`: whether given test nominals join the nominal pool.
         fit: how pictures are brought to one size.
         feature_dtype: of the feature store.
+        epoch_scores: keep the scores after so many epochs each, for contrast only; 0: do not.
         evaluation: keyword arguments of `raylab2f.evaluation.evaluate`.
     """
 
@@ -84,6 +85,7 @@ class RunSettings:
     merge_nominal_test: Literal["auto", "yes", "no"] = "auto"
     fit: Literal["stretch", "pad"] = "stretch"
     feature_dtype: str = "float16"
+    epoch_scores: int = 0
     evaluation: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from raylab2f.evaluation.outcomes import Outcomes, Problem
 from raylab2f.evaluation.scores import Scores
 from raylab2f.evaluation.thresholds import Strategy, why_no_threshold
 
-__all__ = ["FEW_ERRORS", "FEW_OBJECTS", "find_cautions"]
+__all__ = ["FEW_ERRORS", "FEW_OBJECTS", "FEW_RANK_ERRORS", "find_cautions"]
 
 # With fewer anomalous objects the default interval is not shown to keep its promised coverage.
 FEW_OBJECTS = 20
 
-# With errors worth fewer objects neither is it.
-FEW_ERRORS = 2
+# With errors worth fewer objects neither is it, nor with an AUROC that lacks less than this share of an object to 1.
+FEW_ERRORS = 3
+FEW_RANK_ERRORS = 0.5
 
 
 def find_cautions(
@@ -73,17 +74,20 @@ def find_cautions(
 
 def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
     objects = {True: int(problem.strata.sum()), False: int((~problem.strata).sum())}
-    near = [
-        f"{estimate.metric} of '{estimate.strategy}' at {estimate.level} level"
-        for estimate, mean in zip(problem.estimates, means, strict=True)
-        if estimate.metric in ("recall", "specificity")
-        and (1 - mean) * objects[OBJECT_RATES[estimate.metric]] < FEW_ERRORS
-    ]
+    near = []
+    for estimate, mean in zip(problem.estimates, means, strict=True):
+        if estimate.metric in ("recall", "specificity"):
+            few = (1 - mean) * objects[OBJECT_RATES[estimate.metric]] < FEW_ERRORS
+            name = f"{estimate.metric} of '{estimate.strategy}' at {estimate.level} level"
+        else:
+            few = estimate.metric == "auroc" and (1 - mean) * min(objects.values()) < FEW_RANK_ERRORS
+            name = f"auroc at {estimate.level} level"
+        near += [name] if few else []
     if not near:
         return []
     return [
-        f"Errors of fewer than {FEW_ERRORS} objects' worth were seen for {', '.join(near)}: too few to know how "
-        "they vary, so these intervals may be too narrow."
+        f"Too few errors were seen to know how they vary, for {', '.join(near)}: these intervals, and those of metrics "
+        "computed from them, are approximate (intervals called 95 % held the truth in 91 to 99 % of simulated cases)."
     ]
 
 

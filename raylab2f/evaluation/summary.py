@@ -23,7 +23,13 @@ from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
 from raylab2f.evaluation.pixel_level import judge_pixel_level
 from raylab2f.evaluation.scores import prepare_scores
-from raylab2f.evaluation.shortcuts import Shortcut, same_partition_optimism
+from raylab2f.evaluation.shortcuts import (
+    Protocol,
+    Shortcut,
+    best_epoch_optimism,
+    picture_split_optimism,
+    same_partition_optimism,
+)
 from raylab2f.evaluation.thresholds import parse_strategy
 
 __all__ = ["METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "evaluate"]
@@ -104,6 +110,8 @@ def evaluate(
     warnings: Sequence[str] = (),
     replicator: Replicator = bootstrap_chunks,
     pixels: pa.Table | None = None,
+    picture_split: pa.Table | None = None,
+    epoch_scores: pa.Table | None = None,
 ) -> Summary:
     """Choose thresholds, judge, and say how sure the outcome is.
 
@@ -128,6 +136,9 @@ def evaluate(
         replicator: computes bootstrap replicates, e.g. spread over a cluster.
         pixels: what `raylab2f.evaluation.pixel_curves.judge_pixels` found in each fold, with the column `fold`; adds
             the level `pixel`.
+        picture_split: scores of the same detector on folds that split by picture; its optimism joins the shortcuts.
+        epoch_scores: scores after some epochs (`fold`, `epoch`, `image_id`, `score`); the optimism of choosing the
+            epoch by the judged pictures joins the shortcuts. Nothing else depends on either.
 
     Raises:
         UserError: a table or an option that makes no sense.
@@ -153,7 +164,12 @@ def evaluate(
         seed=seed,
         replicator=replicator,
     )
-    means = fold_mean(outcomes.values)[:, 0]
+    protocol = Protocol(parsed, rule, costs, problem.estimates, fold_mean(outcomes.values)[:, 0])
+    shortcuts = same_partition_optimism(protocol, scores)
+    if picture_split is not None:
+        shortcuts += picture_split_optimism(protocol, picture_split)
+    if epoch_scores is not None:
+        shortcuts += best_epoch_optimism(protocol, table, epoch_scores)
     pixel_level = judge_pixel_level(
         pixels,
         ratio=overlap_ratio(scores),
@@ -190,7 +206,7 @@ def evaluate(
             *estimate_rows(problem.estimates, outcomes.values[:, :, 0], intervals.ends, interval, confidence),
             *pixel_level.estimates,
         ),
-        shortcuts=tuple(same_partition_optimism(scores, problem, means, parsed, rule, costs)),
+        shortcuts=tuple(shortcuts),
         warnings=(
             *warnings,
             *scores.warnings,

@@ -23,6 +23,12 @@ _SHOWN = (
     "overkill_rate",
 )
 
+_SHORTCUTS = {
+    "threshold-on-inference": "a threshold chosen on the judged pictures",
+    "split-by-picture": "a split by picture",
+    "best-epoch-on-inference": "the epoch that is best on the judged pictures",
+}
+
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:
     """Print the estimates of a `summary.json`: metrics down, levels across, a table per threshold strategy."""
@@ -44,6 +50,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
                 table.add_row(metric, *cells)
         console.print(table)
     _print_pixel_level(summary, console)
+    _print_shortcuts(summary, console)
     for warning in summary["warnings"]:
         console.print(f"[bold yellow]warning:[/] {escape(warning)}", highlight=False)
 
@@ -59,6 +66,19 @@ def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
     for row in rows:
         table.add_row(row["metric"], _cell(row))
     console.print(table)
+
+
+def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
+    """What shortcuts would have claimed, for pictures: one line each."""
+    for row in summary["shortcuts"]:
+        if row["level"] == "image" and row["metric"] in ("balanced_accuracy", "auroc"):
+            strategy = "" if row["strategy"] == "any" else f" ({row['strategy']})"
+            console.print(
+                f"{_SHORTCUTS[row['shortcut']]} would have claimed a {row['metric']}{strategy} of {row['claimed']:.3f} "
+                f"instead of {row['honest']:.3f}",
+                highlight=False,
+                markup=False,
+            )
 
 
 def _what(summary: dict[str, Any]) -> str:

@@ -201,6 +201,32 @@ def test_the_options_of_the_evaluation_reach_the_summary(finished_run, run, read
     assert mean(after, "any", "object", "auroc") == pytest.approx(np.mean(aurocs))
 
 
+def test_shortcuts_are_shown_where_there_is_something_to_show(finished_run, run, read_summary, tmp_path):
+    # One run shows what its epochs would have claimed, the other what that run's split would have.
+    run("--detector", "glass", "--folds", 2, "--split-by", "picture", "--epoch-scores", 1, "--out", tmp_path / "leaky")
+    names = {shortcut["shortcut"] for shortcut in read_summary(tmp_path / "leaky")["shortcuts"]}
+    assert names == {"threshold-on-inference", "best-epoch-on-inference"}
+    fold = tmp_path / "leaky" / "folds" / "0"
+    epochs, scores = (pq.read_table(fold / f"{name}.parquet") for name in ("epoch_scores", "scores"))
+    assert set(epochs["epoch"].to_pylist()) == {1, 2}
+    last = {row["image_id"]: row["score"] for row in epochs.to_pylist() if row["epoch"] == 2}
+    for row in scores.to_pylist():
+        assert row["score"] == pytest.approx(last[row["image_id"]], rel=1e-4)
+
+    shutil.copytree(finished_run[0], tmp_path / "honest")
+    process = run("--detector", "glass", "--folds", 3, "--out", tmp_path / "honest", "--resume")
+    assert "a split by picture would have claimed" in process.stdout
+    summary, before = (read_summary(folder) for folder in (tmp_path / "honest", finished_run[0]))
+    assert summary["estimates"] == before["estimates"]
+    claim = next(
+        s for s in summary["shortcuts"] if (s["shortcut"], s["metric"]) == ("split-by-picture", "average_precision")
+    )
+    leaky = read_summary(tmp_path / "leaky")["estimates"]
+    assert claim["claimed"] == pytest.approx(
+        next(e["mean"] for e in leaky if (e["level"], e["metric"]) == ("image", "average_precision"))
+    )
+
+
 def test_several_detectors_share_one_command(run, read_summary, tmp_path):
     run("--detector", "glass", "--detector", "csflow", "--folds", 1, "--epochs", 1, "--out", tmp_path / "both")
     for name in ("glass", "csflow"):

@@ -178,7 +178,8 @@ def test_few_objects_single_folds_and_perfect_scores_are_warned_of(simulate):
     warnings = " ".join(evaluate(simulate(separation=30, folds=1), **QUICK).warnings)
     assert "only one fold" in warnings
     assert "only 12 anomalous objects" in warnings
-    assert "fewer than 2 objects' worth" in warnings
+    assert "Too few errors were seen to know how they vary, for recall of 'youden' at image level" in warnings
+    assert "auroc at object level" in warnings
     assert evaluate(simulate(anomalous=30, nominal=30, separation=1.0), **QUICK).warnings == ()
 
 

@@ -1,0 +1,60 @@
+"""Runs beside a run that differ from it in how the pictures were split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raylab2f.cluster.fold import fold_is_finished
+from raylab2f.cluster.run_folder import RunFolder, RunSettings
+from raylab2f.errors import UserError
+
+__all__ = ["find_picture_split"]
+
+# What two runs may differ in and still show what splitting by picture does.
+_FREE = ("split_by", "folds", "evaluation", "epoch_scores")
+
+
+def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: str) -> tuple[Path, pa.Table] | None:
+    """A run like this one, but split by picture, in the same parent folder.
+
+    Where several detectors or seeds share one --out, so do their siblings: `picture/glass-seed0` belongs to
+    `object/glass-seed0`.
+
+    Arguments:
+        folder, settings: of a run that splits by object.
+        fingerprint: of its dataset.
+
+    Returns:
+        The sibling's folder and the scores of its finished folds; `None` if there is no such run.
+    """
+    if settings.split_by != "object":
+        return None
+    for other in _neighbours(folder.path.resolve()):
+        try:
+            theirs = RunFolder(other).settings()
+            dataset = json.loads((other / "run.json").read_text(encoding="utf-8"))["dataset"]
+        except (UserError, KeyError):
+            continue
+        if theirs.split_by != "picture" or dataset.get("fingerprint") != fingerprint:
+            continue
+        if _essence(theirs) != _essence(settings):
+            continue
+        folds = [RunFolder(other).fold(number) for number in range(theirs.folds)]
+        tables = [pq.read_table(fold / "scores.parquet") for fold in folds if fold_is_finished(fold)]
+        if tables:
+            return other, pa.concat_tables(tables)
+    return None
+
+
+def _neighbours(path: Path) -> Iterator[Path]:
+    found = {*path.parent.glob("*/run.json"), *path.parent.parent.glob(f"*/{path.name}/run.json")}
+    yield from sorted(record.parent for record in found if record.parent != path)
+
+
+def _essence(settings: RunSettings) -> dict[str, object]:
+    return {name: value for name, value in settings.to_dict().items() if name not in _FREE}
