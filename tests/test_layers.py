@@ -21,7 +21,13 @@ BELOW = {
     "cli": {"cluster", "evaluation", "datasets", "preparation", "features", "detectors", "reporting"},
 }
 FOUNDATION = {"errors", "seeding", "atomic", "__version__"}
-ONLY_IN = {"ray": {"cluster"}, "torch": {"features", "detectors", "cluster"}, "timm": {"features"}, "typer": {"cli"}}
+ONLY_IN = {
+    "ray": {"cluster"},
+    "torch": {"features", "detectors", "preparation", "cluster"},
+    "timm": {"features"},
+    "transformers": {"preparation"},
+    "typer": {"cli"},
+}
 
 
 def imported_names(path):

@@ -14,6 +14,7 @@ from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
+from raylab2f.cli.segment import segment
 from raylab2f.errors import UserError
 
 __all__ = ["app", "main"]
@@ -29,6 +30,7 @@ app.command("run-cv")(run_cv)
 app.command("evaluate")(evaluate_scores)
 app.command("compare")(compare_runs)
 app.command("plan-samples")(plan_samples)
+app.command("segment")(segment)
 app.add_typer(datasets_app, name="datasets")
 
 
@@ -54,5 +56,8 @@ def main() -> None:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("interrupted; what was finished is kept, --resume goes on from there", highlight=False)
+        console.print(
+            "interrupted; what was finished is kept: the same command goes on from there (run-cv with --resume)",
+            highlight=False,
+        )
         sys.exit(130)

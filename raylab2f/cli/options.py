@@ -125,11 +125,11 @@ def default_cache(given: Path | None) -> Path:
     return Path(os.environ.get("RAYLAB2F_CACHE") or platformdirs.user_cache_dir("raylab2f"))
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     """`160` or `HEIGHTxWIDTH` as (height, width)."""
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() for part in parts):
-        raise UserError(f"--size {text}: give one number of pixels, or HEIGHTxWIDTH.")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UserError(f"{option} {text}: give one number of pixels, or HEIGHTxWIDTH.")
     return int(parts[0]), int(parts[-1])
 
 

@@ -33,6 +33,16 @@ from raylab2f.cli.options import (
     parse_size,
     parse_value,
 )
+from raylab2f.cli.preparation_options import (
+    CentreEmbedOption,
+    EvalAnglesOption,
+    FitOption,
+    KeepViewsForOption,
+    KeepViewsOption,
+    MaskBackgroundOption,
+    TrainAnglesOption,
+    preparation_settings,
+)
 from raylab2f.errors import UserError
 
 __all__ = ["run_cv"]
@@ -52,6 +62,13 @@ def run_cv(
     views: ViewsOption = None,
     skip_unreadable: SkipUnreadableOption = False,
     pixel_limit: PixelLimitOption = 100_000_000,
+    mask_background: MaskBackgroundOption = False,
+    centre_embed: CentreEmbedOption = None,
+    fit: FitOption = None,
+    keep_views: KeepViewsOption = None,
+    keep_views_for: KeepViewsForOption = "both",
+    train_angles: TrainAnglesOption = "0",
+    eval_angles: EvalAnglesOption = "0",
     detector: Annotated[list[str], typer.Option(help="csflow or glass; repeatable.", rich_help_panel=_DETECTOR)] = [
         "glass"
     ],
@@ -71,9 +88,6 @@ def run_cv(
     settings: Annotated[
         list[str], typer.Option("--set", help="Any other setting, NAME=VALUE; repeatable.", rich_help_panel=_DETECTOR)
     ] = [],
-    fit: Annotated[
-        Literal["stretch", "pad"], typer.Option(help="stretch, or pad to keep the aspect.", rich_help_panel=_DETECTOR)
-    ] = "stretch",
     feature_dtype: Annotated[
         Literal["float16", "float32"], typer.Option(help="Of stored features.", rich_help_panel=_DETECTOR)
     ] = "float16",
@@ -161,6 +175,9 @@ def run_cv(
         skip_unreadable=skip_unreadable,
         pixel_limit=pixel_limit,
     )
+    preparation = preparation_settings(
+        mask_background, centre_embed, fit, keep_views, keep_views_for, train_angles, eval_angles
+    )
     chosen_preset = preset or ("demo" if data is None else "fast")
     changes = {"epochs": epochs, "size": size, "backbone": backbone, "layers": layers, "weights": weights}
     runs = [
@@ -169,6 +186,7 @@ def run_cv(
             detector=name,
             preset=chosen_preset,
             config=_configure(name, chosen_preset, changes, settings),
+            preparation=preparation,
             folds=folds,
             seed=one_seed,
             scheme=scheme,
@@ -176,7 +194,6 @@ def run_cv(
             stratify=stratify,
             train_fraction=train_fraction,
             merge_nominal_test=merge_nominal_test,
-            fit=fit,
             feature_dtype=feature_dtype,
             epoch_scores=epoch_scores,
             evaluation=evaluation,

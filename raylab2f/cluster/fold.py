@@ -55,7 +55,7 @@ class FoldTask:
     Arguments:
         folder: of the fold; holds `split.parquet`.
         fold: its number.
-        manifest: the dataset's `manifest.parquet`.
+        manifest: the run's `pictures.parquet`: label and object of every prepared picture.
         detector: name in the registry.
         config: the detector's configuration as a dictionary.
         seed: of the run; the fold's training seed descends from it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,23 @@ from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.preparation import (
     SHARD_ROWS,
+    PictureShards,
     Preparation,
+    Prepared,
     finish_shards,
-    prepare_mask,
-    prepare_picture,
+    prepare,
+    shard_address,
     write_shard,
 )
-from raylab2f.preparation.shards import PictureShards, shard_address, shard_path
+from raylab2f.preparation.shards import shard_path
 
 __all__ = ["ingest_pictures"]
 
+_COLUMNS = ["image_id", "path", "foreground_path", "mask_path", "rotation"]
+
 
 def ingest_pictures(
-    manifest: pa.Table,
+    pictures: pa.Table,
     fingerprint: str,
     preparation: Preparation,
     cache: Path,
@@ -37,7 +42,7 @@ def ingest_pictures(
     """Prepared pictures of a dataset as shards under `cache`; what is there already is not made again.
 
     Arguments:
-        manifest: the dataset; `fingerprint` is its fingerprint.
+        pictures: `preparation.with_copies` of the dataset with this `fingerprint`, at the preparation's angles.
         progress: called with pictures done and pictures in all.
 
     Raises:
@@ -46,11 +51,11 @@ def ingest_pictures(
     folder = cache / "pictures" / shard_address(fingerprint, preparation.to_dict())
     if (folder / "shards.json").exists():
         return PictureShards.open(folder)
-    manifest = manifest.sort_by("image_id")
+    pictures = pictures.sort_by("image_id")
     items = []
-    for shard, start in enumerate(range(0, manifest.num_rows, SHARD_ROWS)):
+    for shard, start in enumerate(range(0, pictures.num_rows, SHARD_ROWS)):
         if not shard_path(folder, shard).exists():
-            rows = manifest.slice(start, SHARD_ROWS).select(["image_id", "path", "foreground_path", "mask_path"])
+            rows = pictures.slice(start, SHARD_ROWS).select(_COLUMNS)
             items.append({"file": str(shard_path(folder, shard)), **rows.to_pydict()})
     if items:
         write = _ShardWriter(preparation, pixel_limit)
@@ -62,10 +67,10 @@ def ingest_pictures(
                 done += row["count"]
                 if progress:
                     progress(done, sum(len(item["image_id"]) for item in items))
-    has_foregrounds = manifest["foreground_path"].null_count < manifest.num_rows
+    has_foregrounds = pictures["foreground_path"].null_count < pictures.num_rows
     finish_shards(
         folder,
-        manifest["image_id"].to_pylist(),
+        pictures["image_id"].to_pylist(),
         has_foregrounds,
         {"dataset": fingerprint, "preparation": preparation.to_dict()},
     )
@@ -80,21 +85,24 @@ class _ShardWriter:
         self.pixel_limit = pixel_limit
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
-        pictures, foregrounds, defects = [], [], []
-        for path, foreground, defect in zip(item["path"], item["foreground_path"], item["mask_path"], strict=True):
-            pictures.append(prepare_picture(read_picture(path, pixel_limit=self.pixel_limit), self.preparation))
-            foregrounds.append(self._mask(foreground, absent=True))
-            defects.append(self._mask(defect, absent=False))
+        rows = zip(*(item[name] for name in _COLUMNS[1:]), strict=True)
+        prepared: list[Prepared] = []
+        # The turned copies of a picture follow it, so its files are decoded once.
+        for (path, foreground, defect), copies in groupby(rows, key=lambda row: row[:3]):
+            prepared.extend(self._prepare(path, foreground, defect, [rotation for *_, rotation in copies]))
         write_shard(
             Path(item["file"]),
             list(item["image_id"]),
-            np.stack(pictures),
-            np.stack(foregrounds),
-            np.stack(defects),
+            np.stack([one.picture for one in prepared]),
+            np.stack([one.foreground for one in prepared]),
+            np.stack([one.defect for one in prepared]),
         )
-        return {"count": len(pictures)}
+        return {"count": len(prepared)}
 
-    def _mask(self, path: str | None, *, absent: bool) -> np.ndarray:
-        if path is None:
-            return np.full(self.preparation.size, absent)
-        return prepare_mask(read_mask(path), self.preparation)
+    def _prepare(self, path: str, foreground: str | None, defect: str | None, angles: list[float]) -> list[Prepared]:
+        picture = read_picture(path, pixel_limit=self.pixel_limit)
+        masks = {
+            "foreground": None if foreground is None else read_mask(foreground),
+            "defect": None if defect is None else read_mask(defect),
+        }
+        return [prepare(picture, self.preparation, **masks, angle=angle) for angle in angles]

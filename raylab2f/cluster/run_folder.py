@@ -3,6 +3,7 @@
 ```
 run.json            settings, dataset, versions
 manifest.parquet    the dataset
+pictures.parquet    its prepared pictures: the manifest with rows for turned copies (`rotation`, `source_id`)
 folds/{k}/          split.parquet, scores.parquet, maps.parquet, model.safetensors, model.json, fold.json | error.json,
                     pixels.parquet where there are defect masks, epoch_scores.parquet if asked for
 metrics.parquet     one row per fold, strategy, level and metric
@@ -21,6 +22,7 @@ from typing import Any, Literal
 
 from raylab2f.atomic import write_json
 from raylab2f.errors import UserError
+from raylab2f.preparation import PreparationSettings
 
 __all__ = ["DataSettings", "RunFolder", "RunSettings"]
 
@@ -59,6 +61,7 @@ class RunSettings:
     Arguments:
         data: the pictures.
         detector, preset: names; `config` is the preset's configuration after the user's changes, as a dictionary.
+        preparation: what is done to the pictures.
         folds: resamplings of the fold plan.
         seed: everything random descends from it.
         scheme: `balanced` partitions drawn anew in every fold, or `kfold`, where every object is judged exactly once.
@@ -66,7 +69,6 @@ class RunSettings:
         stratify: halve every defect type by itself.
         train_fraction: share of the nominal training objects that train, for learning curves.
         merge_nominal_test: `auto`, `yes` or `no`: whether given test nominals join the nominal pool.
-        fit: how pictures are brought to one size.
         feature_dtype: of the feature store.
         epoch_scores: keep the scores after so many epochs each, for contrast only; 0: do not.
         evaluation: keyword arguments of `raylab2f.evaluation.evaluate`.
@@ -76,6 +78,7 @@ class RunSettings:
     detector: str
     preset: str
     config: dict[str, Any]
+    preparation: PreparationSettings = field(default_factory=PreparationSettings)
     folds: int = 10
     seed: int = 0
     scheme: Literal["balanced", "kfold"] = "balanced"
@@ -83,7 +86,6 @@ class RunSettings:
     stratify: bool = False
     train_fraction: float = 1.0
     merge_nominal_test: Literal["auto", "yes", "no"] = "auto"
-    fit: Literal["stretch", "pad"] = "stretch"
     feature_dtype: str = "float16"
     epoch_scores: int = 0
     evaluation: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +100,8 @@ class RunSettings:
         data: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()
         }
-        return cls(**{**values, "data": DataSettings(**data)})
+        preparation = PreparationSettings.from_dict(values["preparation"])
+        return cls(**{**values, "data": DataSettings(**data), "preparation": preparation})
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,10 @@ class RunFolder:
     @property
     def manifest(self) -> Path:
         return self.path / "manifest.parquet"
+
+    @property
+    def pictures(self) -> Path:
+        return self.path / "pictures.parquet"
 
     @property
     def metrics(self) -> Path:

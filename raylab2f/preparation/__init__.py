@@ -1,16 +1,20 @@
 """From pictures as they were taken to pictures as detectors see them."""
 
-from raylab2f.preparation.resize import FITS, Preparation, prepare_mask, prepare_picture
+from raylab2f.preparation.pipeline import Preparation, Prepared, prepare
+from raylab2f.preparation.selection import select_pictures, with_copies
+from raylab2f.preparation.settings import PreparationSettings
 from raylab2f.preparation.shards import SHARD_ROWS, PictureShards, finish_shards, shard_address, write_shard
 
 __all__ = [
-    "FITS",
     "SHARD_ROWS",
     "PictureShards",
     "Preparation",
+    "PreparationSettings",
+    "Prepared",
     "finish_shards",
-    "prepare_mask",
-    "prepare_picture",
+    "prepare",
+    "select_pictures",
     "shard_address",
+    "with_copies",
     "write_shard",
 ]

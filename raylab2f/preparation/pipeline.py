@@ -1,0 +1,125 @@
+"""The steps from a picture as it was taken to a picture as detectors see it, and the description that names them.
+
+In this order: turn the picture (for rotated copies), black out the background, embed the object in the middle of a
+canvas, bring it to the detector's size. Defect and foreground masks follow every step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raylab2f.errors import UserError
+from raylab2f.preparation.embedding import bounding_box, embed
+from raylab2f.preparation.resize import FITS, resize_mask, resize_picture
+from raylab2f.preparation.rotation import rotate_mask, rotate_picture
+
+__all__ = ["Preparation", "Prepared", "prepare"]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to every picture before any detector sees it.
+
+    Equal descriptions give equal pictures: `to_dict` is part of the address of image shards and feature stores.
+
+    Arguments:
+        size: height and width in pixels of the prepared picture.
+        fit: `stretch` (as both publications do) or `pad`: keep the aspect, centre, fill with black.
+        mask_background: black out all that is not foreground.
+        canvas: height and width in pixels, before resizing, of the canvas on which the object's bounding box is
+            centred; `None`: the picture stays whole. A canvas needs `fit` `pad`, so that objects keep their aspect.
+        angles: degrees, counter-clockwise, of the turned copies that are prepared beside every picture; without 0.
+
+    Raises:
+        UserError: a value is out of its range, or two do not go together.
+    """
+
+    size: tuple[int, int]
+    fit: str = "stretch"
+    mask_background: bool = False
+    canvas: tuple[int, int] | None = None
+    angles: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise UserError(f"--fit {self.fit}: choose one of {', '.join(FITS)}.")
+        if min(self.size) < 16:
+            raise UserError(f"--size {self.size[0]}x{self.size[1]} is too small; give at least 16x16 pixels.")
+        if self.canvas is not None and self.fit != "pad":
+            raise UserError(f"--fit {self.fit}: would distort centre-embedded objects; leave it out, or say pad.")
+
+    @property
+    def needs_foreground(self) -> bool:
+        """Whether every picture must come with a foreground mask."""
+        return self.mask_background or self.canvas is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able description, part of every store's address."""
+        return {
+            **asdict(self),
+            "size": list(self.size),
+            "canvas": None if self.canvas is None else list(self.canvas),
+            "angles": [float(angle) for angle in self.angles],
+        }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared picture (H, W, 3) uint8 and its masks (H, W) bool, all of `Preparation.size`."""
+
+    picture: NDArray[np.uint8]
+    foreground: NDArray[np.bool_]
+    defect: NDArray[np.bool_]
+
+
+def prepare(
+    picture: NDArray[np.uint8],
+    preparation: Preparation,
+    *,
+    foreground: NDArray[np.bool_] | None = None,
+    defect: NDArray[np.bool_] | None = None,
+    angle: float = 0.0,
+) -> Prepared:
+    """One picture and its masks, prepared.
+
+    Arguments:
+        picture: (H, W, 3) RGB.
+        foreground: (H, W); `None`: all of the picture.
+        defect: (H, W); `None`: nothing of it.
+        angle: degrees by which this copy is turned. What the turned frame lacks in its corners is black where
+            backgrounds are removed, and mirrored elsewhere, for black corners would be a feature of their own.
+
+    Raises:
+        UserError: the foreground is absent but needed, empty, or larger than the canvas; a mask of another size.
+    """
+    if foreground is None and preparation.needs_foreground:
+        raise UserError("A picture without a foreground mask cannot be freed of its background; see raylab2f segment.")
+    for name, mask in (("foreground", foreground), ("defect", defect)):
+        if mask is not None and mask.shape != picture.shape[:2]:
+            raise UserError(
+                f"The {name} mask has {mask.shape[0]}x{mask.shape[1]} pixels, but its picture "
+                f"{picture.shape[0]}x{picture.shape[1]}; give masks of the picture's size."
+            )
+    foreground = np.ones(picture.shape[:2], bool) if foreground is None else foreground
+    defect = np.zeros(picture.shape[:2], bool) if defect is None else defect
+    if angle % 360:
+        grow, reflect = preparation.canvas is not None, not preparation.needs_foreground
+        picture = rotate_picture(picture, angle, grow=grow, reflect=reflect)
+        foreground = rotate_mask(foreground, angle, grow=grow, reflect=reflect)
+        defect = rotate_mask(defect, angle, grow=grow, reflect=reflect)
+    if preparation.mask_background:
+        picture = picture * foreground[..., None]
+    if preparation.canvas is not None:
+        box = bounding_box(foreground)
+        if box is None:
+            raise UserError("A foreground mask is empty; mend the mask, or leave the picture out.")
+        picture, foreground, defect = (embed(array, box, preparation.canvas) for array in (picture, foreground, defect))
+    return Prepared(
+        resize_picture(picture, preparation.size, preparation.fit),
+        resize_mask(foreground, preparation.size, preparation.fit),
+        resize_mask(defect, preparation.size, preparation.fit),
+    )

@@ -1,0 +1,91 @@
+"""What a user asks to be done to the pictures, before a data set says what that means for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from raylab2f.errors import UserError
+from raylab2f.preparation.embedding import smallest_canvas
+from raylab2f.preparation.pipeline import Preparation
+
+__all__ = ["PreparationSettings"]
+
+
+@dataclass(frozen=True)
+class PreparationSettings:
+    """Steps of the preparation, in the order in which they are taken; the defaults change nothing but the size.
+
+    Arguments:
+        keep_views: which views are kept (see `views.kept_views`); `None`: all. Chooses among prepared pictures, so it
+            is not part of a store's address, and fold plans are those of the unrestricted data.
+        keep_views_for: `training`, `evaluation` (choosing the threshold and judging) or `both`.
+        train_angles: degrees, counter-clockwise, by which training pictures are turned, each to a picture of its own; 0
+            is the picture as it is.
+        eval_angles: likewise for the pictures that choose the threshold and are judged.
+        mask_background: black out all that is not foreground.
+        centre_embed: height and width of the canvas on which objects are centred; `auto`: the smallest one that
+            holds every object of the data set; `None`: pictures stay whole.
+        fit: `stretch`, or `pad`, which keeps the aspect and is a must with `centre_embed`.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    keep_views: str | None = None
+    keep_views_for: Literal["training", "evaluation", "both"] = "both"
+    train_angles: tuple[float, ...] = (0.0,)
+    eval_angles: tuple[float, ...] = (0.0,)
+    mask_background: bool = False
+    centre_embed: Literal["auto"] | tuple[int, int] | None = None
+    fit: Literal["stretch", "pad"] = "stretch"
+
+    def __post_init__(self) -> None:
+        if self.keep_views_for not in ("training", "evaluation", "both"):
+            raise UserError(f"--keep-views-for {self.keep_views_for}: choose one of training, evaluation, both.")
+        for option, angles in (("--train-angles", self.train_angles), ("--eval-angles", self.eval_angles)):
+            turns = [angle % 360 for angle in angles]
+            if not all(map(math.isfinite, turns)):
+                raise UserError(f"{option}: angles are finite numbers of degrees.")
+            if not turns or len(set(turns)) < len(turns):
+                raise UserError(f"{option}: give at least one angle, and none twice (360 degrees are a full turn).")
+        if isinstance(self.centre_embed, str) and self.centre_embed != "auto":
+            raise UserError(f"--centre-embed {self.centre_embed}: give HEIGHTxWIDTH in pixels, or auto.")
+
+    @property
+    def angles(self) -> tuple[float, ...]:
+        """Of the turned copies that are needed beside the pictures as they are, ascending."""
+        return tuple(sorted({float(angle) for angle in (*self.train_angles, *self.eval_angles) if angle % 360}))
+
+    @property
+    def needs_foreground(self) -> bool:
+        """Whether every picture must come with a foreground mask."""
+        return self.mask_background or self.centre_embed is not None
+
+    def resolve(self, size: tuple[int, int], foregrounds: pa.Table | None = None) -> Preparation:
+        """The preparation of one data set for one detector.
+
+        Arguments:
+            size: height and width in pixels that the detector asks for.
+            foregrounds: table of `embedding.FOREGROUND_SCHEMA` of all prepared pictures; needed for `auto`.
+        """
+        canvas = self.centre_embed
+        if canvas == "auto":
+            if foregrounds is None:
+                raise ValueError("the smallest canvas is found in the table of foregrounds")
+            canvas = smallest_canvas(foregrounds)
+        return Preparation(size, self.fit, self.mask_background, canvas, self.angles)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        values = asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PreparationSettings:
+        """The inverse of `to_dict`."""
+        plain: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+        return cls(**plain)
