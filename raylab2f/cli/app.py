@@ -12,6 +12,7 @@ from raylab2f import __version__
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.evaluate import evaluate_scores
+from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.errors import UserError
@@ -29,6 +30,8 @@ app.command("run-cv")(run_cv)
 app.command("evaluate")(evaluate_scores)
 app.command("compare")(compare_runs)
 app.command("plan-samples")(plan_samples)
+app.command("submit")(submit)
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(datasets_app, name="datasets")
 
 

@@ -119,6 +119,10 @@ def run_cv(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].", rich_help_panel=_CLUSTER)
     ] = None,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Ray's dashboard for a cluster on this machine.", rich_help_panel=_CLUSTER),
+    ] = False,
 ) -> None:
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
     console = Console()
@@ -183,6 +187,7 @@ def run_cv(
         display=Display(console),
         resources=FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds),
         address=address,
+        dashboard=dashboard,
         resume=resume,
     )
     for summary, place in zip(summaries, places, strict=True):

@@ -52,6 +52,7 @@ def run_cross_validation(
     display: Display,
     resources: FoldResources,
     address: str | None = None,
+    dashboard: bool = False,
     resume: bool = False,
 ) -> list[dict[str, Any]]:
     """Run every (settings, folder); all runs' folds share the cluster. What is finished in a folder is kept.
@@ -60,6 +61,7 @@ def run_cross_validation(
         runs: on the same data.
         cache: folder for rendered pictures, image shards and feature stores, shared by all runs.
         address: of a Ray cluster; `None`: a private one.
+        dashboard: whether a private one has a dashboard, for this machine only.
         resume: go on in folders that hold a run with the same settings.
 
     Returns:
@@ -79,7 +81,7 @@ def run_cross_validation(
     dataset = open_dataset(runs[0][0].data, cache, display)
     for warning in dataset.warnings:
         display.warn(warning)
-    with ray_session(address):
+    with ray_session(address, dashboard=(lambda url: display.say(f"dashboard: {url}")) if dashboard else None):
         plans = [
             _prepare_run(settings, folder, dataset, cache, display)
             for (settings, _), folder in zip(runs, folders, strict=True)
