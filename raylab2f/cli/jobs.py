@@ -47,12 +47,12 @@ def submit(
 
     Paths are those of the cluster's nodes; results stay there. The exit code with --follow is the command's.
     """
-    _check(command)
+    title = _check(command)
     from raylab2f.cluster.jobs import Jobs
 
     console = Console()
     jobs = Jobs(address)
-    name = jobs.submit(command, name=name, python=python, send_package=not installed)
+    name = jobs.submit(command, name=name, title=title, python=python, send_package=not installed)
     console.print(f"submitted {name}", highlight=False, soft_wrap=True)
     if follow:
         _follow(name, address)
@@ -128,8 +128,8 @@ def _follow(name: str, address: str | None) -> None:
         raise typer.Exit(job.exit_code or 1)
 
 
-def _check(command: list[str]) -> None:
-    """Find mistakes here rather than minutes later in a log."""
+def _check(command: list[str]) -> str:
+    """Find mistakes here rather than minutes later in a log; returns a title for the job."""
     from raylab2f.cli.app import app
 
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, as several are registered
@@ -137,7 +137,7 @@ def _check(command: list[str]) -> None:
     if command[0] not in allowed:
         raise UserError(f"submit -- {command[0]}: give one of raylab2f's commands: {', '.join(allowed)}.")
     if command[0] != "run-cv":
-        return
+        return command[0]
     options = commands["run-cv"].make_context("run-cv", command[1:]).params
     if options["out"] is None:
         raise UserError("submit -- run-cv: say with --out where on the nodes' shared storage the results go.")
@@ -145,6 +145,8 @@ def _check(command: list[str]) -> None:
         path = options[option]
         if path is not None and not Path(path).is_absolute():
             raise UserError(f"submit: --{option} {path} must be an absolute path, the same on all nodes.")
+    data = "demo" if options["data"] is None else Path(options["data"]).stem
+    return "-".join([command[0], data, *options["detector"]])
 
 
 def _again(action: str, name: str, address: str | None, *options: str) -> str:

@@ -123,6 +123,10 @@ def run_cv(
         bool,
         typer.Option("--dashboard", help="Ray's dashboard for a cluster on this machine.", rich_help_panel=_CLUSTER),
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Losses as TensorBoard files, in the run folder.", rich_help_panel=_CLUSTER),
+    ] = False,
 ) -> None:
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
     console = Console()
@@ -188,6 +192,7 @@ def run_cv(
         resources=FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds),
         address=address,
         dashboard=dashboard,
+        tensorboard=tensorboard,
         resume=resume,
     )
     for summary, place in zip(summaries, places, strict=True):

@@ -59,6 +59,7 @@ class FoldTask:
         seed: of the run; the fold's training seed descends from it.
         pictures: folder of the image shards.
         stores: folders of the feature stores, one per feature request.
+        dataset: its name, for people.
         checkpoint_seconds: at least so long between two checkpoints.
     """
 
@@ -70,6 +71,7 @@ class FoldTask:
     seed: int
     pictures: str
     stores: tuple[str, ...]
+    dataset: str = ""
     checkpoint_seconds: float = 30.0
 
     def to_dict(self) -> dict[str, Any]:

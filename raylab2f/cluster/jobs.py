@@ -72,17 +72,24 @@ class Jobs:
             self.client = JobSubmissionClient(address)
 
     def submit(
-        self, arguments: Sequence[str], *, name: str | None = None, python: str = "python", send_package: bool = True
+        self,
+        arguments: Sequence[str],
+        *,
+        title: str,
+        name: str | None = None,
+        python: str = "python",
+        send_package: bool = True,
     ) -> str:
         """Start `raylab2f ARGUMENTS` on the cluster; returns the job's name at once.
 
         Arguments:
             arguments: words of the command line after `raylab2f`.
-            name: `None`: one is made up from the command.
+            title: what a made-up name begins with.
+            name: `None`: one is made up.
             python: the interpreter's name or path on the head node.
             send_package: run this package; else the one installed on the nodes.
         """
-        name = name or f"{arguments[0]}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+        name = name or f"{title}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
         environment: dict[str, object] = {"env_vars": {"PYTHONUNBUFFERED": "1"}}
         if send_package:
             environment |= {"py_modules": [str(Path(raylab2f.__file__).parent)], "excludes": ["__pycache__"]}
