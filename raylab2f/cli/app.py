@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raylab2f import __version__
+from raylab2f.cli.cluster import cluster_app
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.evaluate import evaluate_scores
@@ -32,6 +33,7 @@ app.command("compare")(compare_runs)
 app.command("plan-samples")(plan_samples)
 app.command("submit")(submit)
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(cluster_app, name="cluster")
 app.add_typer(datasets_app, name="datasets")
 
 
