@@ -6,10 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from ray_head import BIN
+from ray_head import BIN, title
 
 
 @pytest.fixture
@@ -100,15 +99,8 @@ def test_a_stopped_job_ends_and_its_processes_with_it(head, program, pictures, c
 
 
 def driver_or_trial(head):
-    names = [command_line(pid) for pid in head.processes()]
+    names = [title(pid) for pid in head.processes()]
     return [name for name in names if "raylab2f.cli" in name or "_train_in_trial" in name]
-
-
-def command_line(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
-    except OSError:
-        return ""
 
 
 def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path):
@@ -155,7 +147,6 @@ def test_without_the_token_nobody_gets_in(head, program, pictures, cache, tmp_pa
 def test_a_private_cluster_makes_its_token_and_keeps_its_dashboard_to_this_machine(head, tmp_path):
     code = """
 import json, urllib.error, urllib.request
-from pathlib import Path
 from raylab2f.cluster.session import ray_session
 
 def ask(url, token=None):

@@ -1,6 +1,7 @@
 """A Ray head node of the tests' own: its own ports, token, home and temporary folder; ended without touching others."""
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -15,6 +16,15 @@ from pathlib import Path
 
 MARK = "RAYLAB2F_TEST_HEAD"
 FAST_METRICS = {"RAY_metrics_report_interval_ms": "500"}
+DAEMONS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A dead node is noticed in a second or two instead of half a minute.
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "4",
+}
 BIN = Path(sys.executable).parent
 
 
@@ -31,6 +41,7 @@ class Head:
 
     def __init__(self, folder: Path, *, cpus: int = 2):
         self.folder = folder
+        self.nodes: dict[str, subprocess.Popen] = {}
         self.mark = uuid.uuid4().hex
         self.token = secrets.token_hex(32)
         home = folder / "home"
@@ -90,8 +101,41 @@ class Head:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def add_node(self, *, cpus=1, environment=None):
+        """Join another node, on this machine too; returns the mark of its processes."""
+        mark = f"{self.mark}-{len(self.nodes)}-"
+        options = {
+            "address": self.address,
+            "node-ip-address": "127.0.0.1",
+            "min-worker-port": 0,
+            "max-worker-port": 0,
+            "dashboard-agent-listen-port": 0,
+            "num-cpus": cpus,
+            "object-store-memory": 100_000_000,
+        }
+        process = subprocess.Popen(
+            [BIN / "ray", "start", "--block", *(f"--{name}={value}" for name, value in options.items())],
+            env={**self.environment, **DAEMONS, **(environment or {}), MARK: mark},
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        self.nodes[mark] = process
+        return mark
+
+    def kill_node(self, mark):
+        """As if its plug were pulled."""
+        for pid in marked_processes(mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def alive_nodes(self):
+        """How many the head knows."""
+        nodes = json.loads(self.get("/api/v0/nodes?detail=1", self.token)[1])["data"]["result"]["result"]
+        return sum(node["state"] == "ALIVE" for node in nodes)
+
     def processes(self):
-        """Of this head and all that it started."""
+        """Of this head, of its nodes, and of all that they started."""
         return marked_processes(self.mark)
 
     def stop(self):
@@ -102,7 +146,8 @@ class Head:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
-        self.process.wait(timeout=10)
+        for process in (self.process, *self.nodes.values()):
+            process.wait(timeout=10)
         self.log.close()
 
     def _wait(self):
@@ -118,14 +163,22 @@ class Head:
         raise TimeoutError((self.folder / "head.log").read_text(encoding="utf-8"))
 
 
+def title(pid):
+    """A process's command line, or what it calls itself; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
+    except OSError:
+        return ""
+
+
 def marked_processes(mark):
-    """Ids of the living processes whose environment was inherited from one with this mark."""
+    """Ids of the living processes whose environment descends from one whose mark begins like this."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-                if alive and f"{MARK}={mark}".encode() in (entry / "environ").read_bytes():
+                if alive and f"\0{MARK}={mark}".encode() in b"\0" + (entry / "environ").read_bytes():
                     found.append(int(entry.name))
             except OSError:
                 continue
