@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from raylab2f import __version__
+from raylab2f.cli.cluster import cluster_app
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.evaluate import evaluate_scores
+from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
@@ -31,6 +33,9 @@ app.command("evaluate")(evaluate_scores)
 app.command("compare")(compare_runs)
 app.command("plan-samples")(plan_samples)
 app.command("segment")(segment)
+app.command("submit")(submit)
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(cluster_app, name="cluster")
 app.add_typer(datasets_app, name="datasets")
 
 

@@ -141,6 +141,14 @@ def run_cv(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].", rich_help_panel=_CLUSTER)
     ] = None,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Ray's dashboard for a cluster on this machine.", rich_help_panel=_CLUSTER),
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Losses as TensorBoard files, in the run folder.", rich_help_panel=_CLUSTER),
+    ] = False,
 ) -> None:
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
     console = Console()
@@ -209,6 +217,8 @@ def run_cv(
         display=Display(console),
         resources=FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds),
         address=address,
+        dashboard=dashboard,
+        tensorboard=tensorboard,
         resume=resume,
     )
     for summary, place in zip(summaries, places, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import ray.data
 import torch
 from ray.data import ActorPoolStrategy
+from ray.exceptions import RayActorError
+from ray.util.annotations import RayDeprecationWarning
 from torch.nn import functional
 
 from raylab2f.cluster.failures import user_errors_unwrapped
@@ -33,6 +36,8 @@ __all__ = ["Extraction", "extract_features"]
 _BATCH = 16
 # An actor spends seconds importing torch and loading weights; fewer shards than these are not worth another one.
 _SHARDS_PER_ACTOR = 2
+# So often the extraction goes on after a process or a node was lost; the parts on storage are not made again.
+_RESTARTS = 3
 
 
 @dataclass(frozen=True)
@@ -68,24 +73,23 @@ def extract_features(
     Raises:
         UserError: the weights cannot be had, or the features do not fit the type.
     """
-    stores = [
-        _Store.of(request, fingerprint, preparation, cache / "features", dtype, shards.shard_count)
-        for request in requests
-    ]
+    stores = [_Store.of(request, fingerprint, preparation, cache / "features", dtype) for request in requests]
     todo = [store for store in stores if not store.finished]
-    wanted = {
-        shard: [number for number, store in enumerate(todo) if shard in store.missing]
-        for shard in range(shards.shard_count)
-    }
-    items: list[dict[str, Any]] = [{"shard": shard, "stores": numbers} for shard, numbers in wanted.items() if numbers]
     extracted = 0
-    if items:
-        total = sum(_shard_size(shards, item["shard"]) for item in items)
-        with user_errors_unwrapped():
-            for row in _extraction(items, shards, todo).iter_rows():
-                extracted += row["count"]
-                if progress:
-                    progress(extracted, total)
+    for attempt in range(_RESTARTS + 1):
+        items = _missing_shards(todo, shards.shard_count)
+        if not items:
+            break
+        total = extracted + sum(_shard_size(shards, item["shard"]) for item in items)
+        try:
+            with user_errors_unwrapped():
+                for row in _extraction(items, shards, todo).iter_rows():
+                    extracted += row["count"]
+                    if progress:
+                        progress(extracted, total)
+        except RayActorError:
+            if attempt == _RESTARTS:
+                raise
     for store in todo:
         finish_store(store.folder, store.ingredients)
     return Extraction(tuple(store.folder for store in stores), extracted)
@@ -100,12 +104,9 @@ class _Store:
     ingredients: dict[str, Any]
     dtype: str
     finished: bool
-    missing: tuple[int, ...]
 
     @classmethod
-    def of(
-        cls, request: FeatureRequest, dataset: str, preparation: dict[str, Any], root: Path, dtype: str, parts: int
-    ) -> _Store:
+    def of(cls, request: FeatureRequest, dataset: str, preparation: dict[str, Any], root: Path, dtype: str) -> _Store:
         digest = create_backbone(_spec(request)).weights_digest
         ingredients = feature_ingredients(
             dataset=dataset,
@@ -117,21 +118,34 @@ class _Store:
             dtype=dtype,
         )
         folder = root / address(ingredients)
-        finished = (folder / "store.json").exists()
-        return cls(request, folder, ingredients, dtype, finished, () if finished else missing_parts(folder, parts))
+        return cls(request, folder, ingredients, dtype, (folder / "store.json").exists())
+
+
+def _missing_shards(stores: list[_Store], shard_count: int) -> list[dict[str, Any]]:
+    """Per shard that some store lacks: its number, and the numbers of those stores."""
+    missing = [set(missing_parts(store.folder, shard_count)) for store in stores]
+    return [
+        {"shard": shard, "stores": [number for number, parts in enumerate(missing) if shard in parts]}
+        for shard in sorted(set().union(*missing))
+    ]
 
 
 def _extraction(items: list[dict[str, Any]], shards: PictureShards, stores: list[_Store]) -> ray.data.Dataset:
     """The lazy dataset whose rows appear as shards are done: one actor per GPU, or per processor slot."""
     cpus, gpus = cluster_slots()
     actors = min(gpus or cpus, -(-len(items) // _SHARDS_PER_ACTOR))
-    return ray.data.from_items(items, override_num_blocks=len(items)).map(
-        _Extractor,  # type: ignore[arg-type]  # Ray annotates functions only
-        fn_constructor_args=(shards, stores),
-        compute=ActorPoolStrategy(size=actors),
-        num_cpus=1,
-        num_gpus=1 if gpus else 0,
-    )
+    # Ray would restart a lost actor only while the process that made its arguments lives, and says so on the terminal
+    # each time; without restarts `extract_features` goes on with what is missing. Ray 2.60 has no other name for it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return ray.data.from_items(items, override_num_blocks=len(items)).map(
+            _Extractor,  # type: ignore[arg-type]  # Ray annotates functions only
+            fn_constructor_args=(shards, stores),
+            compute=ActorPoolStrategy(size=actors),
+            num_cpus=1,
+            num_gpus=1 if gpus else 0,
+            max_restarts=0,
+        )
 
 
 class _Extractor:

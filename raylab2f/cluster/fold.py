@@ -61,6 +61,7 @@ class FoldTask:
         seed: of the run; the fold's training seed descends from it.
         pictures: folder of the image shards.
         stores: folders of the feature stores, one per feature request.
+        dataset: its name, for people.
         checkpoint_seconds: at least so long between two checkpoints.
         epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
     """
@@ -73,6 +74,7 @@ class FoldTask:
     seed: int
     pictures: str
     stores: tuple[str, ...]
+    dataset: str = ""
     checkpoint_seconds: float = 30.0
     epoch_scores: int = 0
 

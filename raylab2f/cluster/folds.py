@@ -8,6 +8,7 @@ Tune's state: Tune places, watches and restarts, and its own files are deleted a
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import traceback
@@ -28,8 +29,8 @@ from raylab2f.errors import UserError
 
 __all__ = ["FoldFailure", "FoldResources", "Progress", "run_folds"]
 
-#: Called with a fold's folder and its newest numbers (`epoch`, `epochs`, `loss`, `pictures_per_second`), and
-#: with `done` set when it ended.
+#: Called with a fold's folder and its newest numbers (`epoch`, `epochs`, `loss`, `pictures_per_second`, on a GPU
+#: `gpu_memory` in bytes), and with `done` set when it ended.
 Progress = Callable[[str, dict[str, Any]], None]
 
 _REPORT_SECONDS = 1.0
@@ -154,7 +155,7 @@ def _train_in_trial(config: dict[str, Any]) -> None:
         nonlocal last
         if time.monotonic() - last > _REPORT_SECONDS or metrics["epoch"] == metrics["epochs"]:
             last = time.monotonic()
-            ray.tune.report(metrics)
+            ray.tune.report(metrics | _gpu_memory())
 
     with _errors_recorded(task):
         run_fold(task, report)
@@ -208,10 +209,16 @@ def _train_worker(values: dict[str, Any]) -> None:
         # Every worker must report equally often: by epochs, not by its own clock.
         every = max(1, metrics["epochs"] // _DISTRIBUTED_REPORTS)
         if metrics["epoch"] % every == 0 or metrics["epoch"] == metrics["epochs"]:
-            ray.train.report(metrics)
+            ray.train.report(metrics | _gpu_memory())
 
     worker = Worker(context.get_world_rank(), context.get_world_size())
     run_fold(FoldTask.from_dict(values), report, worker=worker, device=device, wrap=wrap)
+
+
+def _gpu_memory() -> dict[str, int]:
+    import torch
+
+    return {"gpu_memory": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {}
 
 
 @contextmanager
@@ -255,7 +262,8 @@ class _ProgressCallback(TrialProgressCallback):
 
 def _trial_name(trial: Trial) -> str:
     task = trial.config["task"]
-    return f"{Path(task['folder']).parent.parent.name}-{task['detector']}-fold{task['fold']}"
+    # No two folds of one command agree in all of these.
+    return re.sub(r"[^\w.-]", "_", f"{task['dataset']}-{task['detector']}-seed{task['seed']}-fold{task['fold']}")
 
 
 def _why(folder: Path, tune_error: str | None) -> str:

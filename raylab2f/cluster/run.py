@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import pyarrow.parquet as pq
 from raylab2f.atomic import write_json, write_parquet
 from raylab2f.cluster.extract import extract_features
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
-from raylab2f.cluster.folds import FoldFailure, FoldResources, run_folds
+from raylab2f.cluster.folds import FoldFailure, FoldResources, Progress, run_folds
 from raylab2f.cluster.foregrounds import measure_foregrounds
 from raylab2f.cluster.ingest import ingest_pictures
+from raylab2f.cluster.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.siblings import find_picture_split
+from raylab2f.cluster.tensorboard import tensorboard_logging
 from raylab2f.datasets import Dataset, load_dataset
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
@@ -57,6 +60,8 @@ def run_cross_validation(
     display: Display,
     resources: FoldResources,
     address: str | None = None,
+    dashboard: bool = False,
+    tensorboard: bool = False,
     resume: bool = False,
 ) -> list[dict[str, Any]]:
     """Run every (settings, folder); all runs' folds share the cluster. What is finished in a folder is kept.
@@ -65,6 +70,8 @@ def run_cross_validation(
         runs: on the same data.
         cache: folder for rendered pictures, image shards and feature stores, shared by all runs.
         address: of a Ray cluster; `None`: a private one.
+        dashboard: whether a private one has a dashboard, for this machine only.
+        tensorboard: whether losses are also written as TensorBoard event files.
         resume: go on in folders that hold a run with the same settings.
 
     Returns:
@@ -84,12 +91,12 @@ def run_cross_validation(
     dataset = open_dataset(runs[0][0].data, cache, display)
     for warning in dataset.warnings:
         display.warn(warning)
-    with ray_session(address):
+    with ray_session(address, dashboard=(lambda url: display.say(f"dashboard: {url}")) if dashboard else None):
         plans = [
             _prepare_run(settings, folder, dataset, cache, display)
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
-        failures = _run_missing_folds(plans, resources, display)
+        failures = _run_missing_folds(plans, resources, display, tensorboard)
         return [_summarise(plan, failures, display) for plan in plans]
 
 
@@ -127,6 +134,8 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
             dtype=settings.feature_dtype,
             progress=progress,
         )
+    found = len(shards.image_ids) - extraction.extracted
+    record_features(folder.path.name, settings.detector, stored=found, computed=extraction.extracted)
     if extraction.extracted == 0:
         display.say("features: found in the store, none extracted")
 
@@ -173,6 +182,7 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
                 detector=settings.detector,
                 config=settings.config,
                 seed=settings.seed,
+                dataset=dataset.name,
                 pictures=str(shards.folder.resolve()),
                 stores=tuple(str(store.resolve()) for store in extraction.stores),
                 epoch_scores=settings.epoch_scores,
@@ -233,7 +243,9 @@ def _write_split(path: Path, split: pa.Table) -> None:
     write_parquet(path, split)
 
 
-def _run_missing_folds(plans: Sequence[_Plan], resources: FoldResources, display: Display) -> list[FoldFailure]:
+def _run_missing_folds(
+    plans: Sequence[_Plan], resources: FoldResources, display: Display, tensorboard: bool
+) -> list[FoldFailure]:
     """Train what is not finished yet, over all runs at once."""
     tasks = [task for plan in plans for task in plan.tasks]
     missing = [task for task in tasks if not fold_is_finished(Path(task.folder))]
@@ -243,7 +255,17 @@ def _run_missing_folds(plans: Sequence[_Plan], resources: FoldResources, display
     for task in missing:
         (Path(task.folder) / "error.json").unlink(missing_ok=True)
     titles = {task.folder: _title(task, several=len(plans) > 1) for task in missing}
-    with display.folds(titles, len(tasks) - len(missing)) as progress:
+    with ExitStack() as stack:
+        listeners: list[Progress] = [
+            stack.enter_context(display.folds(titles, len(tasks) - len(missing))),
+            FoldMonitor(tasks, titles),
+            *([stack.enter_context(tensorboard_logging())] if tensorboard else []),
+        ]
+
+        def progress(folder: str, numbers: dict[str, Any]) -> None:
+            for listener in listeners:
+                listener(folder, numbers)
+
         failures = run_folds(missing, resources, plans[0].folder.path / ".ray", progress)
     for failure in failures:
         display.warn(f"{titles[failure.folder]} failed: {failure.message}")

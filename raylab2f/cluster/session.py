@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import ray
+from ray.exceptions import AuthenticationError
 
+from raylab2f.cluster.token import TOKEN_HINT, ensure_token, use_token
 from raylab2f.errors import UserError
 
 __all__ = ["cluster_slots", "ray_session"]
@@ -31,16 +34,20 @@ _QUIET = {
 
 
 @contextmanager
-def ray_session(address: str | None = None, *, cpus: int | None = None) -> Iterator[None]:
-    """Be connected to Ray inside the block; a private cluster ends with it.
+def ray_session(
+    address: str | None = None, *, cpus: int | None = None, dashboard: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Be connected to Ray inside the block; a private cluster ends with it. Both ask for a token, see `token`.
 
     Arguments:
         address: of a running cluster (`auto`, `host:port`, `ray://...`); `None`: that of the environment variable
             RAY_ADDRESS, else a private cluster on this machine.
         cpus: processor slots of a private cluster; `None`: all of them.
+        dashboard: if given, a private cluster has a dashboard, on this machine's loopback address only, and its URL is
+            passed to this.
 
     Raises:
-        UserError: no cluster answers at the address.
+        UserError: no cluster answers at the address, or none that accepts the token; or no dashboard is installed.
     """
     if ray.is_initialized():
         yield
@@ -48,19 +55,10 @@ def ray_session(address: str | None = None, *, cpus: int | None = None) -> Itera
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS")
-    try:
-        if address:
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-        else:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
-    except ConnectionError as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({error}); check `ray status`.") from error
+    if address:
+        _join(address)
+    else:
+        _start(cpus, dashboard)
     _silence_libraries()
     try:
         yield
@@ -72,6 +70,34 @@ def cluster_slots() -> tuple[int, int]:
     """Processor cores and GPUs of the whole cluster."""
     resources = ray.cluster_resources()
     return max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+
+
+def _join(address: str) -> None:
+    known = use_token()
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, AuthenticationError) as error:
+        reason = "no Ray cluster answers there, or it refuses the token" if known else "no Ray cluster answers there"
+        raise UserError(
+            f"--address {address}: {reason}; check `ray status`, and if the cluster asks for a token, {TOKEN_HINT}."
+        ) from error
+
+
+def _start(cpus: int | None, dashboard: Callable[[str], None] | None) -> None:
+    if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
+        raise UserError("--dashboard: the dashboard is not installed; install raylab2f[cluster].")
+    ensure_token()
+    context = ray.init(
+        address="local",
+        num_cpus=cpus,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        include_dashboard=dashboard is not None,
+        dashboard_host="127.0.0.1",
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+    if dashboard:
+        dashboard(f"http://{context.dashboard_url}")
 
 
 def _silence_libraries() -> None:

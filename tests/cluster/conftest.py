@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from ray_head import Head
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +83,13 @@ def finished_run(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
     process = run("--detector", "glass", "--folds", 3, "--out", folder)
     return folder, process
+
+
+@pytest.fixture(scope="session")
+def head(tmp_path_factory):
+    """A running head node with token authentication and a dashboard."""
+    pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
+    head = Head(tmp_path_factory.mktemp("head"))
+    yield head
+    head.stop()
+    shutil.rmtree(head.temporary, ignore_errors=True)

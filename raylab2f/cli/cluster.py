@@ -1,0 +1,55 @@
+"""`raylab2f cluster`: look at a cluster before trusting it with a long run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from raylab2f.cli.options import CacheOption, default_cache
+
+__all__ = ["cluster_app"]
+
+cluster_app = typer.Typer(no_args_is_help=True, help="The cluster itself: doctor.")
+
+
+@cluster_app.callback()
+def _cluster() -> None:
+    pass
+
+
+@cluster_app.command("doctor")
+def doctor(
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, HEAD:6379 [default: RAY_ADDRESS, else this machine alone].")
+    ] = None,
+    cache: CacheOption = None,
+    storage: Annotated[
+        list[Path], typer.Option(help="Another folder that all nodes must share, such as --out's; repeatable.")
+    ] = [],
+    detector: Annotated[list[str], typer.Option(help="Whose weights must be there; repeatable.")] = ["glass", "csflow"],
+    preset: Annotated[str, typer.Option(help="demo, fast or paper.")] = "fast",
+) -> None:
+    """Examine every node: versions, storage, weights, GPUs, clocks, token. The exit code is 1 if anything is wrong."""
+    from raylab2f.cluster.doctor import examine_cluster
+    from raylab2f.cluster.session import ray_session
+    from raylab2f.detectors.registry import detector_class, preset_config
+    from raylab2f.features import BackboneSpec
+
+    requests = [r for name in detector for r in detector_class(name).feature_requests(preset_config(name, preset))]
+    backbones = list(dict.fromkeys(BackboneSpec(r.backbone, r.weights, r.layers) for r in requests))
+    with ray_session(address):
+        findings = examine_cluster([default_cache(cache), *storage], backbones)
+    table = Table(title="cluster doctor")
+    for title in ("check", "", "what"):
+        table.add_column(title, overflow="fold")
+    for finding in findings:
+        verdict = Text("ok", style="green") if finding.ok else Text("WRONG", style="bold red")
+        table.add_row(Text(finding.check), verdict, Text(finding.detail))
+    Console().print(table)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,165 @@
+"""`raylab2f submit` and `raylab2f jobs`: commands that run on a cluster and survive this terminal."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from raylab2f.errors import UserError
+
+if TYPE_CHECKING:
+    from raylab2f.cluster.jobs import Job
+
+__all__ = ["jobs_app", "submit"]
+
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="The cluster's dashboard, http://HEAD:8265 [default: RAY_API_SERVER_ADDRESS, or this machine's].",
+    ),
+]
+NameArgument = Annotated[str, typer.Argument(metavar="JOB", help="As `submit` and `jobs list` name it.")]
+
+jobs_app = typer.Typer(no_args_is_help=True, help="Jobs on a cluster: list, status, logs, stop.")
+
+
+def submit(
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="What follows `raylab2f`, as `run-cv --folds 10 ...`.")
+    ],
+    address: AddressOption = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")] = False,
+    name: Annotated[str | None, typer.Option(help="Of the job [default: made up].")] = None,
+    python: Annotated[str, typer.Option(help="Interpreter on the head node.")] = "python",
+    installed: Annotated[
+        bool, typer.Option("--installed", help="Run the nodes' installed raylab2f instead of sending this one.")
+    ] = False,
+) -> None:
+    """Run a command as a job on a Ray cluster; it goes on when this terminal closes.
+
+    Paths are those of the cluster's nodes; results stay there. The exit code with --follow is the command's.
+    """
+    title = _check(command)
+    from raylab2f.cluster.jobs import Jobs
+
+    console = Console()
+    jobs = Jobs(address)
+    name = jobs.submit(command, name=name, title=title, python=python, send_package=not installed)
+    console.print(f"submitted {name}", highlight=False, soft_wrap=True)
+    if follow:
+        _follow(name, address)
+    else:
+        console.print(f"follow it: {_again('logs', name, address, '--follow')}", highlight=False, soft_wrap=True)
+
+
+@jobs_app.command("list")
+def list_jobs(address: AddressOption = None) -> None:
+    """All jobs that the cluster remembers, newest first."""
+    from raylab2f.cluster.jobs import Jobs
+
+    table = Table()
+    for title in ("job", "status", "started", "took", "command"):
+        table.add_column(title, overflow="fold")
+    for job in Jobs(address).all():
+        table.add_row(job.name, job.status, _moment(job.started), _duration(job), job.command)
+    Console().print(table)
+
+
+@jobs_app.command("status")
+def job_status(name: NameArgument, address: AddressOption = None) -> None:
+    """One job's state."""
+    from raylab2f.cluster.jobs import Jobs
+
+    job = Jobs(address).status(name)
+    console = Console()
+    took = _duration(job)
+    console.print(f"{job.status}{f' after {took}' if took else ''}: {job.message}", highlight=False, markup=False)
+
+
+@jobs_app.command("logs")
+def job_logs(
+    name: NameArgument,
+    address: AddressOption = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
+) -> None:
+    """What a job printed."""
+    from raylab2f.cluster.jobs import Jobs
+
+    if follow:
+        _follow(name, address)
+    else:
+        sys.stdout.write(Jobs(address).logs(name))
+
+
+@jobs_app.command("stop")
+def stop_job(name: NameArgument, address: AddressOption = None) -> None:
+    """End a job; what it finished is kept, and the same command with --resume goes on from there."""
+    from raylab2f.cluster.jobs import Jobs
+
+    job = Jobs(address).stop(name)
+    Console().print(f"{name}: {job.status}", highlight=False)
+
+
+def _follow(name: str, address: str | None) -> None:
+    """Show a job's output to its end and exit with its code."""
+    from raylab2f.cluster.jobs import Jobs
+
+    def write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    console = Console(stderr=True)
+    try:
+        job = Jobs(address).follow(name, write)
+    except KeyboardInterrupt:
+        console.print(f"the job goes on; see it again: {_again('logs', name, address, '--follow')}", highlight=False)
+        console.print(f"end it: {_again('stop', name, address)}", highlight=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+    if job.status != "SUCCEEDED":
+        console.print(f"{name}: {job.status}: {job.message}", highlight=False, markup=False)
+        raise typer.Exit(job.exit_code or 1)
+
+
+def _check(command: list[str]) -> str:
+    """Find mistakes here rather than minutes later in a log; returns a title for the job."""
+    from raylab2f.cli.app import app
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, as several are registered
+    allowed = sorted(set(commands) - {"submit", "jobs", "cluster"})
+    if command[0] not in allowed:
+        raise UserError(f"submit -- {command[0]}: give one of raylab2f's commands: {', '.join(allowed)}.")
+    if command[0] != "run-cv":
+        return command[0]
+    options = commands["run-cv"].make_context("run-cv", command[1:]).params
+    if options["out"] is None:
+        raise UserError("submit -- run-cv: say with --out where on the nodes' shared storage the results go.")
+    for option in ("data", "cache", "out"):
+        path = options[option]
+        if path is not None and not Path(path).is_absolute():
+            raise UserError(f"submit: --{option} {path} must be an absolute path, the same on all nodes.")
+    data = "demo" if options["data"] is None else Path(options["data"]).stem
+    return "-".join([command[0], data, *options["detector"]])
+
+
+def _again(action: str, name: str, address: str | None, *options: str) -> str:
+    return shlex.join(["raylab2f", "jobs", action, name, *(["--address", address] if address else []), *options])
+
+
+def _moment(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _duration(job: Job) -> str:
+    if job.started is None or job.ended is None:
+        return ""
+    return f"{job.ended - job.started:.0f} s"

@@ -1,0 +1,180 @@
+"""Commands as jobs on a cluster that runs already, through Ray's job API: they go on when the terminal closes.
+
+What a job runs is the submitter's own `raylab2f` package, sent along (a megabyte); what that imports must be installed
+on the nodes in about the same versions, which `raylab2f cluster doctor` checks. Pictures, cache and results stay on
+storage that the nodes share; nothing is copied back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+import raylab2f
+from raylab2f.cluster.token import TOKEN_HINT, use_token
+from raylab2f.errors import UserError
+
+__all__ = ["Job", "Jobs"]
+
+_POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a cluster says of one job.
+
+    Arguments:
+        name: by which it was submitted, unique on its cluster.
+        status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        message: Ray's sentence about the status.
+        command: what it runs.
+        started, ended: seconds since 1970, or `None`.
+        exit_code: of the command, or `None` when it has not ended by itself.
+    """
+
+    name: str
+    status: str
+    message: str
+    command: str
+    started: float | None
+    ended: float | None
+    exit_code: int | None
+
+    @property
+    def is_over(self) -> bool:
+        return JobStatus(self.status).is_terminal()
+
+
+class Jobs:
+    """The jobs of one cluster.
+
+    Arguments:
+        address: of the dashboard (`http://HEAD:8265`) or of the cluster; `None`: RAY_API_SERVER_ADDRESS, RAY_ADDRESS,
+            or the cluster that runs on this machine.
+
+    Raises:
+        UserError: here and in every method, when no cluster answers, or none that accepts the token.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self.address = address
+        self.shows_token = use_token()
+        with self._errors_for_users():
+            self.client = JobSubmissionClient(address)
+
+    def submit(
+        self,
+        arguments: Sequence[str],
+        *,
+        title: str,
+        name: str | None = None,
+        python: str = "python",
+        send_package: bool = True,
+    ) -> str:
+        """Start `raylab2f ARGUMENTS` on the cluster; returns the job's name at once.
+
+        Arguments:
+            arguments: words of the command line after `raylab2f`.
+            title: what a made-up name begins with.
+            name: `None`: one is made up.
+            python: the interpreter's name or path on the head node.
+            send_package: run this package; else the one installed on the nodes.
+        """
+        name = name or f"{title}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+        environment: dict[str, object] = {"env_vars": {"PYTHONUNBUFFERED": "1"}}
+        if send_package:
+            environment |= {"py_modules": [str(Path(raylab2f.__file__).parent)], "excludes": ["__pycache__"]}
+        with self._errors_for_users():
+            return self.client.submit_job(
+                entrypoint=shlex.join([python, "-m", "raylab2f.cli", *arguments]),
+                submission_id=name,
+                runtime_env=environment,
+            )
+
+    def status(self, name: str) -> Job:
+        """What there is to say of one job; `UserError` when there is none of this name."""
+        with self._errors_for_users():
+            return _job(name, self.client.get_job_info(name))
+
+    def all(self) -> list[Job]:
+        """Every submitted job, newest first."""
+        with self._errors_for_users():
+            found = [_job(d.submission_id, d) for d in self.client.list_jobs() if d.submission_id]
+        return sorted(found, key=lambda job: job.started or 0, reverse=True)
+
+    def logs(self, name: str) -> str:
+        """All that the job has printed so far."""
+        self.status(name)
+        with self._errors_for_users():
+            return self.client.get_job_logs(name)
+
+    def follow(self, name: str, write: Callable[[str], object]) -> Job:
+        """Pass on what the job prints, from its first line, until it ends; interrupting this leaves it running."""
+
+        async def tail() -> None:
+            async for text in self.client.tail_job_logs(name):
+                write(text)
+
+        self.status(name)
+        with self._errors_for_users():
+            asyncio.run(tail())
+        while not (job := self.status(name)).is_over:
+            time.sleep(_POLL_SECONDS)
+        return job
+
+    def stop(self, name: str) -> Job:
+        """End the job and wait for it; what it had finished is kept."""
+        self.status(name)
+        with self._errors_for_users():
+            self.client.stop_job(name)
+        while not (job := self.status(name)).is_over:
+            time.sleep(_POLL_SECONDS)
+        return job
+
+    @contextmanager
+    def _errors_for_users(self) -> Iterator[None]:
+        where = f"--address {self.address or 'of the cluster on this machine'}"
+        try:
+            yield
+        except AuthenticationError as error:
+            fault = "refuses the token" if self.shows_token else "asks for a token"
+            raise UserError(f"{where}: the cluster {fault}; {TOKEN_HINT}.") from error
+        except (ConnectionError, ValueError) as error:
+            raise UserError(f"{where}: no Ray dashboard answers there ({_first_line(error)}).") from error
+        except RuntimeError as error:
+            if "ray[default]" in str(error):
+                raise UserError("Ray's job client is not installed; install raylab2f[cluster].") from error
+            if "404" in str(error) or "does not exist" in str(error):
+                raise UserError(f"{where}: the cluster knows no such job; see `raylab2f jobs list`.") from error
+            if "already" in str(error) and "submission_id" in str(error):
+                raise UserError("--name: the cluster has a job of this name; choose another.") from error
+            raise
+
+
+def _job(name: str, details: object) -> Job:
+    def seconds(field: str) -> float | None:
+        value = getattr(details, field, None)
+        return value / 1000 if value else None
+
+    return Job(
+        name=name,
+        status=str(getattr(getattr(details, "status", ""), "value", "")),
+        message=str(getattr(details, "message", "") or ""),
+        command=str(getattr(details, "entrypoint", "")),
+        started=seconds("start_time"),
+        ended=seconds("end_time"),
+        exit_code=getattr(details, "driver_exit_code", None),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

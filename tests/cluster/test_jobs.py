@@ -1,0 +1,170 @@
+"""Jobs on a head node that an administrator started, from shells with its token and without."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ray_head import BIN, title
+
+
+@pytest.fixture
+def program(head):
+    """Run `raylab2f` in a clean shell of a user who holds the cluster's token, or with another environment."""
+
+    def run(*arguments, environment=None):
+        return subprocess.run(
+            [BIN / "raylab2f", *map(str, arguments)],
+            env=environment or head.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def job_name(output):
+    return re.search(r"submitted (\S+)", output)[1]
+
+
+def options(pictures, cache, out):
+    parts = ["--data", pictures, "--cache", cache, "--out", out, "--preset", "fast", "--epochs", 1, "--size", 64]
+    return ["--detector", "csflow", *parts, "--replicates", 200]
+
+
+def test_a_submitted_run_is_followed_to_its_end_and_tells_no_secret(
+    head, program, pictures, cache, tmp_path, read_summary
+):
+    out = tmp_path / "run"
+    process = program(
+        "submit", "--address", head.dashboard, "--follow", "--", "run-cv", "--folds", 3, *options(pictures, cache, out)
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    for line in ("fold 0: finished", "fold 1: finished", "fold 2: finished", "results in"):
+        assert line in process.stdout
+    assert read_summary(out)["folds"] == {"planned": 3, "finished": 3}
+
+    name = job_name(process.stdout)
+    assert "SUCCEEDED" in program("jobs", "status", name, "--address", head.dashboard).stdout
+    assert "fold 2: finished" in program("jobs", "logs", name, "--address", head.dashboard).stdout
+    listed = program("jobs", "list", "--address", head.dashboard).stdout
+    assert "SUCCEEDED" in listed
+
+    status, answer = head.get("/api/jobs/", head.token)
+    assert status == 200
+    told = [process.stdout, process.stderr, listed, answer]
+    assert not any(head.token in text for text in told)
+    files = [p for folder in (out, head.temporary) for p in folder.rglob("*") if p.is_file()]
+    assert len(files) > 20
+    assert [path for path in files if head.token.encode() in path.read_bytes()] == []
+
+
+def test_a_stopped_job_ends_and_its_processes_with_it(head, program, pictures, cache, tmp_path):
+    out = tmp_path / "run"
+    long = [*options(pictures, cache, out), "--epochs", 100_000]
+    process = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 1, *long)
+    assert process.returncode == 0, process.stderr
+    again = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 1, *long)
+    assert again.returncode == 2
+    assert "--name" in again.stderr
+    deadline = time.monotonic() + 120
+    while not (out / "folds" / "0" / "split.parquet").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+    follower = subprocess.Popen(
+        [BIN / "raylab2f", "jobs", "logs", "long", "--follow", "--address", head.dashboard],
+        env=head.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert any("read pictures" in line for line in follower.stdout)
+    follower.send_signal(signal.SIGINT)
+    _, said = follower.communicate(timeout=60)
+    assert follower.returncode == 130
+    assert "the job goes on" in said
+    assert "RUNNING" in program("jobs", "status", "long", "--address", head.dashboard).stdout
+
+    assert "STOPPED" in program("jobs", "stop", "long", "--address", head.dashboard).stdout
+    deadline = time.monotonic() + 30
+    while driver_or_trial(head):
+        assert time.monotonic() < deadline, driver_or_trial(head)
+        time.sleep(0.2)
+
+
+def driver_or_trial(head):
+    names = [title(pid) for pid in head.processes()]
+    return [name for name in names if "raylab2f.cli" in name or "_train_in_trial" in name]
+
+
+def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path):
+    for arguments, sentence in (
+        (["run-cv", "--folds", 3], "--out"),
+        (["run-cv", "--out", "runs/here"], "absolute"),
+        (["run-cw"], "run-cv"),
+    ):
+        process = program("submit", "--address", "http://127.0.0.1:1", "--", *arguments)
+        assert process.returncode == 2
+        assert sentence in process.stderr
+        assert len(process.stderr.strip().splitlines()) == 1
+
+
+def test_a_job_ends_with_the_exit_code_of_its_command(head, program, tmp_path):
+    arguments = ["run-cv", "--data", tmp_path / "nowhere", "--out", tmp_path / "run"]
+    process = program("submit", "--address", head.dashboard, "--follow", "--", *arguments)
+    assert process.returncode == 2
+    assert "nowhere" in process.stdout
+    assert "FAILED" in process.stderr
+
+
+def test_without_the_token_nobody_gets_in(head, program, pictures, cache, tmp_path):
+    for path in ("/api/jobs/", "/api/v0/nodes", "/nodes?view=summary"):
+        assert head.get(path)[0] == 401
+        assert head.get(path, token="0" * 64)[0] == 403
+        assert head.get(path, token=head.token)[0] == 200
+
+    asked = ["--address", head.dashboard, "--", "run-cv", "--out", "/nowhere"]
+    process = program("submit", *asked, environment=head.stranger)
+    assert process.returncode == 2
+    assert "asks for a token" in process.stderr
+    process = program("submit", *asked, environment={**head.stranger, "RAY_AUTH_TOKEN": "0" * 64})
+    assert process.returncode == 2
+    assert "refuses the token" in process.stderr
+    assert "0" * 64 not in process.stderr
+
+    run = ["run-cv", *options(pictures, cache, tmp_path / "run"), "--address", head.address]
+    process = program(*run, environment={**head.stranger, "RAY_gcs_rpc_server_connect_timeout_s": "1"})
+    assert process.returncode == 2
+    assert "token" in process.stderr
+
+
+def test_a_private_cluster_makes_its_token_and_keeps_its_dashboard_to_this_machine(head, tmp_path):
+    code = """
+import json, urllib.error, urllib.request
+from raylab2f.cluster.session import ray_session
+
+def ask(url, token=None):
+    request = urllib.request.Request(url + "/api/jobs/", headers={"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        return urllib.request.urlopen(request).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+urls = []
+with ray_session(cpus=1, dashboard=urls.append):
+    file = Path.home() / ".ray" / "auth_token"
+    print(json.dumps([urls[0], oct(file.stat().st_mode & 0o777), ask(urls[0]), ask(urls[0], file.read_text())]))
+"""
+    environment = {**head.stranger, "HOME": str(tmp_path)}
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    url, mode, without, with_token = json.loads(process.stdout)
+    assert url.startswith("http://127.0.0.1:")
+    assert (mode, without, with_token) == ("0o600", 401, 200)

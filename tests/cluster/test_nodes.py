@@ -1,0 +1,98 @@
+"""Three nodes on one machine: folds on all of them, one killed in the middle, and what the doctor says."""
+
+import shutil
+import subprocess
+import time
+
+import pytest
+from ray_head import BIN, Head, marked_processes, title
+
+FOLDS = 6
+
+
+@pytest.fixture(scope="module")
+def three_nodes(tmp_path_factory):
+    """A head and two more nodes, one processor slot each; the last one has another raylab2f installed."""
+    pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
+    folder = tmp_path_factory.mktemp("nodes")
+    head = Head(folder, cpus=1)
+    try:
+        other = folder / "other" / "raylab2f-0.0.1.dist-info"
+        other.mkdir(parents=True)
+        (other / "METADATA").write_text("Metadata-Version: 2.1\nName: raylab2f\nVersion: 0.0.1\n", encoding="utf-8")
+        head.add_node()
+        paths = [str(other.parent), *head.environment.get("PYTHONPATH", "").split(":")]
+        head.add_node(environment={"PYTHONPATH": ":".join(filter(None, paths))})
+        deadline = time.monotonic() + 60
+        while head.alive_nodes() < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield head
+    finally:
+        head.stop()
+        shutil.rmtree(head.temporary, ignore_errors=True)
+
+
+def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_none(three_nodes, cache):
+    options = ["--address", three_nodes.address, "--cache", cache, "--storage", "/proc/nothing", "--detector", "csflow"]
+    process = subprocess.run(
+        [BIN / "raylab2f", "cluster", "doctor", *map(str, options)],
+        env={**three_nodes.environment, "COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert process.returncode == 1, process.stderr
+    found = {line.split("│")[1].strip(): line for line in process.stdout.splitlines() if line.count("│") == 4}
+    wrong = {check for check, line in found.items() if "WRONG" in line}
+    assert wrong == {"versions are equal", "storage /proc/nothing"}
+    assert found["versions are equal"].count("raylab2f 0.0.1") == 1
+    assert "3: " in found["nodes answer"]
+    assert not list(cache.glob(".raylab2f-doctor*"))
+
+
+def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
+    three_nodes, pictures, cache, run, read_summary, tmp_path
+):
+    options = ["--detector", "csflow", "--folds", FOLDS, "--epochs", 30]
+    run(*options, "--out", tmp_path / "undisturbed")
+
+    out = tmp_path / "disturbed"
+    arguments = ["--data", pictures, "--cache", cache, "--out", out, "--preset", "fast", "--size", 64, *options]
+    process = subprocess.Popen(
+        [BIN / "raylab2f", "run-cv", "--address", three_nodes.address, "--replicates", "200", *map(str, arguments)],
+        env=three_nodes.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    nodes = list(three_nodes.nodes)
+    used = set()
+    deadline = time.monotonic() + 240
+    try:
+        # The last node's plug is pulled while it trains, after the first fold has finished somewhere.
+        while len(used) < 3 or not list(out.glob("folds/*/fold.json")) or not trains(nodes[1]):
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline, used
+            used |= {place for place in (f"{three_nodes.mark}\0", *nodes) if trains(place)}
+            time.sleep(0.05)
+        three_nodes.kill_node(nodes[1])
+        before = len(list(out.glob("folds/*/fold.json")))
+        said, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert before < FOLDS
+    assert process.returncode == 0, said
+    disturbed, undisturbed = read_summary(out), read_summary(tmp_path / "undisturbed")
+    assert disturbed["folds"] == {"planned": FOLDS, "finished": FOLDS}
+    assert len(disturbed["estimates"]) == len(undisturbed["estimates"])
+    for one, other in zip(disturbed["estimates"], undisturbed["estimates"], strict=True):
+        assert (one["strategy"], one["level"], one["metric"]) == (other["strategy"], other["level"], other["metric"])
+        assert one["mean"] == pytest.approx(other["mean"], abs=1e-4)
+        assert one["interval"]["low"] == pytest.approx(other["interval"]["low"], abs=1e-4)
+
+
+def trains(place):
+    """Whether a node's processes include one that trains a fold."""
+    return any("ImplicitFunc" in title(pid) for pid in marked_processes(place))

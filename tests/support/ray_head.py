@@ -1,0 +1,185 @@
+"""A Ray head node of the tests' own: its own ports, token, home and temporary folder; ended without touching others."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+MARK = "RAYLAB2F_TEST_HEAD"
+FAST_METRICS = {"RAY_metrics_report_interval_ms": "500"}
+DAEMONS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A dead node is noticed in a second or two instead of half a minute.
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "4",
+}
+BIN = Path(sys.executable).parent
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class Head:
+    """`ray start --head` in `folder`, as an administrator would; `environment` is that of a user with the token."""
+
+    def __init__(self, folder: Path, *, cpus: int = 2):
+        self.folder = folder
+        self.nodes: dict[str, subprocess.Popen] = {}
+        self.mark = uuid.uuid4().hex
+        self.token = secrets.token_hex(32)
+        home = folder / "home"
+        (home / ".ray").mkdir(parents=True)
+        (home / ".ray" / "auth_token").write_text(self.token, encoding="utf-8")
+        kept = {name: os.environ[name] for name in ("PYTHONPATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+        self.stranger = {**kept, "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
+        self.environment = {**self.stranger, "HOME": str(home), **FAST_METRICS}
+        # Sockets' paths have little room: Ray's folder must have a short name.
+        self.temporary = Path("/tmp") / f"raylab2f-{self.mark[:8]}"
+        self.port, dashboard, client, agent, self.metrics_port = free_ports(5)
+        self.address = f"127.0.0.1:{self.port}"
+        self.dashboard = f"http://127.0.0.1:{dashboard}"
+        options = {
+            "port": self.port,
+            "dashboard-host": "127.0.0.1",
+            "dashboard-port": dashboard,
+            "ray-client-server-port": client,
+            "dashboard-agent-listen-port": agent,
+            "metrics-export-port": self.metrics_port,
+            "min-worker-port": 0,
+            "max-worker-port": 0,
+            "node-ip-address": "127.0.0.1",
+            "num-cpus": cpus,
+            "temp-dir": self.temporary,
+            "object-store-memory": 200_000_000,
+            "include-dashboard": "true",
+        }
+        self.log = (folder / "head.log").open("w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [BIN / "ray", "start", "--head", "--block", *(f"--{name}={value}" for name, value in options.items())],
+            env={
+                **self.environment,
+                MARK: self.mark,
+                "RAY_AUTH_MODE": "token",
+                "RAY_USAGE_STATS_ENABLED": "0",
+                **FAST_METRICS,
+            },
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def get(self, path, token=None):
+        """Status and text of the dashboard's answer to a GET with this token."""
+        request = urllib.request.Request(self.dashboard + path)
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def add_node(self, *, cpus=1, environment=None):
+        """Join another node, on this machine too; returns the mark of its processes."""
+        mark = f"{self.mark}-{len(self.nodes)}-"
+        options = {
+            "address": self.address,
+            "node-ip-address": "127.0.0.1",
+            "min-worker-port": 0,
+            "max-worker-port": 0,
+            "dashboard-agent-listen-port": 0,
+            "num-cpus": cpus,
+            "object-store-memory": 100_000_000,
+        }
+        process = subprocess.Popen(
+            [BIN / "ray", "start", "--block", *(f"--{name}={value}" for name, value in options.items())],
+            env={**self.environment, **DAEMONS, **(environment or {}), MARK: mark},
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        self.nodes[mark] = process
+        return mark
+
+    def kill_node(self, mark):
+        """As if its plug were pulled."""
+        for pid in marked_processes(mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def alive_nodes(self):
+        """How many the head knows."""
+        nodes = json.loads(self.get("/api/v0/nodes?detail=1", self.token)[1])["data"]["result"]["result"]
+        return sum(node["state"] == "ALIVE" for node in nodes)
+
+    def processes(self):
+        """Of this head, of its nodes, and of all that they started."""
+        return marked_processes(self.mark)
+
+    def stop(self):
+        """Kill every process that carries the mark, and no other."""
+        deadline = time.monotonic() + 20
+        while (left := self.processes()) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+        for process in (self.process, *self.nodes.values()):
+            process.wait(timeout=10)
+        self.log.close()
+
+    def _wait(self):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, (self.folder / "head.log").read_text(encoding="utf-8")
+            try:
+                if self.get("/api/jobs/", self.token)[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.2)
+        raise TimeoutError((self.folder / "head.log").read_text(encoding="utf-8"))
+
+
+def title(pid):
+    """A process's command line, or what it calls itself; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def marked_processes(mark):
+    """Ids of the living processes whose environment descends from one whose mark begins like this."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+                if alive and f"\0{MARK}={mark}".encode() in b"\0" + (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
