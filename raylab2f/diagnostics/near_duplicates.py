@@ -1,0 +1,104 @@
+"""Pairs of pictures that show nearly the same: by frozen features, and by a perceptual hash.
+
+Both look at what is particular to a picture: pictures of one production line resemble each other in all that they have
+in common, so it is taken off first.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn
+
+__all__ = ["LEAST_COSINE", "MOST_HASH_DISTANCE", "feature_signatures", "near_pairs", "picture_hashes"]
+
+# On Magnetic Tile Defects, whose tiles were photographed several times, no two different tiles reach a cosine of 0.55
+# (450,000 pairs) and 85 % of the pairs of one tile reach 0.6; no two different rendered parts reach 0.55 either.
+LEAST_COSINE = 0.6
+# Share of the hash's bits that differ. The nearest different tiles are at 0.24, the nearest different parts at 0.25.
+MOST_HASH_DISTANCE = 0.2
+
+_GRID = 8
+_HASH_PIXELS = 32
+_HASH_WAVES = 12
+_ROWS = 512
+
+
+def feature_signatures(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(n, d) signatures of unit length from feature maps (n, C, H, W).
+
+    Averaged to at most 8 x 8 positions; every entry is standardised over the data set; so where on the picture
+    something unusual is seen counts, and what all pictures share does not.
+    """
+    count, channels, height, width = features.shape
+    rows, columns = min(height, _GRID), min(width, _GRID)
+    pooled = np.empty((count, channels, rows, columns), np.float32)
+    for top, row in zip(_edges(height, rows), range(rows), strict=True):
+        for left, column in zip(_edges(width, columns), range(columns), strict=True):
+            pooled[:, :, row, column] = features[:, :, top[0] : top[1], left[0] : left[1]].mean(
+                axis=(2, 3), dtype=np.float32
+            )
+    flat = pooled.reshape(count, -1)
+    flat -= flat.mean(axis=0)
+    flat /= flat.std(axis=0) + 1e-6
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-12
+    return flat
+
+
+def picture_hashes(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(n, bits) hashes of pictures (n, H, W, 3): signs of low spatial frequencies about their median.
+
+    Brightness and contrast of a picture are taken off first, then the data set's mean picture: aligned parts would
+    otherwise all have the same hash.
+    """
+    small = np.stack(
+        [
+            cv2.resize(
+                cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32),
+                (_HASH_PIXELS, _HASH_PIXELS),
+                interpolation=cv2.INTER_AREA,
+            )
+            for picture in pictures
+        ]
+    )
+    small = (small - small.mean(axis=(1, 2), keepdims=True)) / (small.std(axis=(1, 2), keepdims=True) + 1)
+    small = (small - small.mean(axis=0)) / (small.std(axis=0) + 1e-3)
+    waves = dctn(small, axes=(1, 2), norm="ortho")[:, :_HASH_WAVES, :_HASH_WAVES].reshape(len(small), -1)[:, 1:]
+    return np.asarray(waves > np.median(waves, axis=1, keepdims=True))
+
+
+def near_pairs(
+    signatures: NDArray[np.float32], hashes: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """All pairs that are near by features or by hash.
+
+    Arguments:
+        signatures: (n, d) of `feature_signatures`.
+        hashes: (n, bits) of `picture_hashes`; `None`: features alone decide.
+
+    Returns:
+        (m, 2) rows of each pair, the lower first; (m,) cosine; (m,) share of differing bits (NaN without hashes).
+    """
+    pairs, cosines, distances = [], [], []
+    signs = None if hashes is None else hashes.astype(np.float32) * 2 - 1
+    for start in range(0, len(signatures), _ROWS):
+        rows = slice(start, start + _ROWS)
+        cosine = signatures[rows] @ signatures.T
+        distance = np.full_like(cosine, np.nan) if signs is None else (1 - signs[rows] @ signs.T / signs.shape[1]) / 2
+        later = np.arange(len(signatures))[None] > np.arange(start, start + len(cosine))[:, None]
+        near = later & ((cosine >= LEAST_COSINE) | (distance <= MOST_HASH_DISTANCE))
+        row, column = np.nonzero(near)
+        pairs.append(np.stack([row + start, column], axis=1))
+        cosines.append(cosine[near])
+        distances.append(distance[near])
+    return (
+        np.concatenate(pairs).astype(np.int64),
+        np.concatenate(cosines).astype(np.float64),
+        np.concatenate(distances).astype(np.float64),
+    )
+
+
+def _edges(length: int, cells: int) -> list[tuple[int, int]]:
+    ends = np.linspace(0, length, cells + 1).round().astype(int)
+    return list(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
