@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
-__all__ = ["LEAST_COSINE", "MOST_HASH_DISTANCE", "feature_signatures", "near_pairs", "picture_hashes"]
+__all__ = [
+    "LEAST_COSINE",
+    "MOST_HASH_DISTANCE",
+    "feature_signatures",
+    "near_pairs",
+    "picture_hashes",
+    "pooled_positions",
+    "small_greys",
+]
 
 # On Magnetic Tile Defects, whose tiles were photographed several times, no two different tiles reach a cosine of 0.55
 # (450,000 pairs) and 85 % of the pairs of one tile reach 0.6; no two different rendered parts reach 0.55 either.
@@ -25,33 +33,32 @@ _HASH_WAVES = 12
 _ROWS = 512
 
 
-def feature_signatures(features: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(n, d) signatures of unit length from feature maps (n, C, H, W).
-
-    Averaged to at most 8 x 8 positions; every entry is standardised over the data set; so where on the picture
-    something unusual is seen counts, and what all pictures share does not.
-    """
+def pooled_positions(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Feature maps (n, C, H, W) averaged to at most 8 x 8 positions: (n, C, h, w)."""
     count, channels, height, width = features.shape
     rows, columns = min(height, _GRID), min(width, _GRID)
     pooled = np.empty((count, channels, rows, columns), np.float32)
-    for top, row in zip(_edges(height, rows), range(rows), strict=True):
-        for left, column in zip(_edges(width, columns), range(columns), strict=True):
-            pooled[:, :, row, column] = features[:, :, top[0] : top[1], left[0] : left[1]].mean(
-                axis=(2, 3), dtype=np.float32
-            )
-    flat = pooled.reshape(count, -1)
-    flat -= flat.mean(axis=0)
+    for row, (top, bottom) in enumerate(_edges(height, rows)):
+        for column, (left, right) in enumerate(_edges(width, columns)):
+            pooled[:, :, row, column] = features[:, :, top:bottom, left:right].mean(axis=(2, 3), dtype=np.float32)
+    return pooled
+
+
+def feature_signatures(pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, d) signatures of unit length from `pooled_positions` of a whole data set.
+
+    Every entry is standardised over the data set; so where on the picture something unusual is seen counts, and what
+    all pictures share does not.
+    """
+    flat = pooled.reshape(len(pooled), -1)
+    flat = flat - flat.mean(axis=0)
     flat /= flat.std(axis=0) + 1e-6
     flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-12
     return flat
 
 
-def picture_hashes(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(n, bits) hashes of pictures (n, H, W, 3): signs of low spatial frequencies about their median.
-
-    Brightness and contrast of a picture are taken off first, then the data set's mean picture: aligned parts would
-    otherwise all have the same hash.
-    """
+def small_greys(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pictures (n, H, W, 3) as small grey ones (n, 32, 32), without their brightness and contrast."""
     small = np.stack(
         [
             cv2.resize(
@@ -62,9 +69,17 @@ def picture_hashes(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
             for picture in pictures
         ]
     )
-    small = (small - small.mean(axis=(1, 2), keepdims=True)) / (small.std(axis=(1, 2), keepdims=True) + 1)
-    small = (small - small.mean(axis=0)) / (small.std(axis=0) + 1e-3)
-    waves = dctn(small, axes=(1, 2), norm="ortho")[:, :_HASH_WAVES, :_HASH_WAVES].reshape(len(small), -1)[:, 1:]
+    return (small - small.mean(axis=(1, 2), keepdims=True)) / (small.std(axis=(1, 2), keepdims=True) + 1)
+
+
+def picture_hashes(greys: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n, bits) hashes from `small_greys` of a whole data set: signs of low spatial frequencies about their median.
+
+    The data set's mean picture is taken off first: aligned parts would otherwise all have the same hash.
+    """
+    particular = (greys - greys.mean(axis=0)) / (greys.std(axis=0) + 1e-3)
+    waves = dctn(particular, axes=(1, 2), norm="ortho")[:, :_HASH_WAVES, :_HASH_WAVES]
+    waves = waves.reshape(len(waves), -1)[:, 1:]
     return np.asarray(waves > np.median(waves, axis=1, keepdims=True))
 
 

@@ -2,7 +2,8 @@
 
 Objects are drawn with replacement, defective and good ones each for themselves, and every picture counts as often as
 its object was drawn, in all folds alike. The interval is the evaluation's: Wilson's score interval with as many trials
-as the standard error of the replicates amounts to (`evaluation.intervals.score_interval`).
+as the standard error of the replicates amounts to (`evaluation.intervals.score_interval`); for differences, and figures
+without limits, Student's t with (objects - 2) degrees of freedom.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def mean_difference(resampling: Resampling, values: np.ndarray, first: np.ndarra
             replicates = (sums @ resampling.weights) / (rows @ resampling.weights)
         parts.append((float(values[where].mean()), replicates, int((rows > 0).sum())))
     (one, ones, n), (two, twos, m) = parts
-    return _estimate(one - two, ones - twos, min(n, m), (-1.0, 1.0))
+    return _difference(one - two, ones - twos, min(n, m))
 
 
 def auroc(resampling: Resampling, scores: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> Estimate:
@@ -121,7 +122,7 @@ def auroc_difference(
     """AUROC of the `first` scores (n,) minus that of the `second` ones of the same pictures."""
     one, ones = _auroc_replicates(resampling, first, labels, folds)
     two, twos = _auroc_replicates(resampling, second, labels, folds)
-    return _estimate(one - two, ones - twos, _smaller_class(resampling), (-1.0, 1.0))
+    return _difference(one - two, ones - twos, _smaller_class(resampling))
 
 
 def _auroc_replicates(
@@ -168,8 +169,7 @@ def _estimate(value: float, replicates: np.ndarray, objects: int, limits: tuple[
     deviation = float(replicates.std(ddof=1)) * (objects / (objects - 1)) ** 0.5
     low, high = limits
     if not np.isfinite([low, high]).all():
-        half = float(stdtrit(objects - 2, (1 + CONFIDENCE) / 2)) * deviation
-        return Estimate(value, max(low, value - half), min(high, value + half))
+        return _t_interval(value, deviation, objects, limits)
     width = high - low
     ends = score_interval(
         np.array([(value - low) / width]),
@@ -179,3 +179,17 @@ def _estimate(value: float, replicates: np.ndarray, objects: int, limits: tuple[
         CONFIDENCE,
     )
     return Estimate(value, low + width * float(ends[0][0]), low + width * float(ends[1][0]))
+
+
+def _difference(value: float, replicates: np.ndarray, objects: int) -> Estimate:
+    """Of two rates: a t interval within -1 and 1; the score interval is made for the ends of a range, not its middle."""
+    replicates = replicates[np.isfinite(replicates)]
+    if not np.isfinite(value) or len(replicates) < 2 or objects < 3:
+        return Estimate(value)
+    deviation = float(replicates.std(ddof=1)) * (objects / (objects - 1)) ** 0.5
+    return _t_interval(value, deviation, objects, (-1.0, 1.0))
+
+
+def _t_interval(value: float, deviation: float, objects: int, limits: tuple[float, float]) -> Estimate:
+    half = float(stdtrit(objects - 2, (1 + CONFIDENCE) / 2)) * deviation
+    return Estimate(value, max(limits[0], value - half), min(limits[1], value + half))
