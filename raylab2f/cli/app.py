@@ -11,6 +11,7 @@ from rich.markup import escape
 from raylab2f import __version__
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
+from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command("run-cv")(run_cv)
 app.command("evaluate")(evaluate_scores)
 app.command("compare")(compare_runs)
+app.command("diagnose")(diagnose)
 app.command("plan-samples")(plan_samples)
 app.add_typer(datasets_app, name="datasets")
 

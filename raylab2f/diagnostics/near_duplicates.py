@@ -21,10 +21,10 @@ __all__ = [
     "small_greys",
 ]
 
-# On Magnetic Tile Defects, whose tiles were photographed several times, no two different tiles reach a cosine of 0.55
-# (450,000 pairs) and 85 % of the pairs of one tile reach 0.6; no two different rendered parts reach 0.55 either.
-LEAST_COSINE = 0.6
-# Share of the hash's bits that differ. The nearest different tiles are at 0.24, the nearest different parts at 0.25.
+# On Magnetic Tile Defects, whose tiles were photographed several times, and on rendered parts, no two different objects
+# reach a cosine of 0.65, whatever the grid, nor come nearer than 0.23 by hash (share of the bits that differ); 8 in 10
+# pairs of pictures of one tile do one or the other.
+LEAST_COSINE = 0.7
 MOST_HASH_DISTANCE = 0.2
 
 _GRID = 8

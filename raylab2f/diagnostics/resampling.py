@@ -182,7 +182,7 @@ def _estimate(value: float, replicates: np.ndarray, objects: int, limits: tuple[
 
 
 def _difference(value: float, replicates: np.ndarray, objects: int) -> Estimate:
-    """Of two rates: a t interval within -1 and 1; the score interval is made for the ends of a range, not its middle."""
+    """Of two rates: a t interval within -1 and 1, for a score interval is made for the ends of a range."""
     replicates = replicates[np.isfinite(replicates)]
     if not np.isfinite(value) or len(replicates) < 2 or objects < 3:
         return Estimate(value)
