@@ -73,7 +73,7 @@ def diagnose_background(folds: Iterable[FoldMaps], swapped: pa.Table | None = No
             PEAK_OUTSIDE,
         )
     )
-    if np.isfinite(facts["peak_in_defect"]).any():
+    if np.isfinite(facts["peak_in_defect"][defective]).any():
         hit = mean(draws, facts["peak_in_defect"], defective)
         chance = float(np.nanmean(facts["defect_area"][defective]))
         sentence = f"The peak lies in the true defect in {hit.value:.0%} of its pictures; at random {chance:.0%} would."

@@ -14,9 +14,9 @@ from raylab2f.seeding import numpy_generator
 
 __all__ = ["FLIPS", "FOLD_FLIPS", "diagnose_fragility", "outcome_curves"]
 
-# A coin flips half of the decisions. At 0.15 every seventh decision hangs on which parts chose the threshold, at 0.3
-# the threshold is closer to a coin than to a rule.
-FLIPS = Bounds(0.15, 0.30)
+# Every tenth, and every fifth, decision hangs on which parts chose the threshold. Where scores know nothing of the
+# label it is 0.2 to 0.3.
+FLIPS = Bounds(0.10, 0.20)
 # Between folds the detector changes as well; two detectors that disagree on a third of the pictures warn.
 FOLD_FLIPS = Bounds(0.33, None)
 

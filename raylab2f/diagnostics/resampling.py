@@ -2,8 +2,8 @@
 
 Objects are drawn with replacement, defective and good ones each for themselves, and every picture counts as often as
 its object was drawn, in all folds alike. The interval is the evaluation's: Wilson's score interval with as many trials
-as the standard error of the replicates amounts to (`evaluation.intervals.score_interval`); for differences, and figures
-without limits, Student's t with (objects - 2) degrees of freedom.
+as the standard error of the replicates amounts to (`evaluation.intervals.score_interval`); for differences and
+figures that are no rates, Student's t with (objects - 2) degrees of freedom.
 """
 
 from __future__ import annotations
@@ -167,18 +167,12 @@ def _estimate(value: float, replicates: np.ndarray, objects: int, limits: tuple[
     if not np.isfinite(value) or len(replicates) < 2 or objects < 3:
         return Estimate(value)
     deviation = float(replicates.std(ddof=1)) * (objects / (objects - 1)) ** 0.5
-    low, high = limits
-    if not np.isfinite([low, high]).all():
+    if limits != (0.0, 1.0):
         return _t_interval(value, deviation, objects, limits)
-    width = high - low
-    ends = score_interval(
-        np.array([(value - low) / width]),
-        np.array([deviation / width]),
-        np.array([objects]),
-        np.array([objects - 2]),
-        CONFIDENCE,
+    low, high = score_interval(
+        np.array([value]), np.array([deviation]), np.array([objects]), np.array([objects - 2]), CONFIDENCE
     )
-    return Estimate(value, low + width * float(ends[0][0]), low + width * float(ends[1][0]))
+    return Estimate(value, float(low[0]), float(high[0]))
 
 
 def _difference(value: float, replicates: np.ndarray, objects: int) -> Estimate:
