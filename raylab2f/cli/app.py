@@ -17,7 +17,7 @@ from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.errors import UserError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run_program"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,10 +48,15 @@ def _root(
 
 
 def main() -> None:
-    """Run the program; a `UserError` ends it with its sentence and code 2, an interruption with code 130."""
+    """The `raylab2f` program."""
+    run_program(app)
+
+
+def run_program(program: typer.Typer) -> None:
+    """Run a program; a `UserError` ends it with its sentence and code 2, an interruption with code 130."""
     console = Console(stderr=True)
     try:
-        app()
+        program()
     except UserError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
