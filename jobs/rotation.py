@@ -1,8 +1,8 @@
 """Section 3.5: train on plain or turned pictures, judge plain and turned ones.
 
-python jobs/rotation.py --out runs/rotation                       # on rendered pictures
+python jobs/rotation.py --out runs/rotation     # on rendered pictures
 python jobs/rotation.py --data pictures/ --preset paper --folds 10
-ray job submit --working-dir . -- python jobs/rotation.py --data /shared/pictures --cache /shared/cache --out /shared/runs
+ray job submit --working-dir . -- python jobs/rotation.py --data /shared/pictures --cache /shared/cache
 """
 
 from raylab2f.cli.app import run_program

@@ -1,8 +1,8 @@
 """Table 1: naive, masked and centre-embedded pictures for CS-Flow and GLASS.
 
-python jobs/table1.py --out runs/table1                       # on rendered pictures
+python jobs/table1.py --out runs/table1     # on rendered pictures
 python jobs/table1.py --data pictures/ --preset paper --folds 10
-ray job submit --working-dir . -- python jobs/table1.py --data /shared/pictures --cache /shared/cache --out /shared/runs
+ray job submit --working-dir . -- python jobs/table1.py --data /shared/pictures --cache /shared/cache
 """
 
 from raylab2f.cli.app import run_program

@@ -63,8 +63,8 @@ def feature_variance(options: ExperimentOptions, display: Display) -> str:
     figures.save(figures.variance_figure(panels, numbers), options.out / "figures" / "variance.png")
     claims = _claims(found, objects, has_masks, options.seed)
     notes = [
-        f"Backbone {config.backbone}, layer {config.layers[-1]}, {good.num_rows} good pictures. Place variance: squared "
-        "distance of a channel's strongest activation to its mean place, 1 is what random places would give."
+        f"Backbone {config.backbone}, layer {config.layers[-1]}, {good.num_rows} good pictures. Place variance: "
+        "squared distance of a channel's strongest activation to its mean place, 1 is what random places would give."
     ]
     if not has_masks:
         notes.append("Some pictures have no foreground mask, so nothing was masked or centred; see raylab2f segment.")

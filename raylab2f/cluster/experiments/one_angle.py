@@ -76,8 +76,8 @@ def one_angle(options: ExperimentOptions, display: Display, view: str | None = N
         measured = f"AUROC {found['one']['mean']:.3f} on one view, {found['all']['mean']:.3f} on all"
         claims.append(claim_of(f"{detector}: one view is easier than all of them.", gain, measured))
     notes = [
-        f"{options.folds} folds, preset {options.preset}. One view makes the problem easier and the training set smaller; "
-        "its figures hold for parts presented in this view only. In brackets 95 % intervals over objects; the "
+        f"{options.folds} folds, preset {options.preset}. One view makes the problem easier and the training set "
+        "smaller; its figures hold for parts presented in this view only. In brackets 95 % intervals over objects; the "
         "difference's takes both figures as independent, which makes it too wide rather than too narrow."
     ]
     return write_report(options.out, "one-angle", "One angle", {"Outcomes": rows}, claims, notes)

@@ -57,8 +57,8 @@ def rotation(options: ExperimentOptions, display: Display) -> str:
         draw_variant(run, name, options.out / "figures")
     notes = [
         f"{options.folds} folds, preset {options.preset}. The threshold is Youden's on plain pictures of the threshold "
-        "partition, as on a line that never saw a turned part; AUROC: good pictures at the angle against plain defective "
-        "ones. In brackets 95 % intervals over objects."
+        "partition, as on a line that never saw a turned part; AUROC: good pictures at the angle against plain "
+        "defective ones. In brackets 95 % intervals over objects."
     ]
     return write_report(options.out, "rotation", "Rotation", {"By angle": rows}, claims, notes)
 

@@ -55,8 +55,8 @@ def table1(options: ExperimentOptions, display: Display) -> str:
     notes = [f"{options.folds} folds, preset {options.preset}; in brackets 95 % intervals over objects."]
     if rendered:
         notes.append(
-            f"Rendered parts; {DEMO.label_clutter:.0%} of the defective pictures have chalk marks in the background, so "
-            "naive pictures offer a shortcut and an AUROC that falls without backgrounds is the honest one."
+            f"Rendered parts; {DEMO.label_clutter:.0%} of the defective pictures have chalk marks in the background, "
+            "so naive pictures offer a shortcut and an AUROC that falls without backgrounds is the honest one."
         )
     claims = _claims(options, runs, compared, rendered=rendered)
     return write_report(options.out, "table1", "Table 1", {"Outcomes": rows}, claims, notes)
