@@ -16,9 +16,10 @@ BELOW = {
     "preparation": {"datasets"},
     "features": set(),
     "detectors": {"features"},
+    "diagnostics": {"evaluation", "preparation"},
     "reporting": set(),
-    "cluster": {"evaluation", "datasets", "preparation", "features", "detectors", "reporting"},
-    "cli": {"cluster", "evaluation", "datasets", "preparation", "features", "detectors", "reporting"},
+    "cluster": {"evaluation", "datasets", "preparation", "features", "detectors", "diagnostics", "reporting"},
+    "cli": {"cluster", "evaluation", "datasets", "preparation", "features", "detectors", "diagnostics", "reporting"},
 }
 FOUNDATION = {"errors", "seeding", "atomic", "__version__"}
 ONLY_IN = {
@@ -62,6 +63,7 @@ def test_imports_point_downwards(path):
         ("import raylab2f.evaluation", ["ray", "torch"]),
         ("import raylab2f.detectors, raylab2f.evaluation", ["ray"]),
         ("import raylab2f.datasets, raylab2f.preparation", ["ray", "torch"]),
+        ("import raylab2f.diagnostics", ["ray", "torch"]),
         ("import raylab2f.features, raylab2f.detectors", ["ray"]),
         ("import raylab2f.cli", ["ray", "torch"]),
     ],

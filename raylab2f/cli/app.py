@@ -12,6 +12,7 @@ from raylab2f import __version__
 from raylab2f.cli.cluster import cluster_app
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
+from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
@@ -19,7 +20,7 @@ from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
 from raylab2f.errors import UserError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run_program"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command("run-cv")(run_cv)
 app.command("evaluate")(evaluate_scores)
 app.command("compare")(compare_runs)
+app.command("diagnose")(diagnose)
 app.command("plan-samples")(plan_samples)
 app.command("segment")(segment)
 app.command("submit")(submit)
@@ -53,10 +55,15 @@ def _root(
 
 
 def main() -> None:
-    """Run the program; a `UserError` ends it with its sentence and code 2, an interruption with code 130."""
+    """The `raylab2f` program."""
+    run_program(app)
+
+
+def run_program(program: typer.Typer) -> None:
+    """Run a program; a `UserError` ends it with its sentence and code 2, an interruption with code 130."""
     console = Console(stderr=True)
     try:
-        app()
+        program()
     except UserError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)

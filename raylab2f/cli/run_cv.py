@@ -167,10 +167,11 @@ def run_cv(
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 
+    from raylab2f.cluster.diagnose import CHEAP, diagnose_run
     from raylab2f.cluster.folds import FoldResources
     from raylab2f.cluster.run import run_cross_validation
     from raylab2f.cluster.run_folder import DataSettings, RunSettings
-    from raylab2f.reporting import Display, print_summary
+    from raylab2f.reporting import Display, print_findings, print_summary
 
     pictures = DataSettings(
         data=None if data is None else str(data.resolve()),
@@ -211,10 +212,11 @@ def run_cv(
     ]
     base = out or _default_out("demo" if data is None else data.resolve().stem, detector)
     places = [base if len(runs) == 1 else base / f"{run.detector}-seed{run.seed}" for run in runs]
+    display = Display(console)
     summaries = run_cross_validation(
         list(zip(runs, places, strict=True)),
         cache=default_cache(cache),
-        display=Display(console),
+        display=display,
         resources=FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds),
         address=address,
         dashboard=dashboard,
@@ -223,7 +225,11 @@ def run_cv(
     )
     for summary, place in zip(summaries, places, strict=True):
         print_summary(summary, console)
-        console.print(f"results in {place}", highlight=False, markup=False, soft_wrap=True)
+        findings = diagnose_run(place, cache=default_cache(cache), display=display, only=CHEAP, stored_only=True)
+        print_findings([finding.to_dict() for finding in findings], console)
+        console.print(
+            f"results in {place}; raylab2f diagnose {place} looks closer", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _configure(detector: str, preset: str, changes: dict[str, Any], settings: list[str]) -> dict[str, Any]:

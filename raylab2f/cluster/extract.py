@@ -20,6 +20,7 @@ from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots
 from raylab2f.detectors.base import FeatureRequest
 from raylab2f.features import (
+    Backbone,
     BackboneSpec,
     address,
     create_backbone,
@@ -31,7 +32,7 @@ from raylab2f.features import (
 from raylab2f.preparation import SHARD_ROWS, PictureShards
 from raylab2f.preparation.shards import read_shard, shard_path
 
-__all__ = ["Extraction", "extract_features"]
+__all__ = ["Extraction", "backbone_features", "extract_features"]
 
 _BATCH = 16
 # An actor spends seconds importing torch and loading weights; fewer shards than these are not worth another one.
@@ -169,17 +170,22 @@ class _Extractor:
             )
         return {"count": len(pictures)}
 
-    @torch.inference_mode()
     def _features(self, pictures: torch.Tensor, store: _Store) -> list[np.ndarray]:
         """One (n, C, H, W) float32 array per layer."""
         backbone = self.backbones[_spec(store.request)]
-        batches = []
-        for batch in pictures.split(_BATCH):
-            prepared = backbone.preprocess(batch.to(self.device))
-            if prepared.shape[-2:] != store.request.size:
-                prepared = functional.interpolate(prepared, store.request.size, mode="bilinear", antialias=True)
-            batches.append([feature.float().cpu() for feature in backbone(prepared)])
-        return [torch.cat(layer).numpy() for layer in zip(*batches, strict=True)]
+        batches = [
+            backbone_features(backbone, batch.to(self.device), store.request.size) for batch in pictures.split(_BATCH)
+        ]
+        return [torch.cat([map_.cpu() for map_ in layer]).numpy() for layer in zip(*batches, strict=True)]
+
+
+@torch.inference_mode()
+def backbone_features(backbone: Backbone, pictures: torch.Tensor, size: tuple[int, int]) -> list[torch.Tensor]:
+    """Features of prepared pictures (n, H, W, 3), uint8, at the `size` of a feature request: (n, C, h, w) float32."""
+    prepared = backbone.preprocess(pictures)
+    if prepared.shape[-2:] != size:
+        prepared = functional.interpolate(prepared, size, mode="bilinear", antialias=True)
+    return [feature.float() for feature in backbone(prepared)]
 
 
 def _spec(request: FeatureRequest) -> BackboneSpec:

@@ -14,11 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raylab2f.atomic import write_json, write_parquet
-from raylab2f.cluster.extract import extract_features
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
 from raylab2f.cluster.folds import FoldFailure, FoldResources, Progress, run_folds
-from raylab2f.cluster.foregrounds import measure_foregrounds
-from raylab2f.cluster.ingest import ingest_pictures
+from raylab2f.cluster.inputs import prepare_inputs
 from raylab2f.cluster.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
@@ -28,15 +26,12 @@ from raylab2f.cluster.tensorboard import tensorboard_logging
 from raylab2f.datasets import Dataset, load_dataset
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
-from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate, plan_fold, plan_sizes
 from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
-from raylab2f.preparation import Preparation, select_pictures, with_copies
-from raylab2f.preparation.embedding import check_foregrounds
-from raylab2f.preparation.selection import view_note
+from raylab2f.preparation import select_pictures
 from raylab2f.reporting import Display
 
 __all__ = ["open_dataset", "run_cross_validation"]
@@ -117,29 +112,15 @@ def open_dataset(settings: DataSettings, cache: Path, display: Display) -> Datas
 def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: Path, display: Display) -> _Plan:
     """Shards, features and fold plans of one run, found or made."""
     identity = fingerprint(dataset.manifest)
-    config = config_from_dict(settings.detector, settings.config)
-    pictures = with_copies(dataset.manifest, settings.preparation.angles)
-    preparation, warnings = _resolve_preparation(settings, config.size, pictures, identity, cache, display)
-    with display.stage("prepare pictures") as progress:
-        shards = ingest_pictures(
-            pictures, identity, preparation, cache, pixel_limit=settings.data.pixel_limit, progress=progress
-        )
-    with display.stage(f"extract features ({config.backbone})") as progress:
-        extraction = extract_features(
-            shards,
-            identity,
-            preparation.to_dict(),
-            detector_class(settings.detector).feature_requests(config),
-            cache,
-            dtype=settings.feature_dtype,
-            progress=progress,
-        )
-    found = len(shards.image_ids) - extraction.extracted
-    record_features(folder.path.name, settings.detector, stored=found, computed=extraction.extracted)
-    if extraction.extracted == 0:
+    inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display)
+    for warning in inputs.warnings:
+        display.warn(warning)
+    found = len(inputs.shards.image_ids) - inputs.extracted
+    record_features(folder.path.name, settings.detector, stored=found, computed=inputs.extracted)
+    if inputs.extracted == 0:
         display.say("features: found in the store, none extracted")
 
-    merge, merge_note = _merge_decision(settings, dataset.manifest, extraction.stores[0])
+    merge, merge_note = _merge_decision(settings, dataset.manifest, inputs.stores[0])
     description = {
         "name": dataset.name,
         "fingerprint": identity,
@@ -149,7 +130,7 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
         "scheme": settings.scheme,
         "train_fraction": settings.train_fraction,
         "merge_nominal_test": merge_note,
-        "preparation": {**settings.preparation.to_dict(), "canvas": preparation.to_dict()["canvas"]},
+        "preparation": {**settings.preparation.to_dict(), "canvas": inputs.preparation.to_dict()["canvas"]},
     }
     plans = [
         plan_fold(
@@ -166,11 +147,11 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
         )
         for fold in range(settings.folds)
     ]
-    splits = [select_pictures(plan, pictures, settings.preparation) for plan in plans]
+    splits = [select_pictures(plan, inputs.pictures, settings.preparation) for plan in plans]
     if not folder.exists():
         write_manifest(folder.manifest, dataset.manifest)
-        write_parquet(folder.pictures, pictures)
-    folder.begin(settings, description, [plan_sizes(split, pictures) for split in splits])
+        write_parquet(folder.pictures, inputs.pictures)
+    folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits])
     tasks = []
     for fold, split in enumerate(splits):
         _write_split(folder.fold(fold) / "split.parquet", split)
@@ -183,38 +164,18 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
                 config=settings.config,
                 seed=settings.seed,
                 dataset=dataset.name,
-                pictures=str(shards.folder.resolve()),
-                stores=tuple(str(store.resolve()) for store in extraction.stores),
+                pictures=str(inputs.shards.folder.resolve()),
+                stores=tuple(str(store.resolve()) for store in inputs.stores),
                 epoch_scores=settings.epoch_scores,
             )
         )
-    warnings = [*dataset.warnings, *warnings]
+    warnings = [*dataset.warnings, *inputs.warnings]
     if dataset.skipped:
         warnings.append(f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable).")
     if settings.split_by == "picture":
         warnings.append(PICTURE_SPLIT_WARNING)
         display.warn(PICTURE_SPLIT_WARNING)
     return _Plan(settings, folder, tasks, warnings, description)
-
-
-def _resolve_preparation(
-    settings: RunSettings, size: tuple[int, int], pictures: pa.Table, identity: str, cache: Path, display: Display
-) -> tuple[Preparation, list[str]]:
-    """What is done to every picture, and what the reader of the results must know about it."""
-    wanted = settings.preparation
-    warnings = (
-        [note] if (note := view_note(pictures.filter(pa.compute.equal(pictures["rotation"], 0.0)), wanted)) else []
-    )
-    foregrounds = None
-    if wanted.needs_foreground:
-        with display.stage("measure foregrounds") as progress:
-            foregrounds = measure_foregrounds(pictures, identity, cache, progress=progress)
-    preparation = wanted.resolve(size, foregrounds)
-    if foregrounds is not None:
-        warnings += check_foregrounds(foregrounds, preparation.canvas)
-    for warning in warnings:
-        display.warn(warning)
-    return preparation, warnings
 
 
 def _merge_decision(settings: RunSettings, manifest: pa.Table, store: Path) -> tuple[bool, dict[str, Any]]:

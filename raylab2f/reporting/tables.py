@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["print_summary"]
+__all__ = ["print_findings", "print_summary"]
+
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 _SHOWN = (
     "auroc",
@@ -79,6 +81,27 @@ def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
                 highlight=False,
                 markup=False,
             )
+
+
+def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
+    """Print verdicts, each with its bound and why; `findings` as in `diagnosis.json`."""
+    table = Table(title="diagnosis", title_justify="left")
+    for heading, wraps in (("pitfall", False), ("verdict", False), ("figure (95 % interval)", False), ("why", True)):
+        table.add_column(heading, no_wrap=not wraps)
+    for finding in findings:
+        colour = _COLOURS[finding["verdict"]]
+        why = escape(finding["why"]) + (f" [dim]{escape(finding['bound'])}[/]" if finding["bound"] else "")
+        table.add_row(finding["name"], f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
+    console.print(table)
+
+
+def _figure(figure: dict[str, Any] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return ""
+    ends = figure["interval"]
+    if ends["low"] is None:
+        return f"{figure['value']:.3g}"
+    return f"{figure['value']:.2f} ({ends['low']:.2f} to {ends['high']:.2f})"
 
 
 def _what(summary: dict[str, Any]) -> str:

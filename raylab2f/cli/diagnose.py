@@ -1,0 +1,76 @@
+"""`raylab2f diagnose`: which pitfalls a finished run stands in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raylab2f.cli.options import CacheOption, default_cache
+from raylab2f.errors import UserError
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
+    only: Annotated[
+        list[str],
+        typer.Option(
+            help="background, silhouette, variance, invariance, leakage, shift, threshold or likelihood; repeatable."
+        ),
+    ] = [],
+    as_json: Annotated[bool, typer.Option("--json", help="Print diagnosis.json instead of a table.")] = False,
+    stored_only: Annotated[
+        bool, typer.Option("--stored-only", help="Use what the run stored; score no altered pictures.")
+    ] = False,
+    expect: Annotated[
+        list[str],
+        typer.Option(
+            help="ALTERATION=DOSE that occurs where the detector will be used, such as rotation=180; repeatable."
+        ),
+    ] = [],
+    pictures: Annotated[
+        int, typer.Option(min=2, help="Good, and defective, pictures a fold to alter and score, at most.")
+    ] = 48,
+    cache: CacheOption = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+) -> None:
+    """Look for pitfalls in a run: verdicts with figures, intervals, bounds; writes diagnosis.json and figures/ into it.
+
+    The exit code is 0 whatever the verdicts.
+    """
+    expected = dict(_parse_dose(text) for text in expect)
+
+    from raylab2f.cluster.diagnose import DIAGNOSES, diagnose_run
+    from raylab2f.reporting import Display, print_findings
+
+    # With --json, nothing but JSON goes to the standard output.
+    console = Console(stderr=as_json)
+    findings = diagnose_run(
+        run,
+        cache=default_cache(cache),
+        display=Display(console),
+        only=only or DIAGNOSES,
+        stored_only=stored_only,
+        pictures_per_fold=pictures,
+        expected=expected,
+        address=address,
+    )
+    if as_json:
+        typer.echo((run / "diagnosis.json").read_text(encoding="utf-8"), nl=False)
+        return
+    print_findings([finding.to_dict() for finding in findings], console)
+    console.print(f"figures in {run / 'figures'}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _parse_dose(text: str) -> tuple[str, float]:
+    name, equals, dose = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name, float(dose)
+    except ValueError:
+        raise UserError(f"--expect {text}: give ALTERATION=DOSE, such as rotation=180.") from None

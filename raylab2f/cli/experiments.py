@@ -1,0 +1,85 @@
+"""The paper's experiments as programs; `jobs/` starts them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from raylab2f.cli.options import (
+    AnomalousOption,
+    CacheOption,
+    CategoryOption,
+    DataOption,
+    LayoutOption,
+    NominalOption,
+    ObjectIdOption,
+    ViewsOption,
+    default_cache,
+    parse_size,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["experiment_app"]
+
+
+def experiment_app(name: str) -> typer.Typer:
+    """The program of one experiment of `raylab2f.cluster.experiments`: `table1`, `rotation`, ..."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+    @app.command()
+    def run(
+        data: DataOption = None,
+        layout: LayoutOption = "auto",
+        category: CategoryOption = None,
+        nominal: NominalOption = [],
+        anomalous: AnomalousOption = [],
+        object_id: ObjectIdOption = None,
+        views: ViewsOption = None,
+        detector: Annotated[list[str], typer.Option(help="Repeatable.")] = ["csflow", "glass"],
+        preset: Annotated[str, typer.Option(help="demo, fast or paper.")] = "demo",
+        folds: Annotated[int, typer.Option(min=1)] = 3,
+        epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
+        size: Annotated[str | None, typer.Option(help="Instead of the preset's: N or HEIGHTxWIDTH.")] = None,
+        seed: Annotated[int, typer.Option(min=0)] = 0,
+        out: Annotated[Path | None, typer.Option(help="Folder for results [default: runs/NAME].")] = None,
+        cache: CacheOption = None,
+        address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+    ) -> None:
+        """Run the experiment; without --data on rendered pictures. What is finished in --out is not done again."""
+        from raylab2f.cluster import experiments
+        from raylab2f.cluster.run_folder import DataSettings
+        from raylab2f.reporting import Display
+
+        options = experiments.ExperimentOptions(
+            data=DataSettings(
+                data=None if data is None else str(data.resolve()),
+                layout=layout,
+                category=category,
+                nominal=tuple(nominal),
+                anomalous=tuple(anomalous),
+                object_id=object_id,
+                views=views,
+            ),
+            out=out or Path("runs") / name,
+            cache=default_cache(cache),
+            detectors=tuple(detector),
+            preset=preset,
+            folds=folds,
+            epochs=epochs,
+            size=None if size is None else parse_size(size),
+            seed=seed,
+            address=address,
+        )
+        experiment: Callable[[Any, Any], str] = getattr(experiments, name)
+        console = Console()
+        report = experiment(options, Display(console))
+        console.print(Markdown(report))
+        console.print(f"tables and figures in {options.out}", highlight=False, markup=False, soft_wrap=True)
+
+    return app

@@ -1,0 +1,197 @@
+"""What the experiments share: options, runs of several variants, claims held against figures, the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.cluster.diagnosis_figures import draw_maps, draw_roc
+from raylab2f.cluster.folds import FoldResources
+from raylab2f.cluster.run import run_cross_validation
+from raylab2f.cluster.run_evidence import RunEvidence, fold_maps, open_run
+from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
+from raylab2f.datasets.demo import DemoConfig, demo_dataset
+from raylab2f.detectors.registry import config_to_dict, preset_config
+from raylab2f.diagnostics.resampling import Estimate
+from raylab2f.evaluation.compare import Difference
+from raylab2f.preparation import PreparationSettings
+from raylab2f.reporting import Display
+
+__all__ = [
+    "Claim",
+    "ExperimentOptions",
+    "claim_of",
+    "difference_estimate",
+    "draw_variant",
+    "estimate_of",
+    "run_variants",
+    "with_data",
+    "write_report",
+]
+
+
+@dataclass(frozen=True)
+class ExperimentOptions:
+    """What the user chooses.
+
+    Arguments:
+        data: the pictures; its `data` is `None` for rendered ones.
+        out: folder for runs, tables and figures; what is finished there is not done again.
+        cache: for pictures and features.
+        detectors, preset, folds, seed: as for a run.
+        epochs, size: instead of the preset's.
+        address: of a Ray cluster.
+    """
+
+    data: DataSettings
+    out: Path
+    cache: Path
+    detectors: tuple[str, ...] = ("csflow", "glass")
+    preset: str = "demo"
+    folds: int = 3
+    epochs: int | None = None
+    size: tuple[int, int] | None = None
+    seed: int = 0
+    address: str | None = None
+
+    def settings(self, detector: str, preparation: PreparationSettings) -> RunSettings:
+        """A run of one detector on pictures prepared in one way."""
+        config = preset_config(detector, self.preset)
+        if self.size is not None:
+            config = replace(config, size=self.size)
+        if self.epochs is not None:
+            config = replace(config, schedule=replace(config.schedule, epochs=self.epochs))
+        return RunSettings(
+            data=self.data,
+            detector=detector,
+            preset=self.preset,
+            config=config_to_dict(config),
+            preparation=preparation,
+            folds=self.folds,
+            seed=self.seed,
+            # The paper's sections compare preparations on one pool of good pictures.
+            merge_nominal_test="yes",
+            evaluation={"strategies": ["youden"]},
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A finding of the paper, and whether these figures show it.
+
+    Arguments:
+        text: what the paper found.
+        reproduced: `yes`, `no` (the opposite was seen) or `not shown` (chance explains the difference).
+        measured: the figures.
+    """
+
+    text: str
+    reproduced: Literal["yes", "no", "not shown"]
+    measured: str
+
+
+def claim_of(text: str, estimate: Estimate, measured: str, *, at_least: float = 0.0) -> Claim:
+    """Reproduced when the whole interval of a figure lies above `at_least`, not when it lies below."""
+    verdict: Literal["yes", "no", "not shown"] = "not shown"
+    if estimate.low > at_least:
+        verdict = "yes"
+    elif estimate.high < at_least:
+        verdict = "no"
+    return Claim(text, verdict, measured)
+
+
+def with_data(options: ExperimentOptions, demo: DemoConfig, display: Display) -> ExperimentOptions:
+    """The options with rendered pictures where the user gave none."""
+    if options.data.data is not None:
+        return options
+    with display.stage("render demo pictures") as progress:
+        folder = demo_dataset(demo, options.cache, progress=progress)
+    return replace(options, data=replace(options.data, data=str(folder)))
+
+
+def run_variants(
+    options: ExperimentOptions, variants: Mapping[str, tuple[str, PreparationSettings]], display: Display
+) -> dict[str, RunEvidence]:
+    """One run a variant, all on one cluster; (detector, preparation) by the variant's name, which names its folder."""
+    runs = [
+        (options.settings(detector, preparation), options.out / "runs" / name)
+        for name, (detector, preparation) in variants.items()
+    ]
+    run_cross_validation(
+        runs,
+        cache=options.cache,
+        display=display,
+        resources=FoldResources(),
+        address=options.address,
+        resume=True,
+    )
+    return {name: open_run(folder, options.cache, display) for name, (_, folder) in zip(variants, runs, strict=True)}
+
+
+def estimate_of(run: RunEvidence, metric: str, level: str) -> dict[str, Any]:
+    """`mean`, `low` and `high` of a run's summary; `None` where undefined."""
+    summary = json.loads(RunFolder(run.folder.path).summary.read_text(encoding="utf-8"))
+    for estimate in summary["estimates"]:
+        if estimate["metric"] == metric and estimate["level"] == level:
+            interval = estimate["interval"] or {"low": None, "high": None}
+            return {"mean": estimate["mean"], "low": interval["low"], "high": interval["high"]}
+    return {"mean": None, "low": None, "high": None}
+
+
+def difference_estimate(difference: Difference) -> Estimate:
+    """The difference of two runs with its bootstrap interval."""
+    if difference.bootstrap is None:
+        return Estimate(difference.difference)
+    return Estimate(difference.difference, difference.bootstrap.low, difference.bootstrap.high)
+
+
+def draw_variant(run: RunEvidence, name: str, folder: Path) -> None:
+    """ROC with histogram, and anomaly maps with ground truth (the paper's Figures 2, 3, 4 and 6)."""
+    draw_roc(run, folder / f"{name}-roc.png")
+    draw_maps(run, list(fold_maps(run))[:1], folder / f"{name}-maps.png")
+
+
+def write_report(
+    out: Path,
+    name: str,
+    title: str,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    claims: Sequence[Claim],
+    notes: Sequence[str] = (),
+) -> str:
+    """Write `<name>.md`, `<name>.json` and a Parquet file a table; returns the Markdown."""
+    lines = [f"# {title}", "", *[f"{note}\n" for note in notes]]
+    for heading, rows in tables.items():
+        lines += [f"## {heading}", "", *_markdown(rows), ""]
+        write_parquet(out / f"{name}-{heading.lower().replace(' ', '-')}.parquet", pa.Table.from_pylist(list(rows)))
+    lines += ["## What the paper found, and what was seen here", ""]
+    lines += _markdown([{"finding": c.text, "reproduced": c.reproduced, "measured": c.measured} for c in claims])
+    text = "\n".join(lines) + "\n"
+    with atomic_path(out / f"{name}.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    content = {
+        "title": title,
+        "notes": list(notes),
+        "tables": {heading: list(rows) for heading, rows in tables.items()},
+        "claims": [asdict(claim) for claim in claims],
+    }
+    write_json(out / f"{name}.json", content)
+    return text
+
+
+def _markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    columns = list(rows[0])
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for row in rows:
+        cells = (
+            f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
+            for value in row.values()
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines

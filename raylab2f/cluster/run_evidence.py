@@ -1,0 +1,216 @@
+"""A finished run as the tables and arrays that diagnoses take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from raylab2f.cluster.inputs import Inputs, prepare_inputs
+from raylab2f.cluster.run_folder import RunFolder, RunSettings
+from raylab2f.datasets.manifest import fingerprint
+from raylab2f.diagnostics.complexity import picture_complexity
+from raylab2f.diagnostics.maps import FoldMaps, masks_on_grid
+from raylab2f.diagnostics.near_duplicates import (
+    feature_signatures,
+    near_pairs,
+    picture_hashes,
+    pooled_positions,
+    small_greys,
+)
+from raylab2f.diagnostics.variance import Activations, activations, join_activations
+from raylab2f.errors import UserError
+from raylab2f.features import FeatureStore
+from raylab2f.reporting import Display
+
+__all__ = [
+    "RunEvidence",
+    "activations_of",
+    "complexity_table",
+    "fold_maps",
+    "near_duplicates",
+    "open_run",
+    "spatial_means",
+]
+
+_PORTION = 256
+
+
+@dataclass(frozen=True)
+class RunEvidence:
+    """What a finished run left.
+
+    Arguments:
+        folder, settings: of the run.
+        manifest: the data set.
+        pictures: `preparation.with_copies` of it.
+        splits: per finished fold `image_id`, `object_id`, `partition`.
+        scores: score tables of all finished folds, and a column `trained`: whether the picture's turn and view occur in
+            the fold's training.
+        thresholds: per fold, by the first threshold strategy, on image scores; folds without one are absent.
+        inputs: prepared pictures and features.
+    """
+
+    folder: RunFolder
+    settings: RunSettings
+    manifest: pa.Table
+    pictures: pa.Table
+    splits: Mapping[int, pa.Table]
+    scores: pa.Table
+    thresholds: Mapping[int, float]
+    inputs: Inputs
+
+    @property
+    def strategy(self) -> str:
+        """The threshold strategy by which decisions are read."""
+        return str(self.settings.evaluation.get("strategies", ["youden"])[0])
+
+    def plain(self, label: int | None = None) -> pa.Table:
+        """Rows of `pictures` as they are, without turned copies, perhaps of one label only."""
+        rows = self.pictures.filter(pc.equal(self.pictures["rotation"], 0.0))
+        return rows if label is None else rows.filter(pc.equal(rows["label"], label))
+
+
+def open_run(path: Path, cache: Path, display: Display) -> RunEvidence:
+    """Read a run; what the cache lacks of its pictures and features is made again, which needs a connection to Ray.
+
+    Raises:
+        UserError: there is no run, or none of its folds is finished.
+    """
+    folder = RunFolder(path)
+    settings = folder.settings()
+    finished = sorted(int(file.parent.name) for file in path.glob("folds/*/fold.json"))
+    if not finished or not folder.metrics.exists():
+        raise UserError(f"{path}: no fold is finished; finish the run with run-cv --resume.")
+    manifest, pictures = pq.read_table(folder.manifest), pq.read_table(folder.pictures)
+    splits = {fold: pq.read_table(folder.fold(fold) / "split.parquet") for fold in finished}
+    scores = pa.concat_tables(
+        _with_trained(pq.read_table(folder.fold(fold) / "scores.parquet"), splits[fold], pictures) for fold in finished
+    )
+    inputs = prepare_inputs(settings, manifest, fingerprint(manifest), cache, display)
+    strategy = str(settings.evaluation.get("strategies", ["youden"])[0])
+    return RunEvidence(folder, settings, manifest, pictures, splits, scores, _thresholds(folder, strategy), inputs)
+
+
+def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
+    """Maps of each fold's evaluation pictures in turns and views that trained."""
+    for fold in run.splits:
+        scores = run.scores.filter(pc.and_(pc.equal(run.scores["fold"], fold), run.scores["trained"]))
+        if not scores.num_rows:
+            continue
+        table = pq.read_table(run.folder.fold(fold) / "maps.parquet")
+        place = {image_id: row for row, image_id in enumerate(table["image_id"].to_pylist())}
+        image_ids = scores["image_id"].to_pylist()
+        maps = table["map"].combine_chunks().to_numpy_ndarray()[[place[image_id] for image_id in image_ids]]
+        grid = (maps.shape[1], maps.shape[2])
+        foregrounds, defects = _masks(run, image_ids, grid)
+        yield FoldMaps(
+            fold=fold,
+            image_ids=np.array(image_ids),
+            objects=np.array(scores["object_id"].to_pylist()),
+            labels=np.array(scores["label"].to_pylist(), np.int64),
+            scores=np.array(scores["score"].to_pylist(), np.float64),
+            maps=np.asarray(maps, np.float32),
+            foregrounds=foregrounds,
+            defects=defects > 0,
+        )
+
+
+def spatial_means(run: RunEvidence, image_ids: Sequence[str]) -> np.ndarray:
+    """(n, C) means over positions of the deepest stored features."""
+    return np.concatenate([maps.mean(axis=(2, 3), dtype=np.float64) for maps in _features(run, image_ids)])
+
+
+def activations_of(inputs: Inputs, image_ids: Sequence[str]) -> Activations:
+    """The strongest activations in the deepest stored features."""
+    store = FeatureStore.open(inputs.stores[0])
+    portions = (image_ids[start : start + _PORTION] for start in range(0, len(image_ids), _PORTION))
+    return join_activations([activations(store.read(portion, store.layers[-1])) for portion in portions])
+
+
+def near_duplicates(run: RunEvidence) -> pa.Table:
+    """Near-duplicate pairs among all pictures as they are: `one`, `other`, `cosine`, `hash_distance`."""
+    image_ids = run.plain()["image_id"].to_pylist()
+    pooled = np.concatenate([pooled_positions(maps) for maps in _features(run, image_ids)])
+    greys = np.concatenate(
+        [small_greys(run.inputs.shards.read(portion, ["picture"])["picture"]) for portion in _portions(image_ids)]
+    )
+    pairs, cosine, distance = near_pairs(feature_signatures(pooled), picture_hashes(greys))
+    names = np.array(image_ids, object)
+    return pa.table(
+        {
+            "one": pa.array(names[pairs[:, 0]], pa.string()),
+            "other": pa.array(names[pairs[:, 1]], pa.string()),
+            "cosine": cosine,
+            "hash_distance": distance,
+        }
+    )
+
+
+def complexity_table(run: RunEvidence) -> pa.Table:
+    """Complexity and background statistics of all scored pictures."""
+    image_ids = sorted(set(run.scores["image_id"].to_pylist()))
+    shards = run.inputs.shards
+    columns = ["picture", "foreground"] if shards.has_foregrounds else ["picture"]
+    tables = []
+    for portion in _portions(image_ids):
+        stored = shards.read(portion, columns)
+        tables.append(picture_complexity(portion, stored["picture"], stored.get("foreground")))
+    return pa.concat_tables(tables)
+
+
+def _portions(image_ids: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(image_ids), _PORTION):
+        yield list(image_ids[start : start + _PORTION])
+
+
+def _features(run: RunEvidence, image_ids: Sequence[str]) -> Iterator[np.ndarray]:
+    store = FeatureStore.open(run.inputs.stores[0])
+    for portion in _portions(image_ids):
+        yield store.read(portion, store.layers[-1])
+
+
+def _masks(run: RunEvidence, image_ids: list[str], grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Foregrounds and defects on the maps' grid, portion by portion."""
+    parts: dict[str, list[np.ndarray]] = {"foreground": [], "defect": []}
+    for portion in _portions(image_ids):
+        for name, masks in run.inputs.shards.read(portion, list(parts)).items():
+            parts[name].append(masks_on_grid(masks, grid))
+    return np.concatenate(parts["foreground"]), np.concatenate(parts["defect"])
+
+
+def _with_trained(scores: pa.Table, split: pa.Table, pictures: pa.Table) -> pa.Table:
+    """The scores with a column `trained`.
+
+    Where fewer than half of the evaluation pictures show a view that trains, views are names of pictures rather than
+    poses, and only turns are compared.
+    """
+    pose = {
+        image_id: (rotation % 360, view)
+        for image_id, rotation, view in zip(
+            *(pictures[key].to_pylist() for key in ("image_id", "rotation", "view")), strict=True
+        )
+    }
+    trains = pc.equal(split["partition"], "train")
+    trained = [pose[image_id] for image_id in split.filter(trains)["image_id"].to_pylist()]
+    turns, views = {turn for turn, _ in trained}, {view for _, view in trained}
+    judged = [pose[image_id] for image_id in scores["image_id"].to_pylist()]
+    seen = [view in views for _, view in judged]
+    if 2 * sum(seen) < len(seen):
+        seen = [True] * len(seen)
+    known = [ok and turn in turns for ok, (turn, _) in zip(seen, judged, strict=True)]
+    return scores.append_column("trained", pa.array(known, pa.bool_()))
+
+
+def _thresholds(folder: RunFolder, strategy: str) -> dict[int, float]:
+    metrics = pq.read_table(folder.metrics).to_pylist()
+    return {
+        int(row["fold"]): float(row["threshold"])
+        for row in metrics
+        if row["strategy"] == strategy and row["level"] == "image" and row["threshold"] is not None
+    }

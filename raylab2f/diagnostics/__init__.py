@@ -1,0 +1,29 @@
+"""Guardrails: one module per pitfall, a function from tables and arrays to a `Finding`; needs neither torch nor ray."""
+
+from raylab2f.diagnostics.alterations import ALTERATIONS
+from raylab2f.diagnostics.background import diagnose_background
+from raylab2f.diagnostics.finding import Bounds, Finding, Measure
+from raylab2f.diagnostics.fragility import diagnose_fragility
+from raylab2f.diagnostics.invariance import diagnose_invariance
+from raylab2f.diagnostics.leakage import diagnose_leakage
+from raylab2f.diagnostics.likelihood import diagnose_likelihood
+from raylab2f.diagnostics.maps import FoldMaps
+from raylab2f.diagnostics.shift import diagnose_shift
+from raylab2f.diagnostics.silhouette import diagnose_silhouette
+from raylab2f.diagnostics.variance import diagnose_variance
+
+__all__ = [
+    "ALTERATIONS",
+    "Bounds",
+    "Finding",
+    "FoldMaps",
+    "Measure",
+    "diagnose_background",
+    "diagnose_fragility",
+    "diagnose_invariance",
+    "diagnose_leakage",
+    "diagnose_likelihood",
+    "diagnose_shift",
+    "diagnose_silhouette",
+    "diagnose_variance",
+]

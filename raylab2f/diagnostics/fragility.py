@@ -1,0 +1,169 @@
+"""Threshold fragility: how much do decisions hang on the few parts that chose the threshold?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
+from raylab2f.diagnostics.resampling import Estimate, mean, resample
+from raylab2f.evaluation.bootstrap import object_weights
+from raylab2f.evaluation.curves import rank_scores, sweep
+from raylab2f.evaluation.thresholds import Strategy, choose_threshold, cuts, parse_strategy, threshold_values
+from raylab2f.seeding import numpy_generator
+
+__all__ = ["FLIPS", "FOLD_FLIPS", "diagnose_fragility", "outcome_curves"]
+
+# Every tenth, and every fifth, decision hangs on which parts chose the threshold. Where scores know nothing of the
+# label it is 0.2 to 0.3.
+FLIPS = Bounds(0.10, 0.20)
+# Between folds the detector changes as well; two detectors that disagree on a third of the pictures warn.
+FOLD_FLIPS = Bounds(0.33, None)
+
+_REPLICATES = 300
+
+
+def diagnose_fragility(
+    scores: pa.Table, strategy: str, *, cost_escape: float = 10.0, cost_overkill: float = 1.0, seed: int
+) -> Finding:
+    """Choose thresholds again from resampled parts, compare folds, and compare Youden's with the cheapest threshold.
+
+    Arguments:
+        scores: `fold`, `partition` (threshold, inference), `image_id`, `object_id`, `label`, `score`.
+        strategy: that the run is read by.
+        cost_escape, cost_overkill: of the cost-optimal threshold.
+        seed: of the resampling.
+    """
+    name = "threshold"
+    columns = {key: np.array(scores[key].to_pylist()) for key in scores.column_names}
+    chosen = parse_strategy(strategy, {"escape": cost_escape, "overkill": cost_overkill})
+    cheapest = parse_strategy("cost", {"escape": cost_escape, "overkill": cost_overkill})
+    rows, positions = [], []
+    for fold in np.unique(columns["fold"]):
+        here = columns["fold"] == fold
+        choosing, judged = here & (columns["partition"] == "threshold"), here & (columns["partition"] == "inference")
+        score, label = columns["score"].astype(np.float64), columns["label"].astype(np.int64)
+        threshold = choose_threshold(chosen, score[choosing], label[choosing]).threshold
+        if threshold is None or not judged.any():
+            continue
+        again = _thresholds_again(chosen, score[choosing], label[choosing], columns["object_id"][choosing], seed, fold)
+        flips = ((score[judged][:, None] >= again) != (score[judged] >= threshold)[:, None]).mean(axis=1)
+        cost = choose_threshold(cheapest, score[choosing], label[choosing]).threshold
+        youden = choose_threshold("youden", score[choosing], label[choosing]).threshold
+        between = (
+            np.full(judged.sum(), np.nan)
+            if cost is None or youden is None
+            else (score[judged] >= youden) != (score[judged] >= cost)
+        )
+        nominal = score[here & (label == 0)]
+        scale = float(nominal.std()) or 1.0
+        positions.append((threshold - float(nominal.mean())) / scale)
+        rows += [
+            {
+                "fold": int(fold),
+                "image_id": str(image_id),
+                "object_id": str(owner),
+                "label": int(one),
+                "flagged": bool(value >= threshold),
+                "distance": float((value - threshold) / scale),
+                "flips": float(flip),
+                "youden_and_cost_differ": float(differ),
+            }
+            for image_id, owner, one, value, flip, differ in zip(
+                columns["image_id"][judged],
+                columns["object_id"][judged],
+                label[judged],
+                score[judged],
+                flips,
+                between,
+                strict=True,
+            )
+        ]
+    if not rows:
+        return skipped(name, f"The strategy {strategy} gives no threshold in any fold.")
+    table = pa.Table.from_pylist(rows)
+    facts = {key: np.array(table[key].to_pylist()) for key in table.column_names}
+    draws = resample(facts["object_id"], facts["label"], seed=seed)
+    flips = mean(draws, facts["flips"])
+    measures = [
+        Measure(
+            "decision-flips",
+            flips,
+            f"{flips.value:.0%} of the decisions would be another one had other parts of the same kind chosen the "
+            "threshold.",
+            FLIPS,
+        ),
+        *_fold_flips(facts),
+    ]
+    apart = mean(draws, facts["youden_and_cost_differ"])
+    measures.append(
+        Measure(
+            "youden-from-cost",
+            apart,
+            f"Youden's and the cost-optimal threshold (escape {cost_escape:g}, overkill {cost_overkill:g}) decide "
+            f"{apart.value:.0%} of the pictures differently.",
+        )
+    )
+    if len(positions) > 1:
+        spread = float(np.std(positions, ddof=1))
+        measures.append(
+            Measure(
+                "threshold-spread",
+                Estimate(spread),
+                f"Over {len(positions)} folds the threshold varies by {spread:.2f} standard deviations of good scores.",
+            )
+        )
+    return conclude(name, measures, table.sort_by([("flips", "descending"), ("image_id", "ascending")]))
+
+
+def outcome_curves(scores: pa.Table, points: int = 101) -> dict[str, np.ndarray]:
+    """Outcome as a function of the threshold, per fold.
+
+    Returns:
+        `position` (points,): thresholds in standard deviations of the fold's nominal scores about their mean;
+        `recall` and `specificity` (folds, points) on the inference partition.
+    """
+    columns = {key: np.array(scores[key].to_pylist()) for key in ("fold", "partition", "label", "score")}
+    position = np.linspace(-3, 6, points)
+    recall: list[np.ndarray] = []
+    specificity: list[np.ndarray] = []
+    for fold in np.unique(columns["fold"]):
+        here = columns["fold"] == fold
+        judged, label = here & (columns["partition"] == "inference"), columns["label"]
+        nominal = columns["score"][here & (label == 0)].astype(np.float64)
+        threshold = nominal.mean() + position * (float(nominal.std()) or 1.0)
+        for wanted, curves in ((1, recall), (0, specificity)):
+            flagged = columns["score"][judged & (label == wanted)][:, None] >= threshold
+            share = flagged.mean(axis=0) if len(flagged) else np.full(points, np.nan)
+            curves.append(share if wanted else 1 - share)
+    return {"position": position, "recall": np.stack(recall), "specificity": np.stack(specificity)}
+
+
+def _thresholds_again(
+    strategy: Strategy, score: np.ndarray, label: np.ndarray, owner: np.ndarray, seed: int, fold: int
+) -> np.ndarray:
+    """(r,) thresholds from resampled objects; replicates without a threshold are left out."""
+    names, number = np.unique(owner, return_inverse=True)
+    anomalous = np.bincount(number, weights=label, minlength=len(names)) > 0
+    rng = numpy_generator(seed, "threshold fragility", int(fold))
+    weights = object_weights(anomalous, _REPLICATES, rng)
+    ranking = rank_scores(score, number, label.astype(bool))
+    cut = cuts(strategy, sweep(ranking, weights))
+    return threshold_values(ranking)[cut[cut >= 0]]
+
+
+def _fold_flips(facts: dict[str, np.ndarray]) -> list[Measure]:
+    """How often two folds that judge one picture disagree."""
+    names, number = np.unique(facts["image_id"], return_inverse=True)
+    times = np.bincount(number, minlength=len(names))
+    flagged = np.bincount(number, weights=facts["flagged"], minlength=len(names))
+    several = times > 1
+    if not several.any():
+        return []
+    n, k = times[several], flagged[several]
+    disagree = 2 * k * (n - k) / (n * (n - 1))
+    owner = facts["object_id"][np.unique(number, return_index=True)[1]][several]
+    label = facts["label"][np.unique(number, return_index=True)[1]][several]
+    value = mean(resample(owner, label, seed=0), disagree)
+    sentence = f"Two folds that judge the same picture disagree in {value.value:.0%} of cases."
+    return [Measure("fold-flips", value, sentence, FOLD_FLIPS)]
