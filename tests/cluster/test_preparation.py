@@ -13,7 +13,7 @@ from raylab2f.preparation import PictureShards
 
 @pytest.fixture(scope="module")
 def blocks(tmp_path_factory):
-    """18 good and 6 spotted blocks of 48 x 32 pixels anywhere on a dark ground, at 0 and 45 degrees, with foregrounds."""
+    """18 good and 6 spotted blocks of 48 x 32 pixels anywhere on a dark ground, in two views, with foregrounds."""
     folder = tmp_path_factory.mktemp("blocks")
     generator = np.random.default_rng(0)
     with (folder / "blocks.csv").open("w", newline="", encoding="utf-8") as file:
