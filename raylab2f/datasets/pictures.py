@@ -108,7 +108,10 @@ def read_mask(path: str | Path, pixel_limit: int | None = None) -> NDArray[np.bo
     """
     image = _decode(str(path), _read_bytes(str(path)), pixel_limit)
     deep = image.mode in _DEEP_MODES
-    values = np.asarray(image) if deep else np.asarray(_over_black(image)).max(axis=2)
+    if deep or (image.mode == "L" and not image.has_transparency_data):
+        values = np.asarray(image)
+    else:
+        values = np.asarray(_over_black(image)).max(axis=2)
     half = 2**15 if deep else 2**7
     return values >= (half if values.max() >= half else 1)
 

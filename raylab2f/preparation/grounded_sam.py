@@ -75,7 +75,6 @@ class GroundedSam:
         self.box_processor, self.detector = _load(AutoModelForZeroShotObjectDetection, config.detector, device)
         self.mask_processor, self.segmenter = _load(AutoModelForMaskGeneration, config.segmenter, device)
 
-    @torch.inference_mode()
     def __call__(self, picture: NDArray[np.uint8]) -> Segment:
         boxes, scores = self._propose_boxes(picture)
         number, others = best_box(boxes, scores, self.config.nms_threshold)
@@ -83,6 +82,7 @@ class GroundedSam:
         note = f"{others + 1} boxes fit the prompt; the best was taken" if others else None
         return Segment(best_mask(masks, ratings), float(scores[number]), note)
 
+    @torch.inference_mode()
     def _propose_boxes(self, picture: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, 4) boxes as left, top, right, bottom in pixels, and their (n,) scores."""
         inputs = self.box_processor(images=picture, text=self.text, return_tensors="pt").to(self.device)
@@ -96,6 +96,7 @@ class GroundedSam:
         named = torch.tensor([bool(label) for label in found["text_labels"]], dtype=torch.bool)
         return found["boxes"].cpu().float()[named], found["scores"].cpu().float()[named]
 
+    @torch.inference_mode()
     def _propose_masks(self, picture: NDArray[np.uint8], box: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
         """(m, H, W) boolean masks for a box and the (m,) ratings that the network gives them."""
         inputs = self.mask_processor(images=picture, input_boxes=[[box]], return_tensors="pt").to(self.device)

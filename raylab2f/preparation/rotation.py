@@ -22,17 +22,23 @@ def rotate_picture(picture: NDArray[np.uint8], angle: float, *, grow: bool, refl
         grow: enlarge the frame so that no corner is cut off; otherwise it keeps its size.
         reflect: mirror the picture at its border where the turned frame has no content; otherwise that is black.
     """
+    if angle % 90 == 0:
+        return _quarter_turns(picture, angle)
     return np.asarray(_rotate(picture, angle, grow, reflect), np.uint8)
 
 
 def rotate_mask(mask: NDArray[np.bool_], angle: float, *, grow: bool, reflect: bool) -> NDArray[np.bool_]:
     """A (H, W) mask turned like its picture; a pixel is true when any part of it was, so small defects survive."""
+    if angle % 90 == 0:
+        return _quarter_turns(mask, angle)
     return np.asarray(_rotate(mask.astype(np.float32), angle, grow, reflect) > 0)
 
 
+def _quarter_turns(array: NDArray[Any], angle: float) -> NDArray[Any]:
+    return np.ascontiguousarray(np.rot90(array, int(angle // 90) % 4))
+
+
 def _rotate(array: NDArray[Any], angle: float, grow: bool, reflect: bool) -> NDArray[Any]:
-    if angle % 90 == 0:
-        return np.ascontiguousarray(np.rot90(array, int(angle // 90) % 4))
     height, width = array.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     new_height, new_width = (_grown(height, width, angle)) if grow else (height, width)

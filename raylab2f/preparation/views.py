@@ -30,7 +30,7 @@ def kept_views(rule: str, views: Iterable[str | None]) -> frozenset[str]:
     known = sorted({view for view in given if view is not None}, key=lambda view: (_number(view) or 0.0, view))
     kept: set[str] = set()
     for item in (part.strip() for part in rule.split(",")):
-        chosen = [view for view in known if _keeps(item, view, rule)]
+        chosen = [item] if item in known else [view for view in known if _keeps(item, view, rule)]
         if not chosen:
             raise UserError(f"--keep-views {rule}: no picture has a view {item}; there are {first_few(known, 10)}.")
         kept.update(chosen)
@@ -38,8 +38,6 @@ def kept_views(rule: str, views: Iterable[str | None]) -> frozenset[str]:
 
 
 def _keeps(item: str, view: str, rule: str) -> bool:
-    if item == view:
-        return True
     number = _number(view)
     if ":" not in item:
         wanted = _number(item)
