@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from raylab2f.datasets.pictures import read_mask
 from raylab2f.detectors.checkpoint import load_detector
 from raylab2f.evaluation import assert_exclusive
-from raylab2f.preparation.resize import resize_mask
+from raylab2f.preparation import Preparation, prepare
 
 
 def scores_of(folder):
@@ -87,7 +87,8 @@ def test_pixels_are_judged_where_there_are_masks(finished_run, pictures, read_su
                 mask = np.zeros((96, 96), bool)
                 if row["label"]:
                     mask = read_mask(str(pictures.parent / name.replace("plate", "mask")))
-                defects.append(resize_mask(mask, (64, 64), "stretch"))
+                blank = np.zeros((*mask.shape, 3), np.uint8)
+                defects.append(prepare(blank, Preparation(size=(64, 64)), defect=mask).defect)
         expected = roc_auc_score(np.stack(defects).ravel(), np.stack(scores).ravel())
         found = [r["value"] for r in measured if (r["fold"], r["level"], r["metric"]) == (fold, "pixel", "auroc")]
         assert found == [pytest.approx(expected, abs=1e-3)]
