@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 # On Magnetic Tile Defects, whose tiles were photographed several times, and on rendered parts in many poses, no two
-# different objects reach a cosine of 0.36, nor come nearer than 0.26 by hash (share of the bits that differ); nearly 9 in
-# 10 pairs of pictures of one tile are beyond one of the bounds.
+# different objects reach a cosine of 0.36, nor come nearer than 0.26 by hash (share of the bits that differ); nearly 9
+# in 10 pairs of pictures of one tile are beyond one of the bounds.
 LEAST_COSINE = 0.5
 MOST_HASH_DISTANCE = 0.2
 
