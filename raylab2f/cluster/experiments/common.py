@@ -14,7 +14,7 @@ from raylab2f.atomic import atomic_path, write_json, write_parquet
 from raylab2f.cluster.diagnosis_figures import draw_maps, draw_roc
 from raylab2f.cluster.folds import FoldResources
 from raylab2f.cluster.run import run_cross_validation
-from raylab2f.cluster.run_evidence import RunEvidence, fold_maps, open_run
+from raylab2f.cluster.run_evidence import RunEvidence, open_run
 from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.detectors.registry import config_to_dict, preset_config
@@ -154,7 +154,7 @@ def difference_estimate(difference: Difference) -> Estimate:
 def draw_variant(run: RunEvidence, name: str, folder: Path) -> None:
     """ROC with histogram, and anomaly maps with ground truth (the paper's Figures 2, 3, 4 and 6)."""
     draw_roc(run, folder / f"{name}-roc.png")
-    draw_maps(run, list(fold_maps(run))[:1], folder / f"{name}-maps.png")
+    draw_maps(run, folder / f"{name}-maps.png")
 
 
 def write_report(

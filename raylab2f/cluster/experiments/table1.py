@@ -86,7 +86,7 @@ def _claims(
     differences = {(d.first, d.second): d for d in compared.differences}
     claims = []
     for detector in options.detectors:
-        finding = diagnose_background(list(fold_maps(runs[f"{detector}-naive"])), seed=options.seed)
+        finding = diagnose_background(fold_maps(runs[f"{detector}-naive"]), seed=options.seed)
         if finding.verdict != "skip":
             shortcut = finding.measure("background-auroc")
             text = f"On naive pictures {detector}'s background pixels alone tell defective from good ones."
