@@ -31,6 +31,7 @@ __all__ = [
     "draw_variant",
     "estimate_of",
     "run_variants",
+    "text_of",
     "with_data",
     "write_report",
 ]
@@ -142,6 +143,14 @@ def estimate_of(run: RunEvidence, metric: str, level: str) -> dict[str, Any]:
             interval = estimate["interval"] or {"low": None, "high": None}
             return {"mean": estimate["mean"], "low": interval["low"], "high": interval["high"]}
     return {"mean": None, "low": None, "high": None}
+
+
+def text_of(values: Mapping[str, Any]) -> str:
+    """`0.912 (0.803 to 0.970)`; empty where undefined."""
+    if values["mean"] is None:
+        return ""
+    interval = "" if values["low"] is None else f" ({values['low']:.3f} to {values['high']:.3f})"
+    return f"{values['mean']:.3f}{interval}"
 
 
 def difference_estimate(difference: Difference) -> Estimate:
