@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.diagnostics import (
     ALTERATIONS,
     Finding,
-    FoldMaps,
     diagnose_background,
     diagnose_fragility,
     diagnose_invariance,
@@ -107,7 +105,7 @@ def diagnose_run(
         for name in (name for name in DIAGNOSES if name in only):
             with display.stage(f"diagnose {name}"):
                 findings.append(_DIAGNOSE[name](work))
-        draw_figures(run, findings, maps=work.maps, activations=work.activations or {})
+        draw_figures(run, findings, activations=work.activations or {})
     _write(run, findings)
     return findings
 
@@ -127,10 +125,6 @@ class _Work:
     @property
     def seed(self) -> int:
         return self.run.settings.seed
-
-    @cached_property
-    def maps(self) -> list[FoldMaps]:
-        return list(fold_maps(self.run))
 
     def rescore(self, wanted: list[AlteredPictures], title: str) -> pa.Table:
         """Scores of altered pictures with their objects and labels."""
@@ -182,11 +176,11 @@ def _background(work: _Work) -> Finding:
                 for alteration in ("none", *BACKGROUND_ALTERATIONS)
             ]
         swapped = work.rescore(wanted, "score pictures with other backgrounds")
-    return diagnose_background(work.maps, swapped, seed=work.seed)
+    return diagnose_background(fold_maps(work.run), swapped, seed=work.seed)
 
 
 def _silhouette(work: _Work) -> Finding:
-    return diagnose_silhouette(work.maps, seed=work.seed)
+    return diagnose_silhouette(fold_maps(work.run), seed=work.seed)
 
 
 def _variance(work: _Work) -> Finding:

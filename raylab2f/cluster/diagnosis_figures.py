@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from raylab2f.cluster.run_evidence import RunEvidence
-from raylab2f.diagnostics import Finding, FoldMaps
+from raylab2f.cluster.run_evidence import RunEvidence, fold_maps
+from raylab2f.diagnostics import Finding
 from raylab2f.diagnostics.fragility import outcome_curves
-from raylab2f.diagnostics.silhouette import mean_maps
+from raylab2f.diagnostics.silhouette import averages, mean_maps
 from raylab2f.diagnostics.variance import Activations
 
 __all__ = ["draw_figures", "draw_maps", "draw_roc"]
@@ -19,9 +19,7 @@ __all__ = ["draw_figures", "draw_maps", "draw_roc"]
 _DEFECTIVE, _GOOD = 5, 3
 
 
-def draw_figures(
-    run: RunEvidence, findings: Sequence[Finding], *, maps: Sequence[FoldMaps], activations: Mapping[str, Activations]
-) -> None:
+def draw_figures(run: RunEvidence, findings: Sequence[Finding], *, activations: Mapping[str, Activations]) -> None:
     """Draw what the findings rest on; a skipped diagnosis has no figure."""
     from raylab2f.reporting import figures
 
@@ -29,9 +27,11 @@ def draw_figures(
     made = {finding.name: finding for finding in findings if finding.verdict != "skip"}
     draw_roc(run, folder / "roc.png")
     if "background" in made or "silhouette" in made:
-        draw_maps(run, maps, folder / "maps.png")
+        draw_maps(run, folder / "maps.png")
     if "silhouette" in made:
-        figures.save(figures.silhouette_figure(mean_maps(maps)), folder / "silhouette.png")
+        figures.save(
+            figures.silhouette_figure(mean_maps([averages(maps) for maps in fold_maps(run)])), folder / "silhouette.png"
+        )
     if "variance" in made:
         numbers = {row["preparation"]: row["place_variance"] for row in made["variance"].evidence.to_pylist()}
         panels = {name: (a.peaks, a.strongest_mean, a.strongest_std) for name, a in activations.items()}
@@ -60,11 +60,11 @@ def draw_roc(run: RunEvidence, path: Path) -> None:
         figures.save(figures.roc_figure(folds, title), path)
 
 
-def draw_maps(run: RunEvidence, maps: Sequence[FoldMaps], path: Path) -> None:
+def draw_maps(run: RunEvidence, path: Path) -> None:
     """Maps of the first fold: defective pictures from the highest to the lowest score, and the worst good ones."""
     from raylab2f.reporting import figures
 
-    fold = maps[0]
+    fold = next(fold_maps(run))
     bad, good = (np.flatnonzero(fold.labels == label) for label in (1, 0))
     bad = bad[np.argsort(-fold.scores[bad], kind="stable")]
     bad = bad[np.unique(np.linspace(0, max(len(bad) - 1, 0), _DEFECTIVE).round().astype(int))] if len(bad) else bad

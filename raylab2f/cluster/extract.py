@@ -17,7 +17,7 @@ from ray.util.annotations import RayDeprecationWarning
 from torch.nn import functional
 
 from raylab2f.cluster.failures import user_errors_unwrapped
-from raylab2f.cluster.session import cluster_slots
+from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.detectors.base import FeatureRequest
 from raylab2f.features import (
     Backbone,
@@ -83,7 +83,7 @@ def extract_features(
             break
         total = extracted + sum(_shard_size(shards, item["shard"]) for item in items)
         try:
-            with user_errors_unwrapped():
+            with ray_session(), user_errors_unwrapped():
                 for row in _extraction(items, shards, todo).iter_rows():
                     extracted += row["count"]
                     if progress:

@@ -15,6 +15,7 @@ import ray.data
 
 from raylab2f.atomic import write_parquet
 from raylab2f.cluster.failures import user_errors_unwrapped
+from raylab2f.cluster.session import ray_session
 from raylab2f.datasets.entries import first_few
 from raylab2f.datasets.pictures import read_mask
 from raylab2f.errors import UserError
@@ -56,8 +57,8 @@ def measure_foregrounds(
     columns = pictures.select(["image_id", "foreground_path", "rotation"])
     items = [columns.slice(start, _ROWS).to_pydict() for start in range(0, columns.num_rows, _ROWS)]
     rows: list[dict[str, Any]] = []
-    dataset = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(_measure, num_cpus=1)
-    with user_errors_unwrapped():
+    with ray_session(), user_errors_unwrapped():
+        dataset = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(_measure, num_cpus=1)
         for row in dataset.iter_rows():
             rows.append(row)
             if progress:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import ray.data
 
 from raylab2f.cluster.failures import user_errors_unwrapped
+from raylab2f.cluster.session import ray_session
 from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.preparation import (
     SHARD_ROWS,
@@ -61,8 +62,8 @@ def ingest_pictures(
         write = _ShardWriter(preparation, pixel_limit)
         done = 0
         # One block an item: a worker holds one shard's pictures at a time, and a lost worker costs one shard.
-        dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(write, num_cpus=1)
-        with user_errors_unwrapped():
+        with ray_session(), user_errors_unwrapped():
+            dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(write, num_cpus=1)
             for row in dataset.iter_rows():
                 done += row["count"]
                 if progress:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
-from raylab2f.diagnostics.maps import FoldMaps, region_scores
+from raylab2f.diagnostics.maps import FoldMaps, region_columns, region_scores
 from raylab2f.diagnostics.resampling import Estimate, auroc, auroc_difference, mean, resample
 
 __all__ = ["BACKGROUND_AUROC", "SWAP_LOSS", "diagnose_background"]
@@ -38,13 +38,15 @@ def diagnose_background(folds: Iterable[FoldMaps], swapped: pa.Table | None = No
             `alteration` (`none`, `background-swap`, `background-black`), `score`; `None`: not computed.
         seed: of the resampling.
     """
-    folds = list(folds)
     name = "background"
-    if not folds or all((fold.foregrounds == 1).all() for fold in folds):
+    # One pass: maps of many folds need not fit into memory together.
+    reduced = [(region_columns(fold), _map_facts(fold)) for fold in folds]
+    facts = {key: np.concatenate([part[key] for _, part in reduced]) for key in reduced[0][1]} if reduced else {}
+    if not facts or not facts["area_outside"].any():
         return skipped(
             name, "No foreground masks are known, so background and part cannot be told apart; see raylab2f segment."
         )
-    regions = region_scores(folds)
+    regions = region_scores([part for part, _ in reduced])
     draws = resample(regions.objects, regions.labels, seed=seed)
     alone = auroc(draws, regions.background, regions.labels, regions.fold)
     part = auroc(draws, regions.foreground, regions.labels, regions.fold)
@@ -61,7 +63,6 @@ def diagnose_background(folds: Iterable[FoldMaps], swapped: pa.Table | None = No
     ]
     if swapped is not None and swapped.num_rows:
         measures += _swap_measures(swapped, seed)
-    facts = _map_facts(folds)
     draws = resample(facts["object_id"], facts["label"], seed=seed)
     defective = facts["label"] == 1
     peak = mean(draws, facts["peak_outside"], defective)
@@ -131,32 +132,27 @@ def _swap_measures(table: pa.Table, seed: int) -> list[Measure]:
     return measures
 
 
-def _map_facts(folds: list[FoldMaps]) -> dict[str, np.ndarray]:
-    """One row a fold and picture."""
-    columns: dict[str, list[np.ndarray]] = {}
-    for fold in folds:
-        flat = fold.maps.reshape(len(fold.maps), -1).astype(np.float64)
-        outside = 1 - fold.foregrounds.reshape(len(flat), -1).astype(np.float64)
-        defect = fold.defects.reshape(len(flat), -1)
-        # The lowest value of a map is its zero: detectors differ in what they call nothing.
-        mass = flat - flat.min(axis=1, keepdims=True)
-        top = max(1, round(_TOP * flat.shape[1]))
-        highest = np.argsort(-flat, axis=1, kind="stable")[:, :top]
-        peak = highest[:, 0]
-        rows = np.arange(len(flat))
-        known = defect.any(axis=1)
-        facts = {
-            "fold": np.full(len(flat), fold.fold),
-            "image_id": fold.image_ids,
-            "object_id": fold.objects,
-            "label": fold.labels,
-            "mass_outside": (mass * outside).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-12),
-            "area_outside": outside.mean(axis=1),
-            "top_outside": np.take_along_axis(outside, highest, axis=1).mean(axis=1),
-            "peak_outside": (outside[rows, peak] == 1).astype(np.float64),
-            "peak_in_defect": np.where(known, defect[rows, peak], np.nan),
-            "defect_area": np.where(known, defect.mean(axis=1), np.nan),
-        }
-        for key, values in facts.items():
-            columns.setdefault(key, []).append(values)
-    return {key: np.concatenate(parts) for key, parts in columns.items()}
+def _map_facts(fold: FoldMaps) -> dict[str, np.ndarray]:
+    """One row a picture."""
+    flat = fold.maps.reshape(len(fold.maps), -1).astype(np.float64)
+    outside = 1 - fold.foregrounds.reshape(len(flat), -1).astype(np.float64)
+    defect = fold.defects.reshape(len(flat), -1)
+    # The lowest value of a map is its zero: detectors differ in what they call nothing.
+    mass = flat - flat.min(axis=1, keepdims=True)
+    top = max(1, round(_TOP * flat.shape[1]))
+    highest = np.argsort(-flat, axis=1, kind="stable")[:, :top]
+    peak = highest[:, 0]
+    rows = np.arange(len(flat))
+    known = defect.any(axis=1)
+    return {
+        "fold": np.full(len(flat), fold.fold),
+        "image_id": fold.image_ids,
+        "object_id": fold.objects,
+        "label": fold.labels,
+        "mass_outside": (mass * outside).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-12),
+        "area_outside": outside.mean(axis=1),
+        "top_outside": np.take_along_axis(outside, highest, axis=1).mean(axis=1),
+        "peak_outside": (outside[rows, peak] == 1).astype(np.float64),
+        "peak_in_defect": np.where(known, defect[rows, peak], np.nan),
+        "defect_area": np.where(known, defect.mean(axis=1), np.nan),
+    }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FoldMaps", "RegionScores", "correlation", "masks_on_grid", "region_scores"]
+__all__ = ["FoldMaps", "RegionScores", "correlation", "masks_on_grid", "region_columns", "region_scores"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,8 @@ def masks_on_grid(masks: NDArray[np.uint8], grid: tuple[int, int]) -> NDArray[np
     )
 
 
-def region_scores(folds: Iterable[FoldMaps]) -> RegionScores:
-    """Scores of background and foreground alone."""
-    parts = [_of_fold(fold) for fold in folds]
+def region_scores(parts: Sequence[Mapping[str, np.ndarray]]) -> RegionScores:
+    """Scores of background and foreground alone, from `region_columns` of each fold."""
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     fold = joined.pop("fold")
     rules = {
@@ -95,7 +94,8 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float((one * other).sum() / size) if size > 0 else 0.0
 
 
-def _of_fold(fold: FoldMaps) -> dict[str, np.ndarray]:
+def region_columns(fold: FoldMaps) -> dict[str, np.ndarray]:
+    """One row a picture: maximum and mean of the map over background, foreground and the whole."""
     flat = fold.maps.reshape(len(fold.maps), -1)
     shares = fold.foregrounds.reshape(len(flat), -1)
     columns = {

@@ -6,7 +6,8 @@ the maps do not say where a defect is, and whatever moves the outline moves the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, ski
 from raylab2f.diagnostics.maps import FoldMaps, correlation
 from raylab2f.diagnostics.resampling import Estimate, mean, resample
 
-__all__ = ["OUTLINE", "SAME_MAP", "diagnose_silhouette", "mean_maps"]
+__all__ = ["OUTLINE", "SAME_MAP", "averages", "diagnose_silhouette", "mean_maps"]
 
 # Correlation with the average object: at 0.8 two thirds of what varies in the maps of defective parts (0.8 squared) is
 # the object's outline; at 0.6 a third.
@@ -27,28 +28,30 @@ SAME_MAP = Bounds(0.9, None)
 
 def diagnose_silhouette(folds: Iterable[FoldMaps], *, seed: int) -> Finding:
     """Hold the maps of defective pictures against the average object and the average map of good ones."""
-    folds = list(folds)
     name = "silhouette"
-    if not folds or not any((fold.labels == 1).any() and (fold.labels == 0).any() for fold in folds):
-        return skipped(name, "There are no maps of good and of defective pictures.")
-    has_masks = any((fold.foregrounds < 1).any() for fold in folds)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    parts, has_masks = [], False
+    # One pass: maps of many folds need not fit into memory together.
     for fold in folds:
         good = fold.labels == 0
-        if not good.any():
+        if good.all() or not good.any():
             continue
-        usual_map, usual_object = fold.maps[good].mean(axis=0), fold.foregrounds[good].mean(axis=0)
+        parts.append(averages(fold))
+        has_masks |= bool((fold.foregrounds < 1).any())
+        usual_map, usual_object = parts[-1]["map_mean"], parts[-1]["foreground_mean"]
         rows += [
             {
                 "fold": fold.fold,
                 "image_id": str(image_id),
                 "object_id": str(owner),
                 "label": int(label),
-                "with_average_object": correlation(map_, usual_object) if has_masks else float("nan"),
+                "with_average_object": correlation(map_, usual_object),
                 "with_average_map": correlation(map_, usual_map),
             }
             for image_id, owner, label, map_ in zip(fold.image_ids, fold.objects, fold.labels, fold.maps, strict=True)
         ]
+    if not rows:
+        return skipped(name, "There are no maps of good and of defective pictures.")
     table = pa.Table.from_pylist(rows)
     columns = {key: np.array(table[key].to_pylist()) for key in table.column_names}
     draws = resample(columns["object_id"], columns["label"], seed=seed)
@@ -70,10 +73,12 @@ def diagnose_silhouette(folds: Iterable[FoldMaps], *, seed: int) -> Finding:
             SAME_MAP,
         ),
     ]
-    averages = mean_maps(folds)
-    if has_masks:
-        whole = correlation(averages["map_mean"], averages["foreground_mean"])
-        spread = correlation(averages["map_std"], averages["foreground_std"])
+    if not has_masks:
+        measures = measures[1:]
+    else:
+        usual = mean_maps(parts)
+        whole = correlation(usual["map_mean"], usual["foreground_mean"])
+        spread = correlation(usual["map_std"], usual["foreground_std"])
         measures += [
             Measure(
                 "mean-correlation", Estimate(whole), f"The average map and the average object correlate by {whole:.2f}."
@@ -88,13 +93,16 @@ def diagnose_silhouette(folds: Iterable[FoldMaps], *, seed: int) -> Finding:
     return conclude(name, measures, table.sort_by([(key, "descending")]))
 
 
-def mean_maps(folds: Iterable[FoldMaps]) -> dict[str, np.ndarray]:
-    """Mean and standard deviation (h, w) of maps and foregrounds over nominal pictures, averaged over folds."""
-    parts: dict[str, list[np.ndarray]] = {}
-    for fold in folds:
-        good = fold.labels == 0
-        if good.any():
-            for key, values in (("map", fold.maps[good]), ("foreground", fold.foregrounds[good])):
-                parts.setdefault(f"{key}_mean", []).append(values.mean(axis=0))
-                parts.setdefault(f"{key}_std", []).append(values.std(axis=0))
-    return {key: np.mean(values, axis=0) for key, values in parts.items()}
+def mean_maps(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Mean over folds of `averages`."""
+    return {key: np.mean([part[key] for part in parts], axis=0) for key in parts[0]}
+
+
+def averages(fold: FoldMaps) -> dict[str, np.ndarray]:
+    """Mean and standard deviation (h, w) of maps and foregrounds over a fold's nominal pictures."""
+    good = fold.labels == 0
+    return {
+        f"{name}_{what}": getattr(values[good], what)(axis=0)
+        for name, values in (("map", fold.maps), ("foreground", fold.foregrounds))
+        for what in ("mean", "std")
+    }

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from raylab2f.diagnostics import diagnose_background, diagnose_silhouette
-from raylab2f.diagnostics.maps import correlation, masks_on_grid, region_scores
-from raylab2f.diagnostics.silhouette import mean_maps
+from raylab2f.diagnostics.maps import correlation, masks_on_grid, region_columns, region_scores
+from raylab2f.diagnostics.silhouette import averages, mean_maps
 
 
 def test_a_detector_that_sees_the_defect_passes(make_maps):
@@ -52,9 +52,9 @@ def test_a_fall_with_other_backgrounds_fails(make_maps):
 
 def test_the_rule_is_the_detectors_own(make_maps):
     maps = make_maps(defect=6.0)
-    assert region_scores([maps]).rule == "max"
+    assert region_scores([region_columns(maps)]).rule == "max"
     means = maps.maps.reshape(60, -1).mean(axis=1).astype(float)
-    assert region_scores([type(maps)(**{**vars(maps), "scores": means})]).rule == "mean"
+    assert region_scores([region_columns(type(maps)(**{**vars(maps), "scores": means}))]).rule == "mean"
 
 
 def test_maps_that_draw_the_outline_fail(make_maps):
@@ -74,9 +74,9 @@ def test_maps_that_are_always_the_same_warn(make_maps):
 
 def test_mean_maps_are_of_good_pictures(make_maps):
     maps = make_maps(background=50.0)
-    averages = mean_maps([maps, maps])
-    np.testing.assert_allclose(averages["map_mean"], maps.maps[maps.labels == 0].mean(axis=0), rtol=1e-5)
-    assert averages["foreground_std"].max() == 0
+    usual = mean_maps([averages(maps), averages(maps)])
+    np.testing.assert_allclose(usual["map_mean"], maps.maps[maps.labels == 0].mean(axis=0), rtol=1e-5)
+    assert usual["foreground_std"].max() == 0
 
 
 def test_masks_become_shares_of_cells():

@@ -14,6 +14,7 @@ from raylab2f.cluster.experiments.common import (
     draw_variant,
     estimate_of,
     run_variants,
+    text_of,
     with_data,
     write_report,
 )
@@ -68,12 +69,12 @@ def one_angle(options: ExperimentOptions, display: Display, view: str | None = N
                     "detector": detector,
                     "views": view if name == "one" else "all",
                     "training pictures": trained.count("train"),
-                    **{f"AUROC ({level})": _text(value) for level, value in values.items()},
+                    **{f"AUROC ({level})": text_of(value) for level, value in values.items()},
                 }
             )
             draw_variant(run, f"{detector}-{name}", options.out / "figures")
         gain = _difference(found["one"], found["all"])
-        measured = f"AUROC {found['one']['mean']:.3f} on one view, {found['all']['mean']:.3f} on all"
+        measured = f"AUROC {text_of(found['one'])} on one view, {text_of(found['all'])} on all"
         claims.append(claim_of(f"{detector}: one view is easier than all of them.", gain, measured))
     notes = [
         f"{options.folds} folds, preset {options.preset}. One view makes the problem easier and the training set "
@@ -83,12 +84,10 @@ def one_angle(options: ExperimentOptions, display: Display, view: str | None = N
     return write_report(options.out, "one-angle", "One angle", {"Outcomes": rows}, claims, notes)
 
 
-def _text(value: dict[str, Any]) -> str:
-    return f"{value['mean']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
-
-
 def _difference(first: dict[str, Any], second: dict[str, Any]) -> Estimate:
     """Of two figures, with an interval from the lengths of theirs (Newcombe 1998, method 10)."""
+    if None in (*first.values(), *second.values()):
+        return Estimate(float("nan"))
     value = first["mean"] - second["mean"]
     below = ((first["mean"] - first["low"]) ** 2 + (second["high"] - second["mean"]) ** 2) ** 0.5
     above = ((first["high"] - first["mean"]) ** 2 + (second["mean"] - second["low"]) ** 2) ** 0.5

@@ -13,6 +13,7 @@ from raylab2f.cluster.experiments.common import (
     draw_variant,
     estimate_of,
     run_variants,
+    text_of,
     with_data,
     write_report,
 )
@@ -72,11 +73,7 @@ def _row(name: str, run: RunEvidence) -> dict[str, Any]:
         ("escape_rate", "object"),
         ("overkill_rate", "object"),
     ):
-        values = estimate_of(run, metric, level)
-        text = "" if values["mean"] is None else f"{values['mean']:.3f}"
-        if values["low"] is not None:
-            text += f" ({values['low']:.3f} to {values['high']:.3f})"
-        row[f"{metric} ({level})"] = text
+        row[f"{metric} ({level})"] = text_of(estimate_of(run, metric, level))
     return row
 
 
@@ -86,7 +83,7 @@ def _claims(
     differences = {(d.first, d.second): d for d in compared.differences}
     claims = []
     for detector in options.detectors:
-        finding = diagnose_background(list(fold_maps(runs[f"{detector}-naive"])), seed=options.seed)
+        finding = diagnose_background(fold_maps(runs[f"{detector}-naive"]), seed=options.seed)
         if finding.verdict != "skip":
             shortcut = finding.measure("background-auroc")
             text = f"On naive pictures {detector}'s background pixels alone tell defective from good ones."
