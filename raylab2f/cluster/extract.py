@@ -24,6 +24,7 @@ from raylab2f.features import (
     BackboneSpec,
     address,
     create_backbone,
+    drop_damaged_parts,
     feature_ingredients,
     finish_store,
     missing_parts,
@@ -63,6 +64,7 @@ def extract_features(
     *,
     dtype: str = "float16",
     progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Extraction:
     """The feature stores for `requests` under `cache`; what is there already is not computed again.
 
@@ -70,11 +72,12 @@ def extract_features(
         shards: the prepared pictures of the dataset with this `fingerprint` and `preparation`.
         dtype: `float16` or `float32`, on disk.
         progress: called with pictures done and pictures in all.
+        warn: called with a sentence on files that were found damaged and are made again.
 
     Raises:
         UserError: the weights cannot be had, or the features do not fit the type.
     """
-    stores = [_Store.of(request, fingerprint, preparation, cache / "features", dtype) for request in requests]
+    stores = [_Store.of(request, fingerprint, preparation, cache / "features", dtype, warn) for request in requests]
     todo = [store for store in stores if not store.finished]
     extracted = 0
     for attempt in range(_RESTARTS + 1):
@@ -107,7 +110,15 @@ class _Store:
     finished: bool
 
     @classmethod
-    def of(cls, request: FeatureRequest, dataset: str, preparation: dict[str, Any], root: Path, dtype: str) -> _Store:
+    def of(
+        cls,
+        request: FeatureRequest,
+        dataset: str,
+        preparation: dict[str, Any],
+        root: Path,
+        dtype: str,
+        warn: Callable[[str], None] | None,
+    ) -> _Store:
         digest = create_backbone(_spec(request)).weights_digest
         ingredients = feature_ingredients(
             dataset=dataset,
@@ -119,6 +130,9 @@ class _Store:
             dtype=dtype,
         )
         folder = root / address(ingredients)
+        damaged = drop_damaged_parts(folder)
+        if damaged and warn:
+            warn(f"{folder}: {', '.join(damaged)} not as written; computed again.")
         return cls(request, folder, ingredients, dtype, (folder / "store.json").exists())
 
 

@@ -129,6 +129,7 @@ def run_fold(
         # A damaged checkpoint costs the epochs it held, never the fold. It is overwritten by the next one.
         detector, optimizers, decisions, history = _start(inputs, train, seed, None)
         decisions = {**decisions, "restarted": str(error)}
+    resumed_from = len(history)
     schedule = detector.config.schedule
     saved = time.monotonic()
     scored = _image_ids(split, "threshold") + _image_ids(split, "inference")
@@ -170,6 +171,7 @@ def run_fold(
         "epochs": schedule.epochs,
         "stopping_rule": "last epoch",
         "decisions": decisions,
+        "resumed_from_epoch": resumed_from,
         "history": history,
         "seconds": time.time() - started,
         "device": str(device),

@@ -19,6 +19,7 @@ from raylab2f.preparation import (
     PictureShards,
     Preparation,
     Prepared,
+    drop_damaged_shards,
     finish_shards,
     prepare,
     shard_address,
@@ -39,17 +40,22 @@ def ingest_pictures(
     *,
     pixel_limit: int,
     progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> PictureShards:
     """Prepared pictures of a dataset as shards under `cache`; what is there already is not made again.
 
     Arguments:
         pictures: `preparation.with_copies` of the dataset with this `fingerprint`, at the preparation's angles.
         progress: called with pictures done and pictures in all.
+        warn: called with a sentence on shards that were found damaged and are made again.
 
     Raises:
         UserError: a picture cannot be read any more.
     """
     folder = cache / "pictures" / shard_address(fingerprint, preparation.to_dict())
+    damaged = drop_damaged_shards(folder)
+    if damaged and warn:
+        warn(f"{folder}: {', '.join(damaged)} not as written; prepared again.")
     if (folder / "shards.json").exists():
         return PictureShards.open(folder)
     pictures = pictures.sort_by("image_id")

@@ -63,7 +63,13 @@ def prepare_inputs(
     preparation, warnings = _resolve_preparation(settings, config.size, pictures, identity, cache, display)
     with display.stage("prepare pictures") as progress:
         shards = ingest_pictures(
-            pictures, identity, preparation, cache, pixel_limit=settings.data.pixel_limit, progress=progress
+            pictures,
+            identity,
+            preparation,
+            cache,
+            pixel_limit=settings.data.pixel_limit,
+            progress=progress,
+            warn=display.warn,
         )
     with display.stage(f"extract features ({config.backbone})") as progress:
         extraction = extract_features(
@@ -74,6 +80,7 @@ def prepare_inputs(
             cache,
             dtype=settings.feature_dtype,
             progress=progress,
+            warn=display.warn,
         )
     return Inputs(pictures, preparation, shards, extraction.stores, extraction.extracted, warnings)
 

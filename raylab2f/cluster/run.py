@@ -215,6 +215,8 @@ def _run_missing_folds(
         return []
     for task in missing:
         (Path(task.folder) / "error.json").unlink(missing_ok=True)
+        if (Path(task.folder) / "fold.json").exists():
+            display.warn(f"{task.folder}: its files are not as they were written; the fold is run again.")
     titles = {task.folder: _title(task, several=len(plans) > 1) for task in missing}
     with ExitStack() as stack:
         listeners: list[Progress] = [
@@ -256,6 +258,12 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -
     warnings = plan.warnings + [
         f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed
     ]
+    for task in finished:
+        restarted = json.loads((Path(task.folder) / "fold.json").read_text(encoding="utf-8"))["decisions"].get(
+            "restarted"
+        )
+        if restarted:
+            warnings.append(f"Fold {task.fold} was trained from its start again: {restarted}")
     summary = evaluate(
         scores,
         seed=plan.settings.seed,

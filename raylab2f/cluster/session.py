@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 from ray.exceptions import AuthenticationError
@@ -55,15 +58,19 @@ def ray_session(
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS")
-    if address:
-        _join(address)
-    else:
-        _start(cpus, dashboard)
-    _silence_libraries()
+    temporary = None if address else _temporary_folder()
     try:
+        if address:
+            _join(address)
+        else:
+            _start(cpus, dashboard, str(temporary))
+        _silence_libraries()
         yield
     finally:
         ray.shutdown()
+        # Ray leaves its logs and sockets where they are, some megabytes a run.
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def cluster_slots() -> tuple[int, int]:
@@ -83,7 +90,12 @@ def _join(address: str) -> None:
         ) from error
 
 
-def _start(cpus: int | None, dashboard: Callable[[str], None] | None) -> None:
+def _temporary_folder() -> Path:
+    """For Ray's sockets and logs; its path is short, for a socket's must be."""
+    return Path(tempfile.mkdtemp(prefix="raylab2f-", dir="/tmp" if Path("/tmp").is_dir() else None))
+
+
+def _start(cpus: int | None, dashboard: Callable[[str], None] | None, temporary: str) -> None:
     if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
         raise UserError("--dashboard: the dashboard is not installed; install raylab2f[cluster].")
     ensure_token()
@@ -93,6 +105,7 @@ def _start(cpus: int | None, dashboard: Callable[[str], None] | None) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         include_dashboard=dashboard is not None,
         dashboard_host="127.0.0.1",
+        _temp_dir=temporary,
         logging_level=logging.ERROR,
         log_to_driver=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,9 @@ def save_training(
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
     with atomic_path(path) as temporary:
-        save_file(_contiguous(tensors), temporary, metadata={"history": json.dumps(list(history))})
+        tensors = _contiguous(tensors)
+        told = json.dumps(list(history))
+        save_file(tensors, temporary, metadata={"history": told, "sha256": _digest(tensors, told)})
 
 
 def load_training(
@@ -75,11 +78,14 @@ def load_training(
     """
     try:
         with safe_open(path, framework="pt") as file:
-            history: list[dict[str, float]] = json.loads(file.metadata()["history"])
+            metadata = file.metadata()
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if _digest(tensors, metadata["history"]) != metadata["sha256"]:
+            raise ValueError("its checksum differs")
+        history: list[dict[str, float]] = json.loads(metadata["history"])
         prefix = "model/"
         detector.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-    except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a usable checkpoint: {error}") from error
     for number, optimizer in enumerate(optimizers):
         state: dict[int, dict[str, Any]] = {}
@@ -93,3 +99,12 @@ def load_training(
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _digest(tensors: dict[str, Tensor], history: str) -> str:
+    """sha256 of names, types, shapes and values, 64 hex digits: a flipped bit in a tensor is still a tensor."""
+    digest = hashlib.sha256(history.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

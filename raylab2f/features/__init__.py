@@ -3,7 +3,7 @@
 from raylab2f.features.backbones import Backbone, BackboneSpec, create_backbone
 from raylab2f.features.ingredients import address, feature_ingredients
 from raylab2f.features.store import FeatureStore
-from raylab2f.features.store_writing import finish_store, missing_parts, write_part
+from raylab2f.features.store_writing import drop_damaged_parts, finish_store, missing_parts, write_part
 
 __all__ = [
     "Backbone",
@@ -11,6 +11,7 @@ __all__ = [
     "FeatureStore",
     "address",
     "create_backbone",
+    "drop_damaged_parts",
     "feature_ingredients",
     "finish_store",
     "missing_parts",

@@ -15,7 +15,7 @@ from raylab2f.atomic import atomic_path, write_json, write_parquet
 from raylab2f.errors import UserError
 from raylab2f.features.ingredients import STORE_FORMAT
 
-__all__ = ["array_path", "finish_store", "missing_parts", "sha256_of", "write_part"]
+__all__ = ["array_path", "drop_damaged_parts", "finish_store", "missing_parts", "sha256_of", "write_part"]
 
 _DTYPES = ("float16", "float32")
 
@@ -104,6 +104,38 @@ def finish_store(folder: str | Path, ingredients: Mapping[str, Any]) -> None:
     write_json(folder / "store.json", content)
 
 
+def drop_damaged_parts(folder: str | Path) -> list[str]:
+    """Delete the parts of a finished store that are not as they were written, which makes it unfinished again.
+
+    Returns:
+        The damaged files' names; whoever fills the store writes their parts anew.
+    """
+    folder = Path(folder)
+    mark = folder / "store.json"
+    try:
+        content = json.loads(mark.read_text(encoding="utf-8"))
+        digests = [{layer: file["sha256"] for layer, file in part["files"].items()} for part in content["parts"]]
+        index_digest = content["index"]["sha256"]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError, AttributeError):
+        mark.unlink()
+        return [mark.name]
+    damaged = {
+        part: [array_path(folder, part, k).name for k in files if _differs(array_path(folder, part, k), files[k])]
+        for part, files in enumerate(digests)
+    }
+    names = [name for part in damaged.values() for name in part]
+    if _differs(folder / "index.parquet", index_digest):
+        names.append("index.parquet")
+    if names:
+        mark.unlink(missing_ok=True)
+    for part, files in damaged.items():
+        if files:
+            _record_path(folder, part).unlink(missing_ok=True)
+    return names
+
+
 def array_path(folder: Path, part: int, layer: str) -> Path:
     """Where a part's maps of one layer lie."""
     return folder / f"part-{part:05d}.{layer}.npy"
@@ -116,6 +148,10 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _differs(path: Path, digest: str) -> bool:
+    return not path.is_file() or sha256_of(path) != digest
 
 
 def _converted(array: np.ndarray, dtype: str, image_ids: Sequence[str], layer: str) -> np.ndarray:

@@ -3,7 +3,14 @@
 from raylab2f.preparation.pipeline import Preparation, Prepared, prepare
 from raylab2f.preparation.selection import select_pictures, with_copies
 from raylab2f.preparation.settings import PreparationSettings
-from raylab2f.preparation.shards import SHARD_ROWS, PictureShards, finish_shards, shard_address, write_shard
+from raylab2f.preparation.shards import (
+    SHARD_ROWS,
+    PictureShards,
+    drop_damaged_shards,
+    finish_shards,
+    shard_address,
+    write_shard,
+)
 
 __all__ = [
     "SHARD_ROWS",
@@ -11,6 +18,7 @@ __all__ = [
     "Preparation",
     "PreparationSettings",
     "Prepared",
+    "drop_damaged_shards",
     "finish_shards",
     "prepare",
     "select_pictures",

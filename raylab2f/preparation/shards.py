@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from raylab2f.atomic import write_json, write_parquet
 from raylab2f.errors import UserError
 
-__all__ = ["SHARD_ROWS", "PictureShards", "finish_shards", "shard_address", "write_shard"]
+__all__ = ["SHARD_ROWS", "PictureShards", "drop_damaged_shards", "finish_shards", "shard_address", "write_shard"]
 
 SHARD_ROWS = 64
 _FORMAT = 1
@@ -56,8 +56,34 @@ def write_shard(
 
 def finish_shards(folder: Path, image_ids: Sequence[str], has_foregrounds: bool, description: dict[str, Any]) -> None:
     """Mark a folder whose shards hold `image_ids`, in this order, as complete."""
-    own = {"format": _FORMAT, "has_foregrounds": has_foregrounds, "image_ids": list(image_ids)}
+    own: dict[str, Any] = {"format": _FORMAT, "has_foregrounds": has_foregrounds, "image_ids": list(image_ids)}
+    own["sha256"] = [_sha256(shard_path(folder, shard)) for shard in range(-(-len(image_ids) // SHARD_ROWS))]
     write_json(folder / "shards.json", {**description, **own})
+
+
+def drop_damaged_shards(folder: Path) -> list[str]:
+    """Delete the shards of a complete folder that are not as they were written, which makes it unfinished again.
+
+    Returns:
+        Their names; whoever fills the folder writes them anew.
+    """
+    index = folder / "shards.json"
+    try:
+        recorded = json.loads(index.read_text(encoding="utf-8")).get("sha256", [])
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        index.unlink()
+        return [index.name]
+    paths = [shard_path(folder, shard) for shard in range(len(recorded))]
+    damaged = [
+        path for path, digest in zip(paths, recorded, strict=True) if not path.is_file() or _sha256(path) != digest
+    ]
+    if damaged:
+        index.unlink(missing_ok=True)
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return [path.name for path in damaged]
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -112,3 +138,11 @@ def read_shard(path: Path, columns: Sequence[str] = _TENSORS) -> dict[str, NDArr
     """The tensors of one shard."""
     table = pq.read_table(path, columns=list(columns))
     return {name: table[name].combine_chunks().to_numpy_ndarray() for name in columns}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

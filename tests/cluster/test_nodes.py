@@ -23,10 +23,6 @@ def three_nodes(tmp_path_factory):
         head.add_node()
         paths = [str(other.parent), *head.environment.get("PYTHONPATH", "").split(":")]
         head.add_node(environment={"PYTHONPATH": ":".join(filter(None, paths))})
-        deadline = time.monotonic() + 60
-        while head.alive_nodes() < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
         yield head
     finally:
         head.stop()

@@ -134,6 +134,17 @@ def test_a_damaged_checkpoint_is_recognised(samples, tmp_path, damage):
         load_training(path, detector, detector.optimizers())
 
 
+def test_a_flipped_bit_in_a_checkpoint_is_recognised(samples, tmp_path):
+    path = tmp_path / "c.safetensors"
+    detector = make()
+    save_training(path, detector, detector.optimizers(), [{"loss": 1.0}])
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="checksum"):
+        load_training(path, detector, detector.optimizers())
+
+
 def test_a_checkpoint_of_another_shape_is_refused(tmp_path):
     path = tmp_path / "c.safetensors"
     other = Autoencoder(Config(Schedule(1, 1)), [(3, 4, 4)])

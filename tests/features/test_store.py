@@ -10,6 +10,7 @@ from raylab2f.errors import UserError
 from raylab2f.features import (
     FeatureStore,
     address,
+    drop_damaged_parts,
     feature_ingredients,
     finish_store,
     missing_parts,
@@ -243,3 +244,27 @@ def test_address_is_stable_and_does_not_depend_on_order():
     assert address(shuffled) == address(ingredients())
     # Part of the format: changing it loses everybody's stores.
     assert address(ingredients()) == "96a66e570d396dd51cb3"
+
+
+def test_a_damaged_part_is_dropped_alone_and_can_be_written_again(tmp_path):
+    fill(tmp_path, (4, 5, 1))
+    assert drop_damaged_parts(tmp_path) == []
+    path = tmp_path / "part-00001.blocks.4.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert drop_damaged_parts(tmp_path) == [path.name]
+    assert missing_parts(tmp_path, 3) == (1,)
+    fill(tmp_path, (4, 5, 1))
+    assert drop_damaged_parts(tmp_path) == []
+    FeatureStore.open(tmp_path).verify()
+
+
+@pytest.mark.parametrize("name", ["store.json", "index.parquet"])
+def test_a_damaged_index_is_made_again_from_the_parts(tmp_path, name):
+    fill(tmp_path, (4, 5, 1))
+    (tmp_path / name).write_bytes(b"{")
+    assert drop_damaged_parts(tmp_path) == [name]
+    assert missing_parts(tmp_path, 3) == ()
+    finish_store(tmp_path, ingredients())
+    FeatureStore.open(tmp_path).verify()

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from raylab2f.errors import UserError
-from raylab2f.preparation import SHARD_ROWS, PictureShards, finish_shards, shard_address, write_shard
+from raylab2f.preparation import (
+    SHARD_ROWS,
+    PictureShards,
+    drop_damaged_shards,
+    finish_shards,
+    shard_address,
+    write_shard,
+)
 from raylab2f.preparation.shards import shard_path
 
 
@@ -32,6 +39,20 @@ def test_pictures_and_masks_come_back_in_the_order_asked_for(tmp_path, pictures)
 
 def test_an_unfinished_folder_is_not_taken_for_a_whole_one(tmp_path, pictures):
     write(tmp_path, pictures)
+    with pytest.raises(UserError, match="no finished image shards"):
+        PictureShards.open(tmp_path)
+
+
+def test_a_damaged_shard_is_dropped_alone_and_the_folder_unfinished(tmp_path, pictures):
+    ids = write(tmp_path, pictures)
+    finish_shards(tmp_path, ids, True, {})
+    assert drop_damaged_shards(tmp_path) == []
+    content = bytearray(shard_path(tmp_path, 1).read_bytes())
+    content[len(content) // 2] ^= 4
+    shard_path(tmp_path, 1).write_bytes(content)
+    assert drop_damaged_shards(tmp_path) == [shard_path(tmp_path, 1).name]
+    assert shard_path(tmp_path, 0).exists()
+    assert not shard_path(tmp_path, 1).exists()
     with pytest.raises(UserError, match="no finished image shards"):
         PictureShards.open(tmp_path)
 

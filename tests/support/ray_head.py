@@ -113,15 +113,21 @@ class Head:
             "num-cpus": cpus,
             "object-store-memory": 100_000_000,
         }
-        process = subprocess.Popen(
-            [BIN / "ray", "start", "--block", *(f"--{name}={value}" for name, value in options.items())],
-            env={**self.environment, **DAEMONS, **(environment or {}), MARK: mark},
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
-        )
-        self.nodes[mark] = process
-        return mark
+        command = [BIN / "ray", "start", "--block", *(f"--{name}={value}" for name, value in options.items())]
+        environment = {**self.environment, **DAEMONS, **(environment or {}), MARK: mark}
+        before = self.alive_nodes()
+        for _ in range(3):
+            process = subprocess.Popen(
+                command, env=environment, stdout=self.log, stderr=self.log, start_new_session=True
+            )
+            self.nodes[mark] = process
+            # Ray gives a node half a minute to start; a busy machine may need another try.
+            while process.poll() is None:
+                if self.alive_nodes() > before:
+                    return mark
+                time.sleep(0.2)
+            self.kill_node(mark)
+        raise TimeoutError((self.folder / "head.log").read_text(encoding="utf-8"))
 
     def kill_node(self, mark):
         """As if its plug were pulled."""
