@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -21,6 +22,11 @@ from raylab2f.cli.segment import segment
 from raylab2f.errors import UserError
 
 __all__ = ["app", "main", "run_program"]
+
+_INTERRUPTED = 130
+
+# click's, or the copy of it inside typer: whichever typer uses.
+_USAGE_ERROR: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,16 +66,29 @@ def main() -> None:
 
 
 def run_program(program: typer.Typer) -> None:
-    """Run a program; a `UserError` ends it with its sentence and code 2, an interruption with code 130."""
+    """Run a program; a mistake of the user ends it with one sentence and code 2, an interruption with code 130."""
     console = Console(stderr=True)
     try:
-        program()
+        code = program(standalone_mode=False)
     except UserError as error:
-        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        _say_error(console, str(error))
+        sys.exit(2)
+    except _USAGE_ERROR as error:
+        # A group called without a command prints its help; whatever else is wrong is said like any other mistake.
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            _say_error(console, error.format_message().replace("\n", " "))
         sys.exit(2)
     except KeyboardInterrupt:
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
         console.print(
             "interrupted; what was finished is kept: the same command goes on from there (run-cv with --resume)",
             highlight=False,
         )
-        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say_error(console: Console, sentence: str) -> None:
+    console.print(f"[bold red]error:[/] {escape(sentence)}", highlight=False, soft_wrap=True)

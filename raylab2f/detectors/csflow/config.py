@@ -47,8 +47,8 @@ _FAST = CSFlowConfig(
     layers=("blocks.4",),
     size=(256, 256),
     hidden_channels=64,
-    learning_rate=4e-3,
-    schedule=Schedule(epochs=12, batch_size=8, max_grad_norm=1.0, final_rate=0.01),
+    learning_rate=3e-3,
+    schedule=Schedule(epochs=10, batch_size=16, max_grad_norm=1.0, final_rate=0.01),
 )
 
 CSFLOW_PRESETS = {"paper": CSFlowConfig(), "fast": _FAST, "demo": replace(_FAST, size=(192, 192))}
