@@ -38,7 +38,7 @@ def test_processes_and_temporary_files_are_gone(command, tmp_path, interrupted):
     if interrupted:
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=120)
+    said, errors = process.communicate(timeout=400)
     assert process.returncode == (130 if interrupted else 0), said + errors
     deadline = time.monotonic() + 60
     while marked_processes(mark):

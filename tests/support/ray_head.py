@@ -157,7 +157,7 @@ class Head:
         self.log.close()
 
     def _wait(self):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (self.folder / "head.log").read_text(encoding="utf-8")
             try:
