@@ -151,6 +151,8 @@ def test_an_interrupted_run_goes_on(segment_command, segment, discs, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment,
+        # Whoever starts the tests in the background has them ignore interrupts, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         deadline = time.monotonic() + 300
