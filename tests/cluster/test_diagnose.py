@@ -25,7 +25,7 @@ from raylab2f.preparation import PreparationSettings
 from raylab2f.reporting import Display
 
 DEMO = DemoConfig(
-    picture_size=96, nominal_objects=36, anomalous_objects=16, views=3, angle_range=(0, 30), defect_size=2.0
+    picture_size=96, nominal_objects=36, anomalous_objects=16, views=3, angle_range=(0, 30), defect_size=3.0
 )
 FOLDS = 3
 # Variance of objects is no mistake of the evaluation and never fails, so only the clean run is asked for it.
@@ -116,7 +116,7 @@ def test_turned_evaluation_pictures_are_a_missing_invariance(diagnosed):
 
 
 def test_another_exposure_of_the_test_pictures_is_a_shift(diagnosed):
-    demo = replace(DEMO, exposure_shift_test=1.0, test_share=0.5)
+    demo = replace(DEMO, exposure_shift_test=1.25, test_share=0.5)
     verdicts, findings, _ = diagnosed("exposure", demo=demo)
     assert failed(verdicts) == {"shift"}, [findings[name].why for name in failed(verdicts)]
 
