@@ -17,7 +17,7 @@ import pytest
 from ray_head import MARK, marked_processes, title
 
 RUN_TASKS = Path(__file__).parents[1] / "support" / "run_tasks.py"
-EPOCHS = 20
+EPOCHS = 8
 
 
 @pytest.fixture(scope="module")
