@@ -137,7 +137,8 @@ class Head:
 
     def alive_nodes(self):
         """How many the head knows."""
-        nodes = json.loads(self.get("/api/v0/nodes?detail=1", self.token)[1])["data"]["result"]["result"]
+        status, answer = self.get("/api/v0/nodes?detail=1", self.token)
+        nodes = json.loads(answer)["data"]["result"]["result"] if status == 200 else []
         return sum(node["state"] == "ALIVE" for node in nodes)
 
     def processes(self):
@@ -161,7 +162,7 @@ class Head:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (self.folder / "head.log").read_text(encoding="utf-8")
             try:
-                if self.get("/api/jobs/", self.token)[0] == 200:
+                if self.get("/api/jobs/", self.token)[0] == 200 and self.alive_nodes() == 1:
                     return
             except OSError:
                 pass
