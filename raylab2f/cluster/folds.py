@@ -174,7 +174,9 @@ def _train_distributed(config: dict[str, Any]) -> None:
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling["workers"],
             use_gpu=scaling["gpus"] > 0,
-            resources_per_worker={"CPU": scaling["cpus"]} | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
+            # A little less than whole slots, for the trial that drives the workers takes a thousandth of one.
+            resources_per_worker={"CPU": scaling["cpus"] - 0.01}
+            | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
         ),
         run_config=ray.train.RunConfig(
             name=f"fold-{task.fold}-{Path(task.folder).parent.parent.name}",
