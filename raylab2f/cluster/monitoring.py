@@ -68,9 +68,9 @@ class FoldMonitor:
         else:
             self.started.setdefault(folder, time.monotonic())
             state = "running"
-        if state != self.states[folder]:
-            self.states[folder] = state
-            self._count()
+        self.states[folder] = state
+        # Every time, changed or not: Ray drops a gauge that nobody has set for a while.
+        self._count()
         for key in self.numbers.keys() & numbers.keys():
             self.numbers[key].set(float(numbers[key]), {**tags, "fold": str(task.fold)})
 
