@@ -75,7 +75,6 @@ def segment(
     from raylab2f.cluster.run import open_dataset
     from raylab2f.cluster.run_folder import DataSettings
     from raylab2f.cluster.segment import segment_dataset
-    from raylab2f.cluster.session import ray_session
     from raylab2f.preparation.grounded_sam import GroundedSamConfig
     from raylab2f.reporting import Display
 
@@ -103,8 +102,9 @@ def segment(
     )
     display = Display(Console())
     dataset = open_dataset(settings, default_cache(cache), display)
-    with ray_session(address):
-        result = segment_dataset(dataset.manifest, out, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display)
+    result = segment_dataset(
+        dataset.manifest, out, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
+    )
     _report(result.records, result.made, display, out)
 
 

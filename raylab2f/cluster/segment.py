@@ -8,6 +8,7 @@ again, so the same command goes on where it was interrupted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from raylab2f.cluster.failures import user_errors_unwrapped
-from raylab2f.cluster.session import cluster_slots
+from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.errors import UserError
 from raylab2f.preparation.contrast import segment_by_contrast
@@ -65,12 +66,14 @@ def segment_dataset(
     canvas: tuple[int, int] | Literal["auto"] = "auto",
     pixel_limit: int,
     display: Display,
+    address: str | None = None,
 ) -> Segmentation:
     """Segment every picture of a manifest and write the set that `preparation.segmented_set` describes to `out`.
 
     Arguments:
         manifest: with absolute paths; foregrounds that it has are compared with, not used.
         canvas: height and width for the embedded pictures; `auto`: the smallest that holds every object.
+        address: of a Ray cluster; `None`: a private one. Where nothing is missing, none is started.
 
     Raises:
         UserError: `out` cannot be written, the networks cannot be had, no object was found in any picture, or the
@@ -82,56 +85,63 @@ def segment_dataset(
     # Workers have another working directory.
     out = out.resolve()
     rows = manifest.to_pylist()
-    find = {"method": "contrast"} if method == "contrast" else {"method": "grounded-sam", **asdict(method)}
-    on_gpu = method != "contrast"
-    with display.stage("segment") as progress:
-        made = _run(rows, out, "segment", find, _Finder, (str(out), method, pixel_limit), on_gpu, progress)
-    records = _records(rows, out, "segment", find)
-    found = [row for row in rows if records[row["image_id"]]["failure"] is None]
-    if not found:
-        reasons = sorted({record["failure"] for record in records.values()})
-        raise UserError(f"{out}: there is no object in any of the {len(rows)} pictures ({'; '.join(reasons)}).")
-    table = pa.Table.from_pylist(
-        [{**records[row["image_id"]], **records[row["image_id"]]["box"]} for row in found], schema=FOREGROUND_SCHEMA
-    )
-    size = smallest_canvas(table) if canvas == "auto" else canvas
-    check_foregrounds(table, size)
-    centre = {"canvas": list(size), "after": find}
-    items = [row | {"box": records[row["image_id"]]["box"]} for row in found]
-    with display.stage("centre-embed") as progress:
-        _run(items, out, "embed", centre, _Embedder, (str(out), size, pixel_limit), False, progress)
-    write_tables(out, manifest, records, _records(found, out, "embed", centre), size)
+    how = {"method": "contrast"} if method == "contrast" else {"method": "grounded-sam", **asdict(method)}
+    find = _Stage("segment", how, _Finder, (str(out), method, pixel_limit), on_gpu=method != "contrast")
+    with ExitStack() as sessions:
+
+        def connect() -> None:
+            sessions.enter_context(ray_session(address))
+
+        with display.stage("segment") as progress:
+            made = _run(find, rows, out, connect, progress)
+        records = _records(find, rows, out)
+        found = [row for row in rows if records[row["image_id"]]["failure"] is None]
+        size = _canvas(records, canvas, out)
+        centre = _Stage("embed", {"canvas": list(size), "after": how}, _Embedder, (str(out), size, pixel_limit))
+        items = [row | {"box": records[row["image_id"]]["box"]} for row in found]
+        with display.stage("centre-embed") as progress:
+            _run(centre, items, out, connect, progress)
+    write_tables(out, manifest, records, _records(centre, found, out), size)
     return Segmentation(records, size, made)
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """What is done to every picture, by which actor."""
+
+    name: str
+    description: dict[str, Any]
+    actor: Any
+    arguments: tuple[Any, ...]
+    on_gpu: bool = False
+
+
 def _run(
+    stage: _Stage,
     rows: Sequence[dict[str, Any]],
     out: Path,
-    stage: str,
-    description: dict[str, Any],
-    actor: Any,
-    arguments: tuple[Any, ...],
-    on_gpu: bool,
+    connect: Callable[[], None],
     progress: Callable[[int, int], None],
 ) -> int:
     """Let actors make what is missing of a stage; returns for how many pictures that was."""
-    digests = {row["image_id"]: ingredients_digest(row, description) for row in rows}
+    digests = [ingredients_digest(row, stage.description) for row in rows]
     missing = [
         row | {"digest": digest}
-        for row, digest in zip(rows, digests.values(), strict=True)
-        if find_record(out, stage, row["image_id"], digest) is None
+        for row, digest in zip(rows, digests, strict=True)
+        if find_record(out, stage.name, row["image_id"], digest) is None
     ]
     if not missing:
         return 0
+    connect()
     items = [{"rows": missing[i : i + _PICTURES_AT_ONCE]} for i in range(0, len(missing), _PICTURES_AT_ONCE)]
     cpus, gpus = cluster_slots()
-    slots = gpus if on_gpu and gpus else cpus
+    on_gpu = stage.on_gpu and gpus > 0
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        actor,
-        fn_constructor_args=arguments,
-        compute=ActorPoolStrategy(size=max(1, min(slots, -(-len(items) // _ITEMS_PER_ACTOR)))),
+        stage.actor,
+        fn_constructor_args=stage.arguments,
+        compute=ActorPoolStrategy(size=max(1, min(gpus if on_gpu else cpus, -(-len(items) // _ITEMS_PER_ACTOR)))),
         num_cpus=1,
-        num_gpus=1 if on_gpu and gpus else 0,
+        num_gpus=1 if on_gpu else 0,
     )
     done = 0
     with user_errors_unwrapped():
@@ -139,6 +149,30 @@ def _run(
             done += row["count"]
             progress(done, len(missing))
     return done
+
+
+def _records(stage: _Stage, rows: Sequence[dict[str, Any]], out: Path) -> dict[str, dict[str, Any]]:
+    records = {}
+    for row in rows:
+        record = find_record(out, stage.name, row["image_id"], ingredients_digest(row, stage.description))
+        if record is None:
+            raise UserError(f"{out}: the outputs of {row['image_id']} vanished while the command ran; run it again.")
+        records[row["image_id"]] = record
+    return records
+
+
+def _canvas(
+    records: dict[str, dict[str, Any]], canvas: tuple[int, int] | Literal["auto"], out: Path
+) -> tuple[int, int]:
+    """Height and width of the canvas for all objects that were found; `UserError` if it cannot hold them."""
+    found = [{**record, **record["box"]} for record in records.values() if record["failure"] is None]
+    if not found:
+        reasons = sorted({record["failure"] for record in records.values()})
+        raise UserError(f"{out}: there is no object in any of the {len(records)} pictures ({'; '.join(reasons)}).")
+    table = pa.Table.from_pylist(found, schema=FOREGROUND_SCHEMA)
+    size = smallest_canvas(table) if canvas == "auto" else canvas
+    check_foregrounds(table, size)
+    return size
 
 
 class _Finder:
@@ -189,16 +223,6 @@ def _grounded_sam(config: GroundedSamConfig) -> GroundedSam:
     import torch
 
     return GroundedSam(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def _records(rows: Sequence[dict[str, Any]], out: Path, stage: str, description: dict[str, Any]) -> dict[str, Any]:
-    records = {}
-    for row in rows:
-        record = find_record(out, stage, row["image_id"], ingredients_digest(row, description))
-        if record is None:
-            raise UserError(f"{out}: the outputs of {row['image_id']} vanished while the command ran; run it again.")
-        records[row["image_id"]] = record
-    return records
 
 
 def _require_writable(out: Path) -> None:

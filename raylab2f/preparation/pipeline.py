@@ -118,8 +118,9 @@ def prepare(
         if box is None:
             raise UserError("A foreground mask is empty; mend the mask, or leave the picture out.")
         picture, foreground, defect = (embed(array, box, preparation.canvas) for array in (picture, foreground, defect))
-    return Prepared(
-        resize_picture(picture, preparation.size, preparation.fit),
-        resize_mask(foreground, preparation.size, preparation.fit),
-        resize_mask(defect, preparation.size, preparation.fit),
-    )
+    size, fit = preparation.size, preparation.fit
+    resized, mask = resize_picture(picture, size, fit), resize_mask(foreground, size, fit)
+    if preparation.mask_background:
+        # Interpolation of an enlarged picture carries the object's rim over its mask.
+        resized = resized * mask[..., None]
+    return Prepared(resized, mask, resize_mask(defect, size, fit))

@@ -27,13 +27,15 @@ def resize_picture(picture: NDArray[np.uint8], size: tuple[int, int], fit: str) 
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int], fit: str) -> NDArray[np.bool_]:
-    """A (H, W) mask as `size`; a pixel is true when any part of it was, so small defects survive."""
+    """A (H, W) mask as `size`; shrunk, a pixel is true when any part of it was, so small defects survive."""
     if not mask.any():
         return np.zeros(size, bool)
     height, width = _inner_size(mask.shape, size, fit)
     shrinks = height * width < mask.shape[0] * mask.shape[1]
     source = mask.astype(np.float32)
-    resized = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST)
+    # The other nearest neighbour of OpenCV lies up to half a pixel beside the picture.
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST_EXACT
+    resized = cv2.resize(source, (width, height), interpolation=method)
     return np.asarray(_pad(np.asarray(resized), size) > 0)
 
 

@@ -9,7 +9,7 @@ from raylab2f.errors import UserError
 from raylab2f.preparation import Preparation, PreparationSettings, prepare, shard_address
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene():
     """A bright object of 20x10 pixels off the centre of a grey picture, with a defect of 2x2 in its corner."""
     picture = np.full((60, 90, 3), 90, np.uint8)
@@ -40,6 +40,14 @@ def test_masking_blackens_the_background_and_nothing_else(scene):
     prepared = prepare(picture, Preparation((60, 90), mask_background=True), foreground=foreground, defect=defect)
     assert not prepared.picture[~foreground].any()
     np.testing.assert_array_equal(prepared.picture[foreground], picture[foreground])
+
+
+@given(size=st.tuples(st.integers(16, 150), st.integers(16, 150)), fit=st.sampled_from(["stretch", "pad"]))
+def test_at_any_size_what_is_not_foreground_is_black(scene, size, fit):
+    picture, foreground, _ = scene
+    prepared = prepare(picture, Preparation(size, fit, mask_background=True), foreground=foreground)
+    assert not prepared.picture[~prepared.foreground].any()
+    assert prepared.picture[prepared.foreground].any()
 
 
 def test_embedding_centres_the_object_and_its_masks_follow(scene):
