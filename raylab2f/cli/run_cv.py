@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,6 +139,12 @@ def run_cv(
     gpus_per_fold: Annotated[
         float | None, typer.Option(min=0, help="Fractions allowed.", rich_help_panel=_CLUSTER)
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say what the run would take, from a short probe.", rich_help_panel=_CLUSTER
+        ),
+    ] = False,
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].", rich_help_panel=_CLUSTER)
     ] = None,
@@ -169,9 +176,10 @@ def run_cv(
 
     from raylab2f.cluster.diagnose import CHEAP, diagnose_run
     from raylab2f.cluster.folds import FoldResources
+    from raylab2f.cluster.forecast import forecast_runs
     from raylab2f.cluster.run import run_cross_validation
     from raylab2f.cluster.run_folder import DataSettings, RunSettings
-    from raylab2f.reporting import Display, print_findings, print_summary
+    from raylab2f.reporting import Display, print_findings, print_forecasts, print_summary
 
     pictures = DataSettings(
         data=None if data is None else str(data.resolve()),
@@ -213,11 +221,22 @@ def run_cv(
     base = out or _default_out("demo" if data is None else data.resolve().stem, detector)
     places = [base if len(runs) == 1 else base / f"{run.detector}-seed{run.seed}" for run in runs]
     display = Display(console)
+    resources = FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds)
+    if dry_run:
+        forecasts = forecast_runs(
+            list(zip(runs, places, strict=True)),
+            cache=default_cache(cache),
+            display=display,
+            resources=resources,
+            address=address,
+        )
+        print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
+        return
     summaries = run_cross_validation(
         list(zip(runs, places, strict=True)),
         cache=default_cache(cache),
         display=display,
-        resources=FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds),
+        resources=resources,
         address=address,
         dashboard=dashboard,
         tensorboard=tensorboard,

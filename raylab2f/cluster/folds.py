@@ -27,7 +27,7 @@ from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
 from raylab2f.cluster.session import cluster_slots
 from raylab2f.errors import UserError
 
-__all__ = ["FoldFailure", "FoldResources", "Progress", "run_folds"]
+__all__ = ["FoldFailure", "FoldResources", "Placement", "Progress", "place_folds", "run_folds"]
 
 #: Called with a fold's folder and its newest numbers (`epoch`, `epochs`, `loss`, `pictures_per_second`, on a GPU
 #: `gpu_memory` in bytes), and with `done` set when it ended.
@@ -64,7 +64,14 @@ class FoldFailure:
 
 
 @dataclass(frozen=True)
-class _Placement:
+class Placement:
+    """How folds are laid over a cluster.
+
+    Arguments:
+        cpus_per_worker, gpus_per_worker: what each process that trains a fold gets.
+        parallel: folds at the same time.
+    """
+
     cpus_per_worker: int
     gpus_per_worker: float
     parallel: int
@@ -85,7 +92,7 @@ def run_folds(
     Raises:
         UserError: the cluster can never place a fold with these resources.
     """
-    placement = _place(len(tasks), resources)
+    placement = place_folds(len(tasks), resources)
     if resources.workers == 1:
         trainable, slots = _train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     else:
@@ -130,7 +137,12 @@ def run_folds(
     ]
 
 
-def _place(folds: int, resources: FoldResources) -> _Placement:
+def place_folds(folds: int, resources: FoldResources) -> Placement:
+    """Lay so many folds over the cluster this process is connected to.
+
+    Raises:
+        UserError: the cluster can never place a fold with these resources.
+    """
     cpus, gpus = cluster_slots()
     wanted = resources.gpus if resources.gpus is not None else float(min(gpus, 1) * resources.workers)
     if wanted > gpus:
@@ -143,7 +155,7 @@ def _place(folds: int, resources: FoldResources) -> _Placement:
     if wanted > 0:
         fitting = min(fitting, int(gpus / wanted + 1e-9))
     parallel = max(1, min(folds, fitting, resources.max_parallel or folds))
-    return _Placement(max(1, cpus // (parallel * resources.workers)), wanted / resources.workers, parallel)
+    return Placement(max(1, cpus // (parallel * resources.workers)), wanted / resources.workers, parallel)
 
 
 def _train_in_trial(config: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from raylab2f.preparation.embedding import check_foregrounds
 from raylab2f.preparation.selection import view_note
 from raylab2f.reporting import Display
 
-__all__ = ["Inputs", "prepare_inputs"]
+__all__ = ["Inputs", "prepare_inputs", "resolve_preparation"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def prepare_inputs(
     """
     config = config_from_dict(settings.detector, settings.config)
     pictures = with_copies(manifest, settings.preparation.angles)
-    preparation, warnings = _resolve_preparation(settings, config.size, pictures, identity, cache, display)
+    preparation, warnings = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     with display.stage("prepare pictures") as progress:
         shards = ingest_pictures(
             pictures,
@@ -85,10 +85,14 @@ def prepare_inputs(
     return Inputs(pictures, preparation, shards, extraction.stores, extraction.extracted, warnings)
 
 
-def _resolve_preparation(
+def resolve_preparation(
     settings: RunSettings, size: tuple[int, int], pictures: pa.Table, identity: str, cache: Path, display: Display
 ) -> tuple[Preparation, tuple[str, ...]]:
-    """What is done to every picture, and what the reader of the results must know about it."""
+    """What is done to every picture at a detector's `size`, and what the reader of the results must know about it.
+
+    Arguments:
+        pictures: `with_copies` of the data set whose fingerprint is `identity`.
+    """
     wanted = settings.preparation
     note = view_note(pictures.filter(pc.equal(pictures["rotation"], 0.0)), wanted)
     warnings = [note] if note else []

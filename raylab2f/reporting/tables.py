@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["print_findings", "print_summary"]
+__all__ = ["print_findings", "print_forecasts", "print_summary"]
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -123,3 +124,53 @@ def _cell(estimate: dict[str, Any] | None) -> str:
 
 def _confidence(summary: dict[str, Any]) -> float:
     return next((e["interval"]["confidence"] for e in summary["estimates"] if e["interval"]), 0.95)
+
+
+def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print what runs would take.
+
+    Arguments:
+        forecasts: the fields of `raylab2f.cluster.forecast.Forecast`, and `seconds`, of each run.
+    """
+    for row in forecasts:
+        table = Table(title=escape(f"{row['detector']} seed {row['seed']}: nothing was run"), title_justify="left")
+        table.add_column("")
+        table.add_column("", justify="right")
+        done = f", {row['finished']} of them finished" if row["finished"] else ""
+        slots = f"{row['cpus']} cores" + (f", {row['gpus']:g} GPUs" if row["gpus"] else "")
+        for name, value in (
+            ("pictures, turned copies included", f"{row['pictures']:,}"),
+            ("folds", f"{row['folds']}{done}"),
+            ("pictures that train and are judged, a fold", f"{row['train_pictures']:,} + {row['judged_pictures']:,}"),
+            ("folds at a time", f"{row['parallel']}, each with {slots}"),
+            ("memory of a fold's pictures and features, per worker", _size(row["fold_bytes"])),
+            ("storage: prepared pictures, at most", _size(row["shard_bytes"]) or "in the cache"),
+            ("storage: features", _size(row["feature_bytes"]) or "in the cache"),
+            ("time: prepare pictures", _time(row["prepare_seconds"]) or "in the cache"),
+            ("time: extract features", _time(row["extract_seconds"]) or "in the cache"),
+            ("time: start of a process", _time(row["start_seconds"])),
+            ("time: a fold", _time(row["fold_seconds"])),
+            ("time: everything, if nobody else uses the cluster", _time(row["seconds"])),
+        ):
+            table.add_row(name, value)
+        console.print(table)
+        for sentence in row["assumed"]:
+            console.print(f"assumed: {escape(sentence)}", highlight=False)
+
+
+def _size(count: int) -> str:
+    """As people read it; empty for nothing."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes" if count else ""
+
+
+def _time(seconds: float) -> str:
+    """As people read it, to two figures or so; empty for none."""
+    if not seconds:
+        return ""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -57,7 +57,7 @@ def test_reports_are_markdown_json_and_parquet(tmp_path):
 
 
 def test_rotation_reports_every_angle(job, tmp_path):
-    job("rotation", "--detector", "csflow", "--folds", "1", "--epochs", "1", "--out", tmp_path)
+    job("rotation", "--detector", "csflow", "--size", "128", "--folds", "1", "--epochs", "1", "--out", tmp_path)
     rows = pq.read_table(tmp_path / "rotation-by-angle.parquet").to_pylist()
     assert [row["angle"] for row in rows] == ["0", "90", "180", "270"] * 2
     assert {row["trained on"] for row in rows} == {"plain", "turned"}

@@ -24,7 +24,7 @@ EPOCHS = 8
 def csflow_run(run, tmp_path_factory):
     """A finished CS-Flow run of 3 folds."""
     folder = tmp_path_factory.mktemp("faults") / "whole"
-    run("--detector", "csflow", "--folds", 3, "--epochs", EPOCHS, "--out", folder)
+    run("--detector", "csflow", "--layers", "blocks.4", "--folds", 3, "--epochs", EPOCHS, "--out", folder)
     return folder
 
 
@@ -124,7 +124,7 @@ def csflow_stores(cache, config):
 
 def test_damaged_files_are_recognised_made_again_and_named(run, tmp_path):
     cache = tmp_path / "cache"
-    first = ["--detector", "csflow", "--folds", 1, "--cache", cache]
+    first = ["--detector", "csflow", "--layers", "blocks.4", "--folds", 1, "--cache", cache]
     run(*first, "--out", tmp_path / "first")
     shard = next((cache / "pictures").glob("*/part-00000.parquet"))
     features = next((cache / "features").glob("*/part-00000.*.npy"))
@@ -144,7 +144,7 @@ def test_damaged_files_are_recognised_made_again_and_named(run, tmp_path):
 def test_a_full_disk_fails_the_run_and_a_rerun_finishes_it(run, command, tmp_path):
     """A limit on the size of files stands for a full disk: writing fails in the middle of a file."""
     out, cache = tmp_path / "run", tmp_path / "cache"
-    options = ["--detector", "csflow", "--folds", "1", "--out", str(out), "--cache", str(cache)]
+    options = ["--detector", "csflow", "--layers", "blocks.4", "--folds", "1", "--out", str(out), "--cache", str(cache)]
 
     def small_disk():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

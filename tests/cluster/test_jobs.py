@@ -34,7 +34,7 @@ def job_name(output):
 
 def options(pictures, cache, out):
     parts = ["--data", pictures, "--cache", cache, "--out", out, "--preset", "fast", "--epochs", 1, "--size", 64]
-    return ["--detector", "csflow", *parts, "--replicates", 200]
+    return ["--detector", "csflow", "--layers", "blocks.4", *parts, "--replicates", 200]
 
 
 def test_a_submitted_run_is_followed_to_its_end_and_tells_no_secret(

@@ -45,7 +45,18 @@ def test_a_live_run_is_seen_by_prometheus(head, pictures, cache, tmp_path):
     out = tmp_path / "watched"
     options = ["--data", pictures, "--cache", cache, "--out", out, "--preset", "fast", "--size", 64, "--epochs", 3000]
     process = subprocess.Popen(
-        [BIN / "raylab2f", "run-cv", "--address", head.address, "--detector", "csflow", "--folds", "2"]
+        [
+            BIN / "raylab2f",
+            "run-cv",
+            "--address",
+            head.address,
+            "--detector",
+            "csflow",
+            "--layers",
+            "blocks.4",
+            "--folds",
+            "2",
+        ]
         + [str(option) for option in [*options, "--max-parallel-folds", 1, "--tensorboard"]],
         env=head.environment,
         stdout=subprocess.PIPE,

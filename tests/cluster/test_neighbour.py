@@ -23,7 +23,19 @@ def test_processes_and_temporary_files_are_gone(command, tmp_path, interrupted):
     epochs = "100000" if interrupted else "1"
     before = leftovers()
     process = subprocess.Popen(
-        [*command, "--detector", "csflow", "--folds", "1", "--epochs", epochs, "--out", str(out)],
+        [
+            *command,
+            "--detector",
+            "csflow",
+            "--layers",
+            "blocks.4",
+            "--folds",
+            "1",
+            "--epochs",
+            epochs,
+            "--out",
+            str(out),
+        ],
         env={**environment, MARK: mark},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -51,7 +51,7 @@ def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_
 def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
     three_nodes, pictures, cache, run, read_summary, tmp_path
 ):
-    options = ["--detector", "csflow", "--folds", FOLDS, "--epochs", 30]
+    options = ["--detector", "csflow", "--layers", "blocks.4", "--folds", FOLDS, "--epochs", 30]
     run(*options, "--out", tmp_path / "undisturbed")
 
     out = tmp_path / "disturbed"

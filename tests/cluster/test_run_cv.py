@@ -160,8 +160,10 @@ def test_a_failing_fold_is_reported_and_does_not_sink_the_others(finished_run, r
 
 
 def test_two_workers_train_the_same_csflow_as_one(run, tmp_path):
-    run("--detector", "csflow", "--folds", 1, "--out", tmp_path / "one")
-    run("--detector", "csflow", "--folds", 1, "--workers-per-fold", 2, "--out", tmp_path / "two")
+    run("--detector", "csflow", "--layers", "blocks.4", "--folds", 1, "--out", tmp_path / "one")
+    run(
+        "--detector", "csflow", "--layers", "blocks.4", "--folds", 1, "--workers-per-fold", 2, "--out", tmp_path / "two"
+    )
     records = [json.loads((tmp_path / n / "folds" / "0" / "fold.json").read_text()) for n in ("one", "two")]
     assert [record["workers"] for record in records] == [1, 2]
     losses = [[epoch["loss"] for epoch in record["history"]] for record in records]
@@ -229,7 +231,20 @@ def test_shortcuts_are_shown_where_there_is_something_to_show(finished_run, run,
 
 
 def test_several_detectors_share_one_command(run, read_summary, tmp_path):
-    run("--detector", "glass", "--detector", "csflow", "--folds", 1, "--epochs", 1, "--out", tmp_path / "both")
+    run(
+        "--detector",
+        "glass",
+        "--detector",
+        "csflow",
+        "--size",
+        128,
+        "--folds",
+        1,
+        "--epochs",
+        1,
+        "--out",
+        tmp_path / "both",
+    )
     for name in ("glass", "csflow"):
         assert read_summary(tmp_path / "both" / f"{name}-seed0")["detector"] == name
 
