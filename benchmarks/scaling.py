@@ -116,8 +116,8 @@ def _report(options: argparse.Namespace, measured: dict[int, tuple[float, ...]],
         lines.append(f"| {slots} | {statistics.fmean(gaps):.2f} | {statistics.median(gaps):.2f} | {max(gaps):.2f} |")
     lines += [
         "",
-        f"Model: folds of {options.fold_seconds:g} s, {options.start_seconds:g} s until a process is ready, {gap:.2f} s "
-        "from fold to fold (the largest mean above). Minutes until all have ended; in brackets the efficiency: what "
+        f"Model: folds of {options.fold_seconds:g} s, {options.start_seconds:g} s until a process is ready, {gap:.2f} "
+        "s from fold to fold (the largest mean above). Minutes until all have ended; in brackets the efficiency: what "
         "the folds alone would take if they could be cut at will, over that time.",
         "",
         "| folds | " + " | ".join(f"{gpus} GPU{'s' if gpus > 1 else ''}" for gpus in GPUS) + " |",
