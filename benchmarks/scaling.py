@@ -30,7 +30,7 @@ from timeline import read_timeline
 
 from raylab2f.cluster import folds as folds_module
 from raylab2f.cluster.fold import FoldTask
-from raylab2f.cluster.folds import FoldResources
+from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.session import ray_session
 
 GPUS = (1, 2, 4, 8, 16, 32, 64)

@@ -175,8 +175,8 @@ def run_cv(
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 
     from raylab2f.cluster.diagnose import CHEAP, diagnose_run
-    from raylab2f.cluster.folds import FoldResources
     from raylab2f.cluster.forecast import forecast_runs
+    from raylab2f.cluster.placement import FoldResources
     from raylab2f.cluster.run import run_cross_validation
     from raylab2f.cluster.run_folder import DataSettings, RunSettings
     from raylab2f.reporting import Display, print_findings, print_forecasts, print_summary

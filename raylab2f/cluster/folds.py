@@ -24,10 +24,9 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from raylab2f.atomic import write_json
 from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
-from raylab2f.cluster.session import cluster_slots
-from raylab2f.errors import UserError
+from raylab2f.cluster.placement import FoldResources, cluster_nodes, place_folds
 
-__all__ = ["FoldFailure", "FoldResources", "Placement", "Progress", "place_folds", "run_folds"]
+__all__ = ["FoldFailure", "Progress", "run_folds"]
 
 #: Called with a fold's folder and its newest numbers (`epoch`, `epochs`, `loss`, `pictures_per_second`, on a GPU
 #: `gpu_memory` in bytes), and with `done` set when it ended.
@@ -40,41 +39,12 @@ _RESTARTS = 2
 
 
 @dataclass(frozen=True)
-class FoldResources:
-    """What a fold may use.
-
-    Arguments:
-        workers: processes that train one fold together.
-        gpus: GPUs per fold, fractions allowed; `None`: one where the cluster has any.
-        max_parallel: folds at the same time; `None`: as many as fit.
-    """
-
-    workers: int = 1
-    gpus: float | None = None
-    max_parallel: int | None = None
-
-
-@dataclass(frozen=True)
 class FoldFailure:
     """A fold that did not finish, and why."""
 
     folder: str
     fold: int
     message: str
-
-
-@dataclass(frozen=True)
-class Placement:
-    """How folds are laid over a cluster.
-
-    Arguments:
-        cpus_per_worker, gpus_per_worker: what each process that trains a fold gets.
-        parallel: folds at the same time.
-    """
-
-    cpus_per_worker: int
-    gpus_per_worker: float
-    parallel: int
 
 
 def run_folds(
@@ -92,7 +62,7 @@ def run_folds(
     Raises:
         UserError: the cluster can never place a fold with these resources.
     """
-    placement = place_folds(len(tasks), resources)
+    placement = place_folds(len(tasks), resources, cluster_nodes())
     if resources.workers == 1:
         trainable, slots = _train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     else:
@@ -135,27 +105,6 @@ def run_folds(
         for task in tasks
         if not fold_is_finished(Path(task.folder))
     ]
-
-
-def place_folds(folds: int, resources: FoldResources) -> Placement:
-    """Lay so many folds over the cluster this process is connected to.
-
-    Raises:
-        UserError: the cluster can never place a fold with these resources.
-    """
-    cpus, gpus = cluster_slots()
-    wanted = resources.gpus if resources.gpus is not None else float(min(gpus, 1) * resources.workers)
-    if wanted > gpus:
-        raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
-    if resources.workers > cpus:
-        raise UserError(
-            f"--workers-per-fold {resources.workers}: the cluster has {cpus} processor slots; ask for fewer."
-        )
-    fitting = cpus // resources.workers
-    if wanted > 0:
-        fitting = min(fitting, int(gpus / wanted + 1e-9))
-    parallel = max(1, min(folds, fitting, resources.max_parallel or folds))
-    return Placement(max(1, cpus // (parallel * resources.workers)), wanted / resources.workers, parallel)
 
 
 def _train_in_trial(config: dict[str, Any]) -> None:

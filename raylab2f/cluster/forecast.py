@@ -22,8 +22,8 @@ import torch
 from raylab2f.cluster.extract import backbone_features
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.fold import fold_is_finished
-from raylab2f.cluster.folds import FoldResources, place_folds
 from raylab2f.cluster.inputs import resolve_preparation
+from raylab2f.cluster.placement import FoldResources, cluster_nodes, place_folds
 from raylab2f.cluster.run import open_dataset
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.session import cluster_slots, ray_session
@@ -145,7 +145,7 @@ def _forecast(
 
     finished = sum(fold_is_finished(folder.fold(fold)) for fold in range(settings.folds))
     cpus, gpus = cluster_slots()
-    placement = place_folds(max(1, settings.folds - finished), resources)
+    placement = place_folds(max(1, settings.folds - finished), resources, cluster_nodes())
     with display.stage(f"probe {settings.detector}") as progress, user_errors_unwrapped():
         progress(0, 1)
         asked = time.time()

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from raylab2f.atomic import write_json, write_parquet
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
-from raylab2f.cluster.folds import FoldFailure, FoldResources, Progress, run_folds
+from raylab2f.cluster.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.inputs import prepare_inputs
 from raylab2f.cluster.monitoring import FoldMonitor, record_features
+from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from raylab2f.cli import app
 from raylab2f.cluster.diagnose import CHEAP, DIAGNOSES, diagnose_run
-from raylab2f.cluster.folds import FoldResources
+from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.rescore import AlteredPictures, rescore
 from raylab2f.cluster.run import run_cross_validation
 from raylab2f.cluster.run_evidence import open_run

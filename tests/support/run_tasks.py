@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from raylab2f.cluster.fold import FoldTask
-from raylab2f.cluster.folds import FoldResources, run_folds
+from raylab2f.cluster.folds import run_folds
+from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.session import ray_session
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
 from raylab2f.cluster.diagnosis_figures import draw_maps, draw_roc
-from raylab2f.cluster.folds import FoldResources
+from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.run import run_cross_validation
 from raylab2f.cluster.run_evidence import RunEvidence, open_run
 from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings

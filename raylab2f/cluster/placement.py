@@ -1,0 +1,123 @@
+"""How many folds fit on a cluster at a time, and what each process gets; nodes may differ and may yet be added."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ray
+from ray._private.state import state
+
+from raylab2f.errors import UserError
+
+__all__ = ["FoldResources", "Node", "Placement", "cluster_nodes", "place_folds"]
+
+
+@dataclass(frozen=True)
+class FoldResources:
+    """What a fold may use.
+
+    Arguments:
+        workers: processes that train one fold together.
+        gpus: GPUs per fold, fractions allowed; `None`: one per worker where the cluster has any.
+        max_parallel: folds at the same time; `None`: as many as fit.
+    """
+
+    workers: int = 1
+    gpus: float | None = None
+    max_parallel: int | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a machine offers.
+
+    Arguments:
+        cpus: processor slots.
+        gpus: whole GPUs.
+        count: of machines like this one.
+    """
+
+    cpus: int
+    gpus: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How folds are laid over a cluster.
+
+    Arguments:
+        cpus_per_worker, gpus_per_worker: what each process that trains a fold gets.
+        parallel: folds at the same time.
+    """
+
+    cpus_per_worker: int
+    gpus_per_worker: float
+    parallel: int
+
+
+def cluster_nodes() -> list[Node]:
+    """The nodes of the cluster that this process is connected to, and on one that grows those it may grow to.
+
+    An autoscaler adds nodes only for what waits for them, so folds must be laid over the cluster as it can become.
+    """
+    # Ray Train and Ray Data ask in the same way; Ray 2.60 has no public name for it.
+    config = state.get_cluster_config()
+    groups = [
+        Node(int(group.resources.get("CPU", 0)), int(group.resources.get("GPU", 0)), group.max_count)
+        for group in (config.node_group_configs if config else ())
+        if group.max_count > 0
+    ]
+    alive = [
+        Node(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    return groups or alive
+
+
+def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> Placement:
+    """Lay so many folds over the nodes: as many at a time as fit, then as many processor slots for each as there are.
+
+    Raises:
+        UserError: no fold with these resources would ever find room.
+    """
+    workers = resources.workers
+    cpus, gpus = (sum(getattr(node, kind) * node.count for node in nodes) for kind in ("cpus", "gpus"))
+    wanted = resources.gpus if resources.gpus is not None else float(min(gpus, 1) * workers)
+    if wanted > gpus and resources.gpus is None:
+        raise UserError(
+            f"--workers-per-fold {workers}: the cluster has {gpus} GPUs; ask for fewer, or say with --gpus-per-fold what "
+            "the workers of a fold share."
+        )
+    if wanted > gpus:
+        raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
+    if workers > cpus:
+        raise UserError(f"--workers-per-fold {workers}: the cluster has {cpus} processor slots; ask for fewer.")
+    share = wanted / workers
+    room = _workers_that_fit(nodes, 1, share)
+    if room < workers:
+        raise UserError(
+            f"--gpus-per-fold {wanted:g} --workers-per-fold {workers}: the nodes have room for {room} workers with "
+            f"{share:g} GPUs each; ask for fewer GPUs, or for more workers with fewer GPUs each."
+        )
+    parallel = min(folds, room // workers, resources.max_parallel or folds)
+    slots = max(node.cpus for node in nodes)
+    while _workers_that_fit(nodes, slots, share) < parallel * workers:
+        slots -= 1
+    return Placement(slots, share, parallel)
+
+
+def _workers_that_fit(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
+    return sum(_on_node(node, cpus, gpus) * node.count for node in nodes)
+
+
+def _on_node(node: Node, cpus: int, gpus: float) -> int:
+    by_cpu = node.cpus // cpus
+    if gpus == 0:
+        return by_cpu
+    # Ray gives a process a share of one GPU or several whole ones, never a share of two.
+    on_gpus = node.gpus * math.floor(1 / gpus + 1e-9) if gpus < 1 else node.gpus // math.ceil(gpus)
+    return min(by_cpu, on_gpus)
