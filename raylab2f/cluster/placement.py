@@ -89,8 +89,8 @@ def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> 
     wanted = resources.gpus if resources.gpus is not None else float(min(gpus, 1) * workers)
     if wanted > gpus and resources.gpus is None:
         raise UserError(
-            f"--workers-per-fold {workers}: the cluster has {gpus} GPUs; ask for fewer, or say with --gpus-per-fold what "
-            "the workers of a fold share."
+            f"--workers-per-fold {workers}: the cluster has {gpus} GPUs; ask for fewer, or say with --gpus-per-fold "
+            "what the workers of a fold share."
         )
     if wanted > gpus:
         raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
