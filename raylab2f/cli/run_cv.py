@@ -139,6 +139,14 @@ def run_cv(
     gpus_per_fold: Annotated[
         float | None, typer.Option(min=0, help="Fractions allowed.", rich_help_panel=_CLUSTER)
     ] = None,
+    grow: Annotated[
+        bool,
+        typer.Option(
+            "--grow",
+            help="The cluster adds nodes for folds that wait: begin more than fit now. Needs --gpus-per-fold for GPUs.",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -221,7 +229,7 @@ def run_cv(
     base = out or _default_out("demo" if data is None else data.resolve().stem, detector)
     places = [base if len(runs) == 1 else base / f"{run.detector}-seed{run.seed}" for run in runs]
     display = Display(console)
-    resources = FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds)
+    resources = FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds, grow)
     if dry_run:
         forecasts = forecast_runs(
             list(zip(runs, places, strict=True)),

@@ -1,4 +1,4 @@
-"""How many folds fit on a cluster at a time, and what each process gets; nodes may differ and may yet be added."""
+"""How many folds fit on a cluster at a time, and what each process gets; nodes may differ, and some may yet come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ray
-from ray._private.state import state
 
 from raylab2f.errors import UserError
 
@@ -21,12 +20,14 @@ class FoldResources:
     Arguments:
         workers: processes that train one fold together.
         gpus: GPUs per fold, fractions allowed; `None`: one per worker where the cluster has any.
-        max_parallel: folds at the same time; `None`: as many as fit.
+        max_parallel: folds at the same time; `None`: as many as fit, on a cluster that grows all.
+        grow: the cluster has an autoscaler, which adds nodes for folds that wait; how far is not known here.
     """
 
     workers: int = 1
     gpus: float | None = None
     max_parallel: int | None = None
+    grow: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,10 @@ class Node:
     Arguments:
         cpus: processor slots.
         gpus: whole GPUs.
-        count: of machines like this one.
     """
 
     cpus: int
     gpus: int = 0
-    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,34 +58,27 @@ class Placement:
 
 
 def cluster_nodes() -> list[Node]:
-    """The nodes of the cluster that this process is connected to, and on one that grows those it may grow to.
-
-    An autoscaler adds nodes only for what waits for them, so folds must be laid over the cluster as it can become.
-    """
-    # Ray Train and Ray Data ask in the same way; Ray 2.60 has no public name for it.
-    config = state.get_cluster_config()
-    groups = [
-        Node(int(group.resources.get("CPU", 0)), int(group.resources.get("GPU", 0)), group.max_count)
-        for group in (config.node_group_configs if config else ())
-        if group.max_count > 0
-    ]
-    alive = [
+    """The living nodes of the cluster that this process is connected to."""
+    return [
         Node(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
         for node in ray.nodes()
         if node["Alive"]
     ]
-    return groups or alive
 
 
 def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> Placement:
     """Lay so many folds over the nodes: as many at a time as fit, then as many processor slots for each as there are.
 
+    On a cluster that grows, all folds are begun and each process takes one slot: nodes are added only for what waits.
+
     Raises:
         UserError: no fold with these resources would ever find room.
     """
     workers = resources.workers
-    cpus, gpus = (sum(getattr(node, kind) * node.count for node in nodes) for kind in ("cpus", "gpus"))
+    cpus, gpus = (sum(getattr(node, kind) for node in nodes) for kind in ("cpus", "gpus"))
     wanted = resources.gpus if resources.gpus is not None else float(min(gpus, 1) * workers)
+    if resources.grow:
+        return Placement(1, wanted / workers, min(folds, resources.max_parallel or folds))
     if wanted > gpus and resources.gpus is None:
         raise UserError(
             f"--workers-per-fold {workers}: the cluster has {gpus} GPUs; ask for fewer, or say with --gpus-per-fold "
@@ -111,7 +103,7 @@ def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> 
 
 
 def _workers_that_fit(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
-    return sum(_on_node(node, cpus, gpus) * node.count for node in nodes)
+    return sum(_on_node(node, cpus, gpus) for node in nodes)
 
 
 def _on_node(node: Node, cpus: int, gpus: float) -> int:

@@ -1,21 +1,19 @@
 """Folds are laid over nodes that differ, so that all that is counted on can really run at the same time."""
 
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raylab2f.cluster.placement import FoldResources, Node, place_folds
+from raylab2f.cluster.placement import FoldResources, Node, Placement, place_folds
 from raylab2f.errors import UserError
 
-nodes_ = st.lists(st.builds(Node, st.integers(1, 64), st.integers(0, 8), st.integers(1, 3)), min_size=1, max_size=4)
+nodes_ = st.lists(st.builds(Node, st.integers(1, 64), st.integers(0, 8)), min_size=1, max_size=8)
 
 
 def place_one_by_one(nodes, placement):
     """Workers that find room when put on one node after another, processor slots and GPUs counted one by one."""
     placed = 0
-    for node in itertools.chain.from_iterable([node] * node.count for node in nodes):
+    for node in nodes:
         cpus, shares = node.cpus, [1.0] * node.gpus
         while cpus >= placement.cpus_per_worker:
             need = placement.gpus_per_worker
@@ -63,6 +61,12 @@ def test_nodes_without_a_gpu_are_left_out_where_folds_need_one():
 
 def test_four_folds_share_a_gpu():
     assert place_folds(10, FoldResources(gpus=0.25), [Node(16, 1)]).parallel == 4
+
+
+def test_on_a_cluster_that_grows_more_folds_wait_than_fit():
+    head = [Node(2)]
+    assert place_folds(9, FoldResources(gpus=1, grow=True), head) == Placement(1, 1.0, 9)
+    assert place_folds(9, FoldResources(gpus=1, grow=True, max_parallel=3), head).parallel == 3
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def free_ports(count):
 class Head:
     """`ray start --head` in `folder`, as an administrator would; `environment` is that of a user with the token."""
 
-    def __init__(self, folder: Path, *, cpus: int = 2):
+    def __init__(self, folder: Path, *, cpus: int = 2, autoscaling: dict | None = None):
         self.folder = folder
         self.nodes: dict[str, subprocess.Popen] = {}
         self.mark = uuid.uuid4().hex
@@ -70,6 +70,12 @@ class Head:
             "object-store-memory": 200_000_000,
             "include-dashboard": "true",
         }
+        grows = {}
+        if autoscaling:
+            autoscaling["provider"]["gcs_address"] = self.address
+            (folder / "autoscaling.json").write_text(json.dumps(autoscaling), encoding="utf-8")
+            options["autoscaling-config"] = folder / "autoscaling.json"
+            grows = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
         self.log = (folder / "head.log").open("w", encoding="utf-8")
         self.process = subprocess.Popen(
             [BIN / "ray", "start", "--head", "--block", *(f"--{name}={value}" for name, value in options.items())],
@@ -79,6 +85,7 @@ class Head:
                 "RAY_AUTH_MODE": "token",
                 "RAY_USAGE_STATS_ENABLED": "0",
                 **FAST_METRICS,
+                **grows,
             },
             stdout=self.log,
             stderr=self.log,

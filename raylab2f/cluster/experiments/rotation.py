@@ -26,7 +26,7 @@ __all__ = ["ANGLES", "DEMO", "rotation"]
 
 ANGLES = (0.0, 90.0, 180.0, 270.0)
 # Parts in nearly one pose, so that a turned picture is something new; few, for each trains and is judged four times.
-DEMO = DemoConfig(nominal_objects=48, anomalous_objects=20, angle_range=(0, 20), views=2)
+DEMO = DemoConfig(nominal_objects=48, anomalous_objects=20, angle_range=(0, 20), views=2, defect_size=2.0)
 
 _TRAINED = {"plain": (0.0,), "turned": ANGLES}
 
