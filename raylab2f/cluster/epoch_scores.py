@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from raylab2f.atomic import write_parquet
+from raylab2f.parquet import read_parquet
 
 __all__ = ["EPOCH_SCORES_SCHEMA", "EpochScores"]
 
@@ -36,7 +36,7 @@ class EpochScores:
         self.path = path
         self.fold = fold
         self.every = every
-        self._table = pq.read_table(path) if done and path.exists() else EPOCH_SCORES_SCHEMA.empty_table()
+        self._table = read_parquet(path) if done and path.exists() else EPOCH_SCORES_SCHEMA.empty_table()
         self._table = self._table.filter(pc.less_equal(self._table["epoch"], done))
 
     def wants(self, epoch: int, epochs: int) -> bool:

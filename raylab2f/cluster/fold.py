@@ -28,6 +28,7 @@ from raylab2f.detectors.checkpoint import load_training, save_detector, save_tra
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
 from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
+from raylab2f.parquet import read_parquet
 from raylab2f.preparation import PictureShards
 from raylab2f.seeding import torch_seed
 
@@ -92,8 +93,11 @@ def fold_is_finished(folder: Path) -> bool:
     """Whether a fold's results are complete and as they were written."""
     try:
         record = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
-        return all(_sha256(folder / name) == digest for name, digest in record["files"].items())
-    except (OSError, ValueError, KeyError):
+        files: dict[str, str] = record["files"]
+        # Whoever wrote the record may not send us elsewhere, to a file without an end.
+        own = all(Path(name).name == name and (folder / name).is_file() for name in files)
+        return own and "scores.parquet" in files and all(_sha256(folder / n) == digest for n, digest in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -119,7 +123,7 @@ def run_fold(
     seed = torch_seed(task.seed, "train", task.fold)
     folder = Path(task.folder)
     inputs = _FoldInputs(task)
-    split = pq.read_table(folder / "split.parquet")
+    split = read_parquet(folder / "split.parquet")
 
     train = inputs.samples(_image_ids(split, "train"), device, for_training=True)
     checkpoint = folder / "checkpoint.safetensors"
@@ -262,7 +266,7 @@ def _write_scores(
         if writer:
             writer.close()
     columns = ["image_id", "object_id", "label", "defect_type"]
-    known = {row["image_id"]: row for row in pq.read_table(task.manifest, columns=columns).to_pylist()}
+    known = {row["image_id"]: row for row in read_parquet(task.manifest, columns=columns).to_pylist()}
     partition = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
     rows = [
         {"fold": task.fold, "partition": partition[image_id], "score": float(score), **known[image_id]}

@@ -67,6 +67,8 @@ def run_folds(
         trainable, slots = _train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     else:
         trainable, slots = _train_distributed, {"CPU": 0.001}
+    # What a killed driver left there, or what came with somebody else's run, is of no use and may be pickled.
+    shutil.rmtree(storage, ignore_errors=True)
     storage.mkdir(parents=True, exist_ok=True)
     scaling = {"workers": resources.workers, "cpus": placement.cpus_per_worker, "gpus": placement.gpus_per_worker}
     space = {

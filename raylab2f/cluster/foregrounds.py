@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray.data
 
 from raylab2f.atomic import write_parquet
@@ -19,6 +18,7 @@ from raylab2f.cluster.session import ray_session
 from raylab2f.datasets.entries import first_few
 from raylab2f.datasets.pictures import read_mask
 from raylab2f.errors import UserError
+from raylab2f.parquet import read_parquet
 from raylab2f.preparation.embedding import FOREGROUND_SCHEMA, bounding_box
 from raylab2f.preparation.rotation import rotate_mask
 
@@ -53,7 +53,7 @@ def measure_foregrounds(
     text = json.dumps({"format": _FORMAT, "dataset": fingerprint, "angles": angles})
     path = cache / "foregrounds" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
     if path.exists():
-        return pq.read_table(path)
+        return read_parquet(path)
     columns = pictures.select(["image_id", "foreground_path", "rotation"])
     items = [columns.slice(start, _ROWS).to_pydict() for start in range(0, columns.num_rows, _ROWS)]
     rows: list[dict[str, Any]] = []

@@ -11,6 +11,7 @@ import torch
 from raylab2f.atomic import write_parquet
 from raylab2f.detectors.base import Detector
 from raylab2f.evaluation.pixel_curves import PixelBatch, judge_pixels
+from raylab2f.parquet import read_parquet
 from raylab2f.preparation import PictureShards
 
 __all__ = ["write_pixels"]
@@ -43,7 +44,7 @@ def write_pixels(
     target.unlink(missing_ok=True)
     columns = ["image_id", "object_id", "label", "mask_path"]
     wanted = set(image_ids)
-    pictures = {row["image_id"]: row for row in pq.read_table(manifest, columns=columns).to_pylist()}
+    pictures = {row["image_id"]: row for row in read_parquet(manifest, columns=columns).to_pylist()}
     pictures = {image_id: row for image_id, row in pictures.items() if image_id in wanted}
     if not any(row["label"] and row["mask_path"] is not None for row in pictures.values()):
         return False

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raylab2f.atomic import write_json, write_parquet
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
@@ -32,6 +31,7 @@ from raylab2f.evaluation import evaluate, plan_fold, plan_sizes
 from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
+from raylab2f.parquet import read_parquet
 from raylab2f.preparation import select_pictures
 from raylab2f.reporting import Display
 
@@ -199,7 +199,7 @@ def _merge_decision(settings: RunSettings, manifest: pa.Table, store: Path) -> t
 def _write_split(path: Path, split: pa.Table) -> None:
     """Write a fold's split, or hold it against the one that is there."""
     if path.exists():
-        if not pq.read_table(path).equals(split):
+        if not read_parquet(path).equals(split):
             raise UserError(f"{path} differs from the plan for this data and seed; choose another --out.")
         return
     write_parquet(path, split)
@@ -247,7 +247,7 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -
     if not finished:
         reasons = f" ({failed[0].message})" if failed else ""
         raise UserError(f"{plan.folder.path}: no fold finished{reasons}; see error.json in its folds, then --resume.")
-    scores = pa.concat_tables(pq.read_table(Path(task.folder) / "scores.parquet") for task in finished)
+    scores = pa.concat_tables(read_parquet(Path(task.folder) / "scores.parquet") for task in finished)
     pixels = [
         table.append_column("fold", pa.array([task.fold] * table.num_rows, pa.int32()))
         for task, table in _tables(finished, "pixels.parquet")
@@ -290,7 +290,7 @@ def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa
     for task in tasks:
         path = Path(task.folder) / name
         if path.exists():
-            yield task, pq.read_table(path)
+            yield task, read_parquet(path)
 
 
 def _counts(manifest: pa.Table) -> dict[str, int]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from raylab2f.cluster.inputs import Inputs, prepare_inputs
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
@@ -26,6 +25,7 @@ from raylab2f.diagnostics.near_duplicates import (
 from raylab2f.diagnostics.variance import Activations, activations, join_activations
 from raylab2f.errors import UserError
 from raylab2f.features import FeatureStore
+from raylab2f.parquet import read_parquet
 from raylab2f.reporting import Display
 
 __all__ = [
@@ -84,13 +84,14 @@ def open_run(path: Path, cache: Path, display: Display) -> RunEvidence:
     """
     folder = RunFolder(path)
     settings = folder.settings()
+    folder.refuse_links()
     finished = sorted(int(file.parent.name) for file in path.glob("folds/*/fold.json"))
     if not finished or not folder.metrics.exists():
         raise UserError(f"{path}: no fold is finished; finish the run with run-cv --resume.")
-    manifest, pictures = pq.read_table(folder.manifest), pq.read_table(folder.pictures)
-    splits = {fold: pq.read_table(folder.fold(fold) / "split.parquet") for fold in finished}
+    manifest, pictures = read_parquet(folder.manifest), read_parquet(folder.pictures)
+    splits = {fold: read_parquet(folder.fold(fold) / "split.parquet") for fold in finished}
     scores = pa.concat_tables(
-        _with_trained(pq.read_table(folder.fold(fold) / "scores.parquet"), splits[fold], pictures) for fold in finished
+        _with_trained(read_parquet(folder.fold(fold) / "scores.parquet"), splits[fold], pictures) for fold in finished
     )
     inputs = prepare_inputs(settings, manifest, fingerprint(manifest), cache, display)
     strategy = str(settings.evaluation.get("strategies", ["youden"])[0])
@@ -103,7 +104,7 @@ def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
         scores = run.scores.filter(pc.and_(pc.equal(run.scores["fold"], fold), run.scores["trained"]))
         if not scores.num_rows:
             continue
-        table = pq.read_table(run.folder.fold(fold) / "maps.parquet")
+        table = read_parquet(run.folder.fold(fold) / "maps.parquet")
         place = {image_id: row for row, image_id in enumerate(table["image_id"].to_pylist())}
         image_ids = scores["image_id"].to_pylist()
         maps = table["map"].combine_chunks().to_numpy_ndarray()[[place[image_id] for image_id in image_ids]]
@@ -208,7 +209,7 @@ def _with_trained(scores: pa.Table, split: pa.Table, pictures: pa.Table) -> pa.T
 
 
 def _thresholds(folder: RunFolder, strategy: str) -> dict[int, float]:
-    metrics = pq.read_table(folder.metrics).to_pylist()
+    metrics = read_parquet(folder.metrics).to_pylist()
     return {
         int(row["fold"]): float(row["threshold"])
         for row in metrics

@@ -14,6 +14,7 @@ summary.json        the estimates with their intervals
 from __future__ import annotations
 
 import json
+import os
 import platform
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
@@ -134,6 +135,15 @@ class RunFolder:
         """Whether a run was begun here."""
         return (self.path / "run.json").exists()
 
+    def refuse_links(self) -> None:
+        """`UserError` if anything inside is a link, through which results would be written elsewhere."""
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                if (path := Path(folder) / name).is_symlink():
+                    raise UserError(f"{path} is a link; put what it points to in its place, or choose another --out.")
+            # Ray's own files while it works, deleted before and after.
+            folders[:] = [name for name in folders if name != ".ray"]
+
     def settings(self) -> RunSettings:
         """Those the run was begun with; `UserError` when there is no run, or it cannot be read."""
         try:
@@ -141,7 +151,7 @@ class RunFolder:
             return RunSettings.from_dict(record["settings"])
         except FileNotFoundError as error:
             raise UserError(f"{self.path} holds no run (no run.json); check --out.") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{self.path / 'run.json'} cannot be read ({error}); choose another --out.") from error
 
     def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
@@ -160,6 +170,7 @@ class RunFolder:
         """`UserError` unless a run begun here may go on with `settings`: all equal but the number of folds and what
         happens to the scores afterwards.
         """
+        self.refuse_links()
         before, now = self.settings().to_dict(), settings.to_dict()
         free = {"evaluation"} | ({"folds"} if settings.scheme == "balanced" else set())
         for name in (f.name for f in fields(RunSettings) if f.name not in free):

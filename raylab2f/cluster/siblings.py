@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raylab2f.cluster.fold import fold_is_finished
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.errors import UserError
+from raylab2f.parquet import read_parquet
 
 __all__ = ["find_picture_split"]
 
@@ -45,7 +45,7 @@ def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: st
         if _essence(theirs) != _essence(settings):
             continue
         folds = [RunFolder(other).fold(number) for number in range(theirs.folds)]
-        tables = [pq.read_table(fold / "scores.parquet") for fold in folds if fold_is_finished(fold)]
+        tables = [read_parquet(fold / "scores.parquet") for fold in folds if fold_is_finished(fold)]
         if tables:
             return other, pa.concat_tables(tables)
     return None

@@ -35,11 +35,14 @@ def save_detector(folder: Path, detector: Detector, feature_shapes: Sequence[tup
 
 def load_detector(folder: Path) -> Detector:
     """The detector saved in `folder`, ready to predict on the CPU."""
-    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    name = description["detector"]
-    config = config_from_dict(name, description["config"])
-    shapes = [(int(c), int(h), int(w)) for c, h, w in description["feature_shapes"]]
-    detector = detector_class(name)(config, shapes)
+    try:
+        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        name = description["detector"]
+        config = config_from_dict(name, description["config"])
+        shapes = [(int(c), int(h), int(w)) for c, h, w in description["feature_shapes"]]
+        detector = detector_class(name)(config, shapes)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
     try:
         detector.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError) as error:
@@ -82,18 +85,18 @@ def load_training(
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if _digest(tensors, metadata["history"]) != metadata["sha256"]:
             raise ValueError("its checksum differs")
-        history: list[dict[str, float]] = json.loads(metadata["history"])
+        history = [{name: float(value) for name, value in epoch.items()} for epoch in json.loads(metadata["history"])]
         prefix = "model/"
         detector.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        for number, optimizer in enumerate(optimizers):
+            state: dict[int, dict[str, Any]] = {}
+            for name, tensor in tensors.items():
+                if name.startswith(f"optimizer/{number}/"):
+                    _, _, index, key = name.split("/")
+                    state.setdefault(int(index), {})[key] = tensor
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path} is not a usable checkpoint: {error}") from error
-    for number, optimizer in enumerate(optimizers):
-        state: dict[int, dict[str, Any]] = {}
-        for name, tensor in tensors.items():
-            kind, *rest = name.split("/")
-            if kind == "optimizer" and int(rest[0]) == number:
-                state.setdefault(int(rest[1]), {})[rest[2]] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return history
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.scores import read_scores
+from raylab2f.parquet import read_parquet
 
 __all__ = ["RunScores", "agreed_settings", "read_run", "require_same_plan"]
 
@@ -146,7 +146,7 @@ def agreed_settings(runs: Sequence[RunScores], given: Mapping[str, Any]) -> dict
 
 def _read_split(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, columns=["image_id", "partition"])
+        return read_parquet(path, columns=["image_id", "partition"])
     except (pa.ArrowException, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"'{path}' cannot be read as a fold plan: {reason}.") from error

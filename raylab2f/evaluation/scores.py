@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.whole_objects import draw_objects
+from raylab2f.parquet import read_parquet
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["Scores", "prepare_scores", "read_scores"]
@@ -76,7 +76,7 @@ def read_scores(path: str | Path) -> pa.Table:
             # Ids stay text even where they look like numbers.
             types = {name: pa.string() for name in ("image_id", "object_id", "defect_type", "partition")}
             return pacsv.read_csv(path, convert_options=pacsv.ConvertOptions(column_types=types))
-        return pq.read_table(path)
+        return read_parquet(path)
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"'{path}' cannot be read as a score table (Parquet or CSV): {reason}.") from error
@@ -181,6 +181,8 @@ def _column_text(table: pa.Table, name: str) -> np.ndarray:
     values = table[name].combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type) or pa.types.is_nested(values.type):
+        raise UserError(f"The column {name} of the score table holds {values.type}, not text.")
     return np.array(pc.fill_null(values.cast(pa.string()), "").to_pylist(), dtype=str)
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError
 from raylab2f.features.ingredients import STORE_FORMAT
 from raylab2f.features.store_writing import array_path, sha256_of
+from raylab2f.parquet import read_parquet
 
 __all__ = ["FeatureStore"]
 
@@ -62,7 +62,7 @@ class FeatureStore:
             content = json.loads((folder / "store.json").read_text(encoding="utf-8"))
             if content["format"] != STORE_FORMAT or content["index"]["sha256"] != sha256_of(folder / "index.parquet"):
                 raise ValueError("another format, or an index of another store")
-            index = pq.read_table(folder / "index.parquet")
+            index = read_parquet(folder / "index.parquet")
             image_ids = index["image_id"].to_pylist()
             places = zip(index["part"].to_pylist(), index["row"].to_pylist(), strict=True)
             store = cls(

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raylab2f.atomic import write_json, write_parquet
 from raylab2f.errors import UserError
+from raylab2f.parquet import read_parquet
 
 __all__ = ["SHARD_ROWS", "PictureShards", "drop_damaged_shards", "finish_shards", "shard_address", "write_shard"]
 
@@ -136,7 +136,7 @@ class PictureShards:
 
 def read_shard(path: Path, columns: Sequence[str] = _TENSORS) -> dict[str, NDArray[np.uint8]]:
     """The tensors of one shard."""
-    table = pq.read_table(path, columns=list(columns))
+    table = read_parquet(path, columns=list(columns))
     return {name: table[name].combine_chunks().to_numpy_ndarray() for name in columns}
 
 

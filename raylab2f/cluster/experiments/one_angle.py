@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from raylab2f.cluster.experiments.common import (
     Claim,
     ExperimentOptions,
@@ -22,6 +20,7 @@ from raylab2f.cluster.run import open_dataset
 from raylab2f.datasets.demo import DemoConfig
 from raylab2f.diagnostics.resampling import Estimate
 from raylab2f.errors import UserError
+from raylab2f.parquet import read_parquet
 from raylab2f.preparation import PreparationSettings
 from raylab2f.reporting import Display
 
@@ -63,7 +62,7 @@ def one_angle(options: ExperimentOptions, display: Display, view: str | None = N
             run = runs[f"{detector}-{name}"]
             values = {level: estimate_of(run, "auroc", level) for level in ("image", "object")}
             found[name] = values["image"]
-            trained = pq.read_table(run.folder.fold(min(run.splits)) / "split.parquet")["partition"].to_pylist()
+            trained = read_parquet(run.folder.fold(min(run.splits)) / "split.parquet")["partition"].to_pylist()
             rows.append(
                 {
                     "detector": detector,

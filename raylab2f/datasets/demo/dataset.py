@@ -18,7 +18,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raylab2f.atomic import write_json
@@ -27,6 +26,7 @@ from raylab2f.datasets.demo.camera import encode
 from raylab2f.datasets.demo.config import DemoConfig
 from raylab2f.datasets.demo.render import DemoObject, demo_objects, render_object
 from raylab2f.errors import UserError
+from raylab2f.parquet import read_parquet
 
 __all__ = ["demo_dataset"]
 
@@ -182,7 +182,7 @@ def _is_whole(folder: Path) -> bool:
     manifest = folder / "manifest.parquet"
     if not manifest.is_file():
         return False
-    table = pq.read_table(manifest, columns=["path", "mask_path", "foreground_path"])
+    table = read_parquet(manifest, columns=["path", "mask_path", "foreground_path"])
     return all((folder / path).is_file() for column in table.columns for path in column.to_pylist() if path is not None)
 
 

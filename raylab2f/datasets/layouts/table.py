@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.errors import UserError
+from raylab2f.parquet import read_parquet
 
 __all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
 
@@ -102,7 +102,7 @@ def _manifest_file(root: Path) -> Path | None:
 
 def _read_parquet(file: Path) -> list[dict[str, Any]]:
     try:
-        rows = pq.read_table(file, partitioning=None).to_pylist()
+        rows = read_parquet(file).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{file}: cannot be read as Parquet ({error}).") from error
     return [{name: _without_float(value) for name, value in row.items()} for row in rows]
