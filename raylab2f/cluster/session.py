@@ -35,6 +35,9 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 
+# Ray gives up on its own first process after half a minute, which a busy machine may need.
+_PATIENCE = {"RAY_gcs_server_port_wait_time_s": "120"}
+
 
 @contextmanager
 def ray_session(
@@ -50,12 +53,13 @@ def ray_session(
             passed to this.
 
     Raises:
-        UserError: no cluster answers at the address, or none that accepts the token; or no dashboard is installed.
+        UserError: no cluster answers at the address, or none that accepts the token; no dashboard is installed; or
+            Ray's processes do not start in time.
     """
     if ray.is_initialized():
         yield
         return
-    for name, value in _QUIET.items():
+    for name, value in (_QUIET | _PATIENCE).items():
         os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS")
     temporary = None if address else _temporary_folder()
@@ -99,16 +103,23 @@ def _start(cpus: int | None, dashboard: Callable[[str], None] | None, temporary:
     if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
         raise UserError("--dashboard: the dashboard is not installed; install raylab2f[cluster].")
     ensure_token()
-    context = ray.init(
-        address="local",
-        num_cpus=cpus,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        include_dashboard=dashboard is not None,
-        dashboard_host="127.0.0.1",
-        _temp_dir=temporary,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
+    try:
+        context = ray.init(
+            address="local",
+            num_cpus=cpus,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=dashboard is not None,
+            dashboard_host="127.0.0.1",
+            _temp_dir=temporary,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    except Exception as error:  # Ray raises plain `Exception`s and RuntimeErrors alike when its processes are late
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"Ray did not start on this machine ({reason.rstrip('.')}); it may be too busy or short of memory: try "
+            "again later, or give the --address of a cluster that runs."
+        ) from error
     if dashboard:
         dashboard(f"http://{context.dashboard_url}")
 

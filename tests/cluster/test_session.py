@@ -1,0 +1,27 @@
+"""A private cluster that cannot be had."""
+
+import os
+import subprocess
+import sys
+
+CODE = """
+from raylab2f.cluster.session import ray_session
+from raylab2f.errors import UserError
+
+try:
+    with ray_session(cpus=1):
+        print("started")
+except UserError as error:
+    print(error)
+"""
+
+
+def test_ray_that_does_not_start_in_time_is_a_sentence_for_the_user():
+    """As on a machine so busy that Ray's first process needs longer than Ray waits."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment["RAY_gcs_server_port_wait_time_s"] = "0"
+    process = subprocess.run(
+        [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, timeout=400, check=True
+    )
+    [said] = process.stdout.splitlines()
+    assert said.startswith("Ray did not start on this machine (Timed out")
