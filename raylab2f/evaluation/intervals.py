@@ -70,7 +70,8 @@ def deviation_interval(
     low, high = score_interval(
         estimate,
         deviation,
-        objects=2 / (1 / objects).sum(axis=1),
+        # Their harmonic mean; 0 where a defect type was never judged, whose estimate is NaN.
+        objects=2 * objects.prod(axis=1) / np.maximum(objects.sum(axis=1), 1),
         degrees=np.full(len(estimate), degrees),
         confidence=confidence,
         few_errors=np.where(ranking, 0.0, 1.0),

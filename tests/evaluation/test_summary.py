@@ -183,6 +183,17 @@ def test_few_objects_single_folds_and_perfect_scores_are_warned_of(simulate):
     assert evaluate(simulate(anomalous=30, nominal=30, separation=1.0), **QUICK).warnings == ()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_defect_type_that_no_fold_judges_has_no_figure(simulate):
+    table = simulate(folds=1)
+    chosen = pc.and_(pc.equal(table["partition"], "threshold"), pc.equal(table["label"], 1))
+    kinds = pc.if_else(chosen, "only to choose by", table["defect_type"])
+    summary = evaluate(replaced(table, defect_type=kinds.to_pylist()), **QUICK)
+    metrics = {row["metric"]: row for row in summary.to_dict()["estimates"] if row["level"] == "object"}
+    assert "recall[dent]" in metrics
+    assert all(row["mean"] is None for name, row in metrics.items() if "only to choose by" in name)
+
+
 def test_a_perfect_detector_is_not_certain(simulate):
     table = simulate()
     summary = evaluate(replaced(table, score=table["label"].cast(pa.float64()).to_pylist()), **QUICK)
