@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import uuid
@@ -13,18 +14,30 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raylab2f.errors import DISK_FULL
+
 __all__ = ["atomic_path", "write_json", "write_parquet"]
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure."""
+    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
+
+    Raises:
+        OSError: with `path` as its `filename` where there is no room.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        # NumPy says of a disk that is full only that it wrote less than it was asked to.
+        code = errno.ENOSPC if error.errno is None else error.errno
+        if code not in DISK_FULL:
+            raise
+        raise OSError(code, os.strerror(code), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

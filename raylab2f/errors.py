@@ -1,6 +1,11 @@
-"""The one exception that means: the user can mend this."""
+"""What the user can mend."""
 
-__all__ = ["UserError"]
+import errno
+
+__all__ = ["DISK_FULL", "UserError"]
+
+#: `errno` of an `OSError` that means: there is no room, or no more for this user, or for a file of this size.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class UserError(Exception):

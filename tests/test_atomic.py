@@ -1,10 +1,13 @@
 import json
+import resource
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.errors import DISK_FULL
 
 
 def test_a_failing_writer_leaves_the_old_file_and_no_other(tmp_path):
@@ -35,3 +38,29 @@ def test_parquet_round_trip(tmp_path):
     table = pa.table({"a": [1, 2], "b": ["x", None]})
     write_parquet(tmp_path / "t.parquet", table)
     assert pq.read_table(tmp_path / "t.parquet").equals(table)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "json", "npy"])
+def test_a_full_disk_is_named_with_the_file_and_leaves_nothing(tmp_path, kind):
+    """A limit on the size of files stands for it."""
+    values = np.random.default_rng(0).random(100_000)
+
+    def write_npy():
+        with atomic_path(tmp_path / "x.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, values)
+
+    write = {
+        "parquet": lambda: write_parquet(tmp_path / "x.parquet", pa.table({"x": values})),
+        "json": lambda: write_json(tmp_path / "x.json", values.tolist()),
+        "npy": write_npy,
+    }
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large|No space left") as caught:
+            write[kind]()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno in DISK_FULL
+    assert caught.value.filename == str(tmp_path / f"x.{kind}")
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from ray_head import Head
+from watched import Watched
+
+CSFLOW_EPOCHS = 20
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +86,17 @@ def finished_run(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
     process = run("--detector", "glass", "--folds", 3, "--out", folder)
     return folder, process
+
+
+@pytest.fixture(scope="session")
+def csflow_run(command, tmp_path_factory):
+    """An undisturbed CS-Flow run of 6 folds, and what it left behind; see `Watched`."""
+    folder = tmp_path_factory.mktemp("runs") / "csflow"
+    options = ["--detector", "csflow", "--folds", "6", "--epochs", str(CSFLOW_EPOCHS), "--out", str(folder)]
+    watched = Watched([*command, *options])
+    said = watched.wait()
+    assert watched.process.returncode == 0, said
+    return folder, watched
 
 
 @pytest.fixture(scope="session")

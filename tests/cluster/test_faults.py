@@ -2,7 +2,7 @@
 
 import json
 import os
-import resource
+import pickle
 import shutil
 import signal
 import subprocess
@@ -16,20 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 from ray_head import MARK, marked_processes, title
 
+SMALL_DISK = Path(__file__).parents[1] / "support" / "small_disk"
+# About what the shard of the 48 pictures takes; features take less and a model much more.
+SHARD_BYTES = 440_000
 RUN_TASKS = Path(__file__).parents[1] / "support" / "run_tasks.py"
-EPOCHS = 8
-
-
-@pytest.fixture(scope="module")
-def csflow_run(run, tmp_path_factory):
-    """A finished CS-Flow run of 3 folds."""
-    folder = tmp_path_factory.mktemp("faults") / "whole"
-    run("--detector", "csflow", "--layers", "blocks.4", "--folds", 3, "--epochs", EPOCHS, "--out", folder)
-    return folder
+# A tensor larger than any address space: what asks for it is refused at once, and nothing is ever exhausted.
+BEYOND_MEMORY = 1 << 40
 
 
 def scores(folder, fold):
     return pq.read_table(folder / "folds" / str(fold) / "scores.parquet").sort_by("image_id")
+
+
+def without_address():
+    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
 def flip_a_bit(path):
@@ -39,12 +39,16 @@ def flip_a_bit(path):
 
 
 def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_other(csflow_run, cache, tmp_path):
-    """Three folds in one process after another: 0 is killed once, 1 diverges, 2 is killed as often as it starts."""
+    """Four folds in one process after another.
+
+    0 is killed once, 1 diverges, 2 is killed as often as it starts, 3 asks for more memory than there is.
+    """
+    undisturbed, _ = csflow_run
     folder = tmp_path / "run"
-    shutil.copytree(csflow_run, folder)
+    shutil.copytree(undisturbed, folder)
     settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
     tasks = []
-    for fold in range(3):
+    for fold in range(4):
         place = folder / "folds" / str(fold)
         for path in place.iterdir():
             if path.name != "split.parquet":
@@ -54,6 +58,8 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
             config["learning_rate"] = 1e30
         if fold == 2:
             config["schedule"]["epochs"] = 1_000_000
+        if fold == 3:
+            config["hidden_channels"] = BEYOND_MEMORY
         tasks.append(
             {
                 "folder": str(place),
@@ -72,7 +78,7 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
     mark = uuid.uuid4().hex
     process = subprocess.Popen(
         [sys.executable, RUN_TASKS, tmp_path / "tasks.json", tmp_path / "ray"],
-        env={**{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}, MARK: mark},
+        env={**without_address(), MARK: mark},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -99,16 +105,17 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
     assert process.returncode == 0, errors
     assert kills == {0: 1, 2: 3}
     failures = {failure["fold"]: failure["message"] for failure in json.loads(said.splitlines()[-1])}
-    assert failures.keys() == {1, 2}
+    assert failures.keys() == {1, 2, 3}
     assert "loss became" in failures[1]
+    assert "memory" in failures[3]
 
     record = json.loads((folder / "folds" / "0" / "fold.json").read_text(encoding="utf-8"))
-    whole = json.loads((csflow_run / "folds" / "0" / "fold.json").read_text(encoding="utf-8"))
+    whole = json.loads((undisturbed / "folds" / "0" / "fold.json").read_text(encoding="utf-8"))
     assert record["resumed_from_epoch"] >= 1
     losses = [[epoch["loss"] for epoch in r["history"]] for r in (record, whole)]
-    assert len(losses[0]) == EPOCHS
+    assert len(losses[0]) == settings["config"]["schedule"]["epochs"]
     np.testing.assert_allclose(*losses, rtol=1e-3)
-    np.testing.assert_allclose(scores(folder, 0)["score"], scores(csflow_run, 0)["score"], rtol=1e-3)
+    np.testing.assert_allclose(scores(folder, 0)["score"], scores(undisturbed, 0)["score"], rtol=1e-3)
 
 
 def csflow_stores(cache, config):
@@ -122,47 +129,78 @@ def csflow_stores(cache, config):
     return [found[height >> scale, width >> scale] for scale in range(3)]
 
 
-def test_damaged_files_are_recognised_made_again_and_named(run, tmp_path):
-    cache = tmp_path / "cache"
-    first = ["--detector", "csflow", "--layers", "blocks.4", "--folds", 1, "--cache", cache]
-    run(*first, "--out", tmp_path / "first")
+class Payload:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+@pytest.fixture(scope="module")
+def run_on_a_full_disk(command, tmp_path_factory):
+    """The same command with room for no shard, with room for shards and features but not for a model, and with enough.
+
+    Returns its folder and cache, what each of the three said, and which files were there after each.
+    """
+    folder = tmp_path_factory.mktemp("disk")
+    out, cache = folder / "run", folder / "cache"
+    path = ":".join(filter(None, [str(SMALL_DISK), os.environ.get("PYTHONPATH")]))
+    said, left = [], []
+    for room in (SHARD_BYTES // 2, SHARD_BYTES * 2, 1 << 40):
+        resume = ["--resume"] if (out / "run.json").exists() else []
+        process = subprocess.run(
+            [*command, "--detector", "csflow", "--folds", "1", "--out", out, "--cache", cache, *resume],
+            env={**without_address(), "PYTHONPATH": path, "SMALL_DISK_BYTES": str(room)},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        said.append(process)
+        left.append({path.name for path in folder.rglob("*") if path.is_file()})
+    return out, cache, said, left
+
+
+def test_a_full_disk_fails_the_run_and_a_rerun_finishes_it(run_on_a_full_disk):
+    """A limit on the size of files in Ray's workers stands for a full disk: writing fails in the middle of a file."""
+    out, _, (no_shard, no_model, whole), left = run_on_a_full_disk
+    assert no_shard.returncode == 2, no_shard.stdout + no_shard.stderr
+    assert "part-00000.parquet cannot be written" in no_shard.stderr
+    assert "make room" in no_shard.stderr
+    assert left[0] == set()
+
+    assert no_model.returncode == 2, no_model.stdout + no_model.stderr
+    assert "fold 0 failed" in no_model.stdout.replace("\n", " ")
+    assert {"shards.json", "store.json", "run.json", "error.json"} <= left[1]
+    assert not {"model.safetensors", "fold.json"} & left[1]
+    for process in (no_shard, no_model):
+        assert len(process.stderr.strip().splitlines()) == 1
+
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert (out / "summary.json").exists()
+    assert not [name for names in left for name in names if name.endswith(".tmp")]
+
+
+def test_damaged_files_are_recognised_made_again_and_named(run_on_a_full_disk, run, tmp_path):
+    """And what is not as it was written is not unpickled either."""
+    out, cache, _, _ = run_on_a_full_disk
     shard = next((cache / "pictures").glob("*/part-00000.parquet"))
     features = next((cache / "features").glob("*/part-00000.*.npy"))
     undamaged = shard.read_bytes(), features.read_bytes()
-    for path in (shard, features, tmp_path / "first" / "folds" / "0" / "scores.parquet"):
+    for path in (shard, features, out / "folds" / "0" / "scores.parquet"):
         flip_a_bit(path)
-    (tmp_path / "first" / "folds" / "0" / "checkpoint.safetensors").write_bytes(b"no checkpoint")
-    process = run(*first, "--out", tmp_path / "first", "--resume")
+    pickled = pickle.dumps(Payload(tmp_path / "code ran"))
+    (out / ".ray" / "folds").mkdir(parents=True)
+    for name in (".ray/folds/tuner.pkl", ".ray/folds/trainable.pkl", "folds/0/checkpoint.safetensors"):
+        (out / name).write_bytes(pickled)
+    process = run("--detector", "csflow", "--folds", 1, "--cache", cache, "--out", out, "--resume")
     for name in (shard.name, features.name, "the fold is run again"):
         assert name in process.stdout.replace("\n", "")
     assert (shard.read_bytes(), features.read_bytes()) == undamaged
-    summary = json.loads((tmp_path / "first" / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert summary["folds"] == {"planned": 1, "finished": 1}
     assert any("from its start again" in warning for warning in summary["warnings"])
-
-
-def test_a_full_disk_fails_the_run_and_a_rerun_finishes_it(run, command, tmp_path):
-    """A limit on the size of files stands for a full disk: writing fails in the middle of a file."""
-    out, cache = tmp_path / "run", tmp_path / "cache"
-    options = ["--detector", "csflow", "--layers", "blocks.4", "--folds", "1", "--out", str(out), "--cache", str(cache)]
-
-    def small_disk():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    process = subprocess.run(
-        [*command, *options],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=environment,
-        check=False,
-        preexec_fn=small_disk,
-    )
-    assert process.returncode != 0
-    assert not list(cache.rglob("store.json"))
-    left = [path for folder in (out, cache) if folder.exists() for path in folder.rglob("*.tmp")]
-    assert left == []
-    run(*options, *(["--resume"] if (out / "run.json").exists() else []))
-    assert (out / "summary.json").exists()
+    assert not (tmp_path / "code ran").exists()

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from prometheus import scrape
 from ray_head import BIN, title
 
 
@@ -64,18 +65,33 @@ def test_a_submitted_run_is_followed_to_its_end_and_tells_no_secret(
     assert [path for path in files if head.token.encode() in path.read_bytes()] == []
 
 
-def test_a_stopped_job_ends_and_its_processes_with_it(head, program, pictures, cache, tmp_path):
-    out = tmp_path / "run"
-    long = [*options(pictures, cache, out), "--epochs", 100_000]
-    process = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 1, *long)
+def test_a_live_job_is_watched_followed_and_stopped(head, program, pictures, cache, tmp_path):
+    out = tmp_path / "watched"
+    long = [*options(pictures, cache, out), "--epochs", 100_000, "--max-parallel-folds", 1, "--tensorboard"]
+    process = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 2, *long)
     assert process.returncode == 0, process.stderr
-    again = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 1, *long)
+    again = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 2, *long)
     assert again.returncode == 2
     assert "--name" in again.stderr
+
     deadline = time.monotonic() + 400
-    while not (out / "folds" / "0" / "split.parquet").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    seen = []
+    # Driver and trial send their metrics at their own times.
+    while not {"raylab2f_folds", "raylab2f_loss", "raylab2f_features_total"} <= {name for name, _, _ in seen}:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.3)
+        seen = [sample for sample in scrape(head.metrics_port) if sample[1].get("run") == "watched"]
+    assert {tags["detector"] for _, tags, _ in seen} == {"csflow"}
+    folds = {tags["state"]: value for name, tags, value in seen if name == "raylab2f_folds"}
+    assert folds == {"planned": 1, "running": 1, "finished": 0, "failed": 0}
+    values = {name: (tags.get("fold"), value) for name, tags, value in seen}
+    fold, epoch = values["raylab2f_epoch"]
+    assert fold in {"0", "1"}
+    assert 1 <= epoch <= 100_000
+    assert values["raylab2f_epochs"] == (fold, 100_000)
+    assert values["raylab2f_pictures_per_second"][1] > 0
+    assert sum(value for name, _, value in seen if name == "raylab2f_features_total") == 48
+    assert list(out.glob("tensorboard/fold-*/events*"))
 
     follower = subprocess.Popen(
         [BIN / "raylab2f", "jobs", "logs", "long", "--follow", "--address", head.dashboard],

@@ -1,5 +1,6 @@
 """Three nodes on one machine: folds on all of them, one killed in the middle, and what the doctor says."""
 
+import json
 import shutil
 import subprocess
 import time
@@ -49,11 +50,11 @@ def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_
 
 
 def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
-    three_nodes, pictures, cache, run, read_summary, tmp_path
+    three_nodes, pictures, cache, csflow_run, read_summary, tmp_path
 ):
-    options = ["--detector", "csflow", "--layers", "blocks.4", "--folds", FOLDS, "--epochs", 30]
-    run(*options, "--out", tmp_path / "undisturbed")
-
+    undisturbed_folder, _ = csflow_run
+    epochs = len(json.loads((undisturbed_folder / "folds" / "0" / "fold.json").read_text(encoding="utf-8"))["history"])
+    options = ["--detector", "csflow", "--folds", FOLDS, "--epochs", epochs]
     out = tmp_path / "disturbed"
     arguments = ["--data", pictures, "--cache", cache, "--out", out, "--preset", "fast", "--size", 64, *options]
     process = subprocess.Popen(
@@ -80,7 +81,7 @@ def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
         process.kill()
     assert before < FOLDS
     assert process.returncode == 0, said
-    disturbed, undisturbed = read_summary(out), read_summary(tmp_path / "undisturbed")
+    disturbed, undisturbed = read_summary(out), read_summary(undisturbed_folder)
     assert disturbed["folds"] == {"planned": FOLDS, "finished": FOLDS}
     assert len(disturbed["estimates"]) == len(undisturbed["estimates"])
     for one, other in zip(disturbed["estimates"], undisturbed["estimates"], strict=True):

@@ -1,0 +1,280 @@
+"""Faults that are too slow for the tests, injected into real runs: what is lost, and how soon folds train again.
+
+    python benchmarks/faults.py --work /tmp/faults
+
+Every fault meets a CS-Flow run of 3 folds on 260 small pictures whose results without a fault are known. Recovery is
+the time from the fault, or from giving the command again where that is needed, until the work that was hit goes on: a
+fold trains, a part of the features is written. Results go to faults.md beside this file. Linux only; nothing is ever
+exhausted: the memory watcher is told that a hundredth of the memory is too much.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import ray
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
+from ray_head import BIN, Head, marked_processes, title
+from watched import Watched
+
+PICTURES, DEFECTIVE = 260, 60
+EPOCHS = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--only", nargs="*", choices=[f.__name__ for f in FAULTS], help="functions of this file")
+    options = parser.parse_args()
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / "undisturbed" / "summary.json").exists():
+        write_pictures(work)
+        run(work, "undisturbed").wait()
+    rows = []
+    for fault in FAULTS:
+        if not options.only or fault.__name__ in options.only:
+            print(fault.__name__, flush=True)
+            rows.append(fault(work))
+            print(*rows[-1], sep=" | ", flush=True)
+    if not options.only:
+        write_results(rows)
+
+
+def a_driver_is_killed(work: Path) -> tuple[str, str, float]:
+    """`kill -9` of the program after its first fold."""
+    first = run(work, "driver")
+    first.wait(until=lambda: finished(work / "driver"))
+    first.process.kill()
+    first.process.communicate()
+    kept = finished(work / "driver")
+    first.wait_for_processes()
+    begun = time.monotonic()
+    second = run(work, "driver", "--resume")
+    second.wait(until=lambda: training(second.mark))
+    seconds = time.monotonic() - begun
+    second.wait()
+    check(work, "driver", kept)
+    return "the driver is killed", f"no finished fold ({len(kept)} of 3 kept)", seconds
+
+
+def a_training_worker_is_killed(work: Path) -> tuple[str, str, float]:
+    """`kill -9` of the process that trains, in the middle of a fold."""
+    watched = run(work, "worker")
+    watched.wait(until=lambda: finished(work / "worker") and training(watched.mark))
+    killed = training(watched.mark)
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    begun = time.monotonic()
+    watched.wait(until=lambda: training(watched.mark) - killed)
+    seconds = time.monotonic() - begun
+    said = watched.wait()
+    assert watched.process.returncode == 0, said
+    check(work, "worker", {})
+    return "a training worker is killed", "what came after the fold's last checkpoint", seconds
+
+
+def a_node_is_killed(work: Path) -> tuple[str, str, float]:
+    """All processes of the second of two nodes, while folds train on both."""
+    (work / "two nodes").mkdir()
+    head = Head(work / "two nodes", cpus=1)
+    try:
+        node = head.add_node()
+        more = ("--max-parallel-folds", "2", "--address", head.address)
+        watched = run(work, "node", *more, environment={**head.environment, "RAY_AUTH_TOKEN": head.token})
+        watched.wait(until=lambda: training(node) and training(f"{head.mark}\0"))
+        head.kill_node(node)
+        begun = time.monotonic()
+        while head.alive_nodes() > 1:
+            time.sleep(0.1)
+        seconds = time.monotonic() - begun
+        said = watched.wait(seconds=500)
+        assert watched.process.returncode == 0, said
+    finally:
+        head.stop()
+        shutil.rmtree(head.temporary, ignore_errors=True)
+    check(work, "node", {})
+    return "a node is killed (until Ray counts it as lost)", "what came after its fold's last checkpoint", seconds
+
+
+def the_head_is_killed(work: Path) -> tuple[str, str, float]:
+    """All processes of `ray start --head` while a submitted run trains; a new head, the job once more."""
+    out = work / "head"
+    (work / "first head").mkdir()
+    head = Head(work / "first head")
+    try:
+        job = submit(head, work, "head")
+        job.wait(until=lambda: finished(out) and training(head.mark), seconds=500)
+        kept = finished(out)
+    finally:
+        head.stop()
+        shutil.rmtree(head.temporary, ignore_errors=True)
+    job.process.communicate(timeout=120)
+    assert job.process.returncode != 0
+    (work / "second head").mkdir()
+    begun = time.monotonic()
+    head = Head(work / "second head")
+    try:
+        started = time.monotonic() - begun
+        job = submit(head, work, "head", "--resume")
+        job.wait(until=lambda: training(head.mark))
+        seconds = time.monotonic() - begun
+        said = job.wait(seconds=500)
+        assert job.process.returncode == 0, said
+    finally:
+        head.stop()
+        shutil.rmtree(head.temporary, ignore_errors=True)
+    check(work, "head", kept)
+    lost = f"no finished fold ({len(kept)} of 3 kept); {started:.0f} s of the recovery are the new head's start"
+    return "the head node is killed, and a new one started, during a submitted run", lost, seconds
+
+
+def an_extraction_actor_is_killed(work: Path) -> tuple[str, str, float]:
+    """`kill -9` of one of the processes that hold the backbone, when the first part of the features is there."""
+    cache = work / "actor cache"
+    shutil.copytree(work / "cache" / "pictures", cache / "pictures")
+    watched = run(work, "actor", cache=cache)
+
+    def parts() -> int:
+        return len(list(cache.glob("features/*/part-*.json")))
+
+    def extractors() -> list[int]:
+        return [pid for pid in marked_processes(watched.mark) if "_Extractor" in title(pid)]
+
+    watched.wait(until=lambda: parts() > 0 and extractors())
+    before = parts()
+    os.kill(extractors()[0], signal.SIGKILL)
+    begun = time.monotonic()
+    watched.wait(until=lambda: parts() > before)
+    seconds = time.monotonic() - begun
+    watched.wait()
+    arrays = sorted((work / "cache" / "features").glob("*/*.npy"))
+    assert arrays
+    same = [a.read_bytes() == (cache / a.relative_to(work / "cache")).read_bytes() for a in arrays]
+    assert all(same), same
+    check(work, "actor", {})
+    total = len(list((work / "cache" / "features").glob("*/part-*.json")))
+    return "a process that extracts features is killed", f"parts in work ({before} of {total} were done)", seconds
+
+
+def the_memory_watcher_kills_every_fold(work: Path) -> tuple[str, str, float]:
+    """Ray's memory monitor with a threshold that is always passed; then without, `--resume`."""
+    watcher = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "250"}
+    watched = run(work, "memory", environment=watcher)
+    said = watched.wait(seconds=500)
+    assert said is not None
+    assert watched.process.returncode != 0, said
+    assert not finished(work / "memory"), said
+    print(said, flush=True)
+    begun = time.monotonic()
+    again = run(work, "memory", "--resume")
+    again.wait(until=lambda: training(again.mark))
+    seconds = time.monotonic() - begun
+    again.wait()
+    check(work, "memory", {})
+    return "Ray's memory watcher kills every fold's worker", "folds in training, reported; the rerun has them", seconds
+
+
+FAULTS = (
+    a_driver_is_killed,
+    a_training_worker_is_killed,
+    a_node_is_killed,
+    the_head_is_killed,
+    an_extraction_actor_is_killed,
+    the_memory_watcher_kills_every_fold,
+)
+
+
+def write_pictures(work: Path) -> None:
+    generator = np.random.default_rng(0)
+    lines = ["path,label,object_id"]
+    (work / "pictures").mkdir(parents=True)
+    for number in range(PICTURES):
+        picture = generator.normal(generator.uniform(90, 150), 12, (96, 96, 3))
+        label = int(number < DEFECTIVE)
+        if label:
+            cv2.circle(picture, tuple(map(int, generator.integers(20, 76, 2))), 11, (250, 30, 30), -1)
+        cv2.imwrite(str(work / "pictures" / f"{number:03d}.png"), picture.clip(0, 255).astype(np.uint8))
+        lines.append(f"pictures/{number:03d}.png,{label},part {number}")
+    (work / "plates.csv").write_text("\n".join(lines), encoding="utf-8")
+
+
+def words(work: Path, out: str, *more: str, cache: Path | None = None) -> list[str]:
+    options = {
+        "data": work / "plates.csv",
+        "cache": cache or work / "cache",
+        "out": work / out,
+        "detector": "csflow",
+        "preset": "fast",
+        "size": 64,
+        "folds": 3,
+        "epochs": EPOCHS,
+        "max-parallel-folds": 1,
+        "replicates": 200,
+    }
+    return ["run-cv", *(str(word) for name, value in options.items() for word in (f"--{name}", value)), *more]
+
+
+def run(
+    work: Path, out: str, *more: str, cache: Path | None = None, environment: dict[str, str] | None = None
+) -> Watched:
+    return Watched([str(BIN / "raylab2f"), *words(work, out, *more, cache=cache)], environment)
+
+
+def submit(head: Head, work: Path, out: str, *more: str) -> Watched:
+    command = [str(BIN / "raylab2f"), "submit", "--address", head.dashboard, "--follow", "--", *words(work, out, *more)]
+    return Watched(command, {**head.environment, "RAY_AUTH_TOKEN": head.token})
+
+
+def training(mark: str) -> set[int]:
+    """Processes that train a fold."""
+    return {pid for pid in marked_processes(mark) if "ImplicitFunc.train" in title(pid)}
+
+
+def finished(out: Path) -> dict[str, int]:
+    """Finished folds, and when their models were written."""
+    return {p.parent.name: (p.parent / "model.safetensors").stat().st_mtime_ns for p in out.glob("folds/*/fold.json")}
+
+
+def check(work: Path, out: str, kept: dict[str, int]) -> None:
+    """The run ended as the undisturbed one, and the folds `kept` were not trained again."""
+    assert kept.items() <= finished(work / out).items(), (kept, finished(work / out))
+    ours, theirs = (json.loads((work / name / "summary.json").read_text("utf-8")) for name in (out, "undisturbed"))
+    assert ours["folds"] == {"planned": 3, "finished": 3}, ours["folds"]
+    for one, other in zip(ours["estimates"], theirs["estimates"], strict=True):
+        assert one["metric"] == other["metric"]
+        assert one["mean"] is other["mean"] is None or abs(one["mean"] - other["mean"]) < 1e-3, (one, other)
+
+
+def write_results(rows: list[tuple[str, str, float]]) -> None:
+    lines = [
+        "# Faults, what they cost, and how soon work goes on",
+        "",
+        "`python benchmarks/faults.py`: each fault in a CS-Flow run of 3 folds whose summary was afterwards that of an "
+        "undisturbed run. Seconds are from the fault, or from giving the command again, until a fold trains (until the "
+        "next part of the features, for the extraction).",
+        "",
+        "| fault | lost | seconds to recover |",
+        "|---|---|---|",
+        *(f"| {fault} | {lost} | {seconds:.0f} |" for fault, lost, seconds in rows),
+        "",
+        f"{os.cpu_count()} cores of {platform.machine()}, shared with other work (load {os.getloadavg()[1]:.0f}); "
+        f"Python {platform.python_version()}, ray {ray.__version__}.",
+    ]
+    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
