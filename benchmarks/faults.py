@@ -217,6 +217,7 @@ def words(work: Path, out: str, *more: str, cache: Path | None = None) -> list[s
         "cache": cache or work / "cache",
         "out": work / out,
         "detector": "csflow",
+        "layers": "blocks.4",
         "preset": "fast",
         "size": 64,
         "folds": 3,

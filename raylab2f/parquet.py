@@ -24,22 +24,28 @@ _PICKLED = "arrow.py_extension_type"
 _NAME = b"ARROW:extension:name"
 
 
-def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_parquet(path: str | Path, columns: Sequence[str] | None = None, content: bytes | None = None) -> pa.Table:
     """The table in one Parquet file; folders' names add no columns.
+
+    Arguments:
+        path: of the file.
+        columns: to read; `None`: all.
+        content: the file's bytes, where something else has fetched them; `path` is then only what errors name.
 
     Raises:
         UserError: a column holds objects of another library.
         OSError, pyarrow.ArrowException: as `pyarrow.parquet.read_table`.
     """
     try:
-        schema = pq.read_schema(path)
+        schema = pq.read_schema(path if content is None else pa.BufferReader(content))
     except pa.ArrowException:
         raise
     except ValueError as error:
         # A registered type that cannot make sense of its own description.
         raise _refusal(path, "a column") from error
     refuse_objects(schema if columns is None else pa.schema([f for f in schema if f.name in columns]), path)
-    return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+    source = path if content is None else pa.BufferReader(content)
+    return pq.read_table(source, columns=None if columns is None else list(columns), partitioning=None)
 
 
 def refuse_objects(schema: pa.Schema, where: str | Path) -> None:

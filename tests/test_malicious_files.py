@@ -113,6 +113,8 @@ def test_a_type_whose_own_description_is_a_pickle(tmp_path, payload, name, stora
     pq.write_table(schema.empty_table(), tmp_path / "t.parquet")
     with pytest.raises(UserError, match=RUNS_CODE):
         read_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=f"s3://there: .* {RUNS_CODE}"):
+        read_parquet("s3://there", content=(tmp_path / "t.parquet").read_bytes())
 
 
 def test_what_pandas_and_arrow_say_of_plain_columns_does_not_matter(tmp_path, payload):
@@ -123,6 +125,7 @@ def test_what_pandas_and_arrow_say_of_plain_columns_does_not_matter(tmp_path, pa
     table = table.replace_schema_metadata({"pandas": json.dumps(told)})
     pq.write_table(table, tmp_path / "t.parquet")
     assert read_parquet(tmp_path / "t.parquet").equals(table)
+    assert read_parquet("t", ["note"], (tmp_path / "t.parquet").read_bytes()).equals(table.select(["note"]))
 
 
 def test_parquet_is_read_in_one_place_only():

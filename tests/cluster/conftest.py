@@ -89,11 +89,17 @@ def finished_run(run, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def csflow_run(command, tmp_path_factory):
+def csflow_command(command):
+    """The command line of a small CS-Flow run."""
+    return [*command, "--detector", "csflow", "--layers", "blocks.4"]
+
+
+@pytest.fixture(scope="session")
+def csflow_run(csflow_command, tmp_path_factory):
     """An undisturbed CS-Flow run of 6 folds, and what it left behind; see `Watched`."""
     folder = tmp_path_factory.mktemp("runs") / "csflow"
-    options = ["--detector", "csflow", "--folds", "6", "--epochs", str(CSFLOW_EPOCHS), "--out", str(folder)]
-    watched = Watched([*command, *options])
+    options = ["--folds", "6", "--epochs", str(CSFLOW_EPOCHS), "--out", str(folder)]
+    watched = Watched([*csflow_command, *options])
     said = watched.wait()
     assert watched.process.returncode == 0, said
     return folder, watched

@@ -19,9 +19,9 @@ def test_processes_and_temporary_files_are_gone_after_the_end(csflow_run):
     assert_nothing_is_left(watched, folder)
 
 
-def test_processes_and_temporary_files_are_gone_after_ctrl_c(command, csflow_run, tmp_path):
+def test_processes_and_temporary_files_are_gone_after_ctrl_c(csflow_command, csflow_run, tmp_path):
     out = tmp_path / "run"
-    watched = Watched([*command, "--detector", "csflow", "--folds", "1", "--epochs", "100000", "--out", str(out)])
+    watched = Watched([*csflow_command, "--folds", "1", "--epochs", "100000", "--out", str(out)])
     watched.wait(until=(out / "folds" / "0" / "split.parquet").exists)
     time.sleep(1)
     watched.process.send_signal(signal.SIGINT)

@@ -54,7 +54,7 @@ def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
 ):
     undisturbed_folder, _ = csflow_run
     epochs = len(json.loads((undisturbed_folder / "folds" / "0" / "fold.json").read_text(encoding="utf-8"))["history"])
-    options = ["--detector", "csflow", "--folds", FOLDS, "--epochs", epochs]
+    options = ["--detector", "csflow", "--layers", "blocks.4", "--folds", FOLDS, "--epochs", epochs]
     out = tmp_path / "disturbed"
     arguments = ["--data", pictures, "--cache", cache, "--out", out, "--preset", "fast", "--size", 64, *options]
     process = subprocess.Popen(
