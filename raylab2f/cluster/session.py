@@ -68,7 +68,7 @@ def ray_session(
             _join(address)
         else:
             _start(cpus, dashboard, str(temporary))
-        _silence_libraries()
+        _set_up_libraries()
         yield
     finally:
         ray.shutdown()
@@ -124,11 +124,13 @@ def _start(cpus: int | None, dashboard: Callable[[str], None] | None, temporary:
         dashboard(f"http://{context.dashboard_url}")
 
 
-def _silence_libraries() -> None:
+def _set_up_libraries() -> None:
     from ray.data import DataContext
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False
+    # Else what went wrong in a process of ours arrives as text within an exception of Ray's.
+    context.raise_original_map_exception = True
     for name in ("ray.data", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
