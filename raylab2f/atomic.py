@@ -14,9 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raylab2f.errors import DISK_FULL
+from raylab2f.errors import UserError
 
 __all__ = ["atomic_path", "write_json", "write_parquet"]
+
+# There is no room, or no more for this user, or for a file of this size.
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
@@ -24,7 +27,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
 
     Raises:
-        OSError: with `path` as its `filename` where there is no room.
+        UserError: there is no room.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,9 +38,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         # NumPy says of a disk that is full only that it wrote less than it was asked to.
         code = errno.ENOSPC if error.errno is None else error.errno
-        if code not in DISK_FULL:
+        if code not in _DISK_FULL:
             raise
-        raise OSError(code, os.strerror(code), str(path)) from error
+        raise UserError(
+            f"{path} cannot be written ({os.strerror(code)}); make room: the same command goes on from there (run-cv "
+            "with --resume if --out holds the run already)."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

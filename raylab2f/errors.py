@@ -1,11 +1,6 @@
-"""What the user can mend."""
+"""The one exception that means: the user can mend this."""
 
-import errno
-
-__all__ = ["DISK_FULL", "UserError"]
-
-#: `errno` of an `OSError` that means: there is no room, or no more for this user, or for a file of this size.
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+__all__ = ["UserError"]
 
 
 class UserError(Exception):

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
-from raylab2f.errors import DISK_FULL
+from raylab2f.errors import UserError
 
 
 def test_a_failing_writer_leaves_the_old_file_and_no_other(tmp_path):
@@ -57,10 +57,8 @@ def test_a_full_disk_is_named_with_the_file_and_leaves_nothing(tmp_path, kind):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(OSError, match=r"File too large|No space left") as caught:
+        with pytest.raises(UserError, match=f"x.{kind} cannot be written .* make room"):
             write[kind]()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert caught.value.errno in DISK_FULL
-    assert caught.value.filename == str(tmp_path / f"x.{kind}")
     assert list(tmp_path.iterdir()) == []

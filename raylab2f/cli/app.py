@@ -19,7 +19,7 @@ from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
-from raylab2f.errors import DISK_FULL, UserError
+from raylab2f.errors import UserError
 
 __all__ = ["app", "main", "run_program"]
 
@@ -79,15 +79,6 @@ def run_program(program: typer.Typer) -> None:
             error.show()
         else:
             _say_error(console, error.format_message().replace("\n", " "))
-        sys.exit(2)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        _say_error(
-            console,
-            f"{error.filename or 'the storage'} cannot be written ({error.strerror}); make room: the same command goes "
-            "on from there (run-cv with --resume if --out holds the run already).",
-        )
         sys.exit(2)
     except KeyboardInterrupt:
         code = _INTERRUPTED

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from ray.exceptions import RayError
 
-from raylab2f.errors import DISK_FULL, UserError
+from raylab2f.errors import UserError
 
 __all__ = ["user_errors_unwrapped"]
 
 
 @contextmanager
 def user_errors_unwrapped() -> Iterator[None]:
-    """Turn a Ray error that wraps a `UserError` or a full disk back into that; others pass as they are."""
+    """Turn a Ray error that wraps a `UserError` back into that `UserError`; others pass as they are."""
     try:
         yield
     except RayError as error:
@@ -23,12 +23,11 @@ def user_errors_unwrapped() -> Iterator[None]:
             if isinstance(cause, UserError):
                 # Without Ray's own subclass and traceback: the message is all the user needs.
                 raise UserError(_first_message(cause)) from error
-            if isinstance(cause, OSError) and cause.errno in DISK_FULL:
-                raise OSError(cause.errno, cause.strerror, cause.filename) from error
             cause = getattr(cause, "cause", None) or cause.__cause__
         raise
 
 
 def _first_message(error: UserError) -> str:
     inner = getattr(error, "cause", None)
-    return str(inner) if isinstance(inner, UserError) else str(error)
+    # One sentence; Ray Data appends how often it tried.
+    return str(inner if isinstance(inner, UserError) else error).splitlines()[0]
