@@ -4,8 +4,7 @@
 
 Every fault meets a CS-Flow run of 3 folds on 200 small pictures whose results without a fault are known. Recovery is
 the time from the fault, or from giving the command again where that is needed, until the work that was hit goes on: a
-fold trains, a part of the features is written. Results go to faults.md beside this file. Linux only; nothing is ever
-exhausted: the memory watcher is told that a hundredth of the memory is too much.
+fold trains, a part of the features is written. Results go to faults.md beside this file. Linux only.
 """
 
 from __future__ import annotations
@@ -169,31 +168,12 @@ def an_extraction_actor_is_killed(work: Path) -> tuple[str, str, float]:
     return "a process that extracts features is killed", f"parts in work ({before} of {total} were done)", seconds
 
 
-def the_memory_watcher_kills_every_fold(work: Path) -> tuple[str, str, float]:
-    """Ray's memory monitor with a threshold that is always passed; then without, `--resume`."""
-    watcher = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "250"}
-    watched = run(work, "memory", environment=watcher)
-    said = watched.wait(seconds=500)
-    assert said is not None
-    assert watched.process.returncode != 0, said
-    assert not finished(work / "memory"), said
-    print(said, flush=True)
-    begun = time.monotonic()
-    again = run(work, "memory", "--resume")
-    again.wait(until=lambda: training(again.mark))
-    seconds = time.monotonic() - begun
-    again.wait()
-    check(work, "memory", {})
-    return "Ray's memory watcher kills every fold's worker", "folds in training, reported; the rerun has them", seconds
-
-
 FAULTS = (
     a_driver_is_killed,
     a_training_worker_is_killed,
     a_node_is_killed,
     the_head_is_killed,
     an_extraction_actor_is_killed,
-    the_memory_watcher_kills_every_fold,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,9 @@ def extract_features(
         except RayActorError:
             if attempt == _RESTARTS:
                 raise
+        # The failed dataset is part of a cycle with its error. As long as it is there, so are its other actors, and
+        # they keep slots that folds would wait for in vain.
+        gc.collect()
     for store in todo:
         finish_store(store.folder, store.ingredients)
     return Extraction(tuple(store.folder for store in stores), extracted)
