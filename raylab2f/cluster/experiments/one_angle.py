@@ -71,7 +71,7 @@ def one_angle(options: ExperimentOptions, display: Display, view: str | None = N
                     **{f"AUROC ({level})": text_of(value) for level, value in values.items()},
                 }
             )
-            draw_variant(run, f"{detector}-{name}", options.out / "figures")
+            draw_variant(run, f"{detector}-{name}", options.out)
         gain = _difference(found["one"], found["all"])
         measured = f"AUROC {text_of(found['one'])} on one view, {text_of(found['all'])} on all"
         claims.append(claim_of(f"{detector}: one view is easier than all of them.", gain, measured))
