@@ -30,7 +30,7 @@ __all__ = [
     "parent_of",
     "place_of",
     "read_file",
-    "require_bucket",
+    "require_store",
     "store_errors",
     "subfolders",
     "write_file",
@@ -167,9 +167,12 @@ def subfolders(place: str) -> list[str]:
     return sorted(join(place, info.base_name) for info in found if info.type == pa.fs.FileType.Directory)
 
 
-def require_bucket(place: str) -> None:
-    """`UserError` if a place's bucket does not exist: a store lists what is in no bucket as empty."""
+def require_store(place: str) -> None:
+    """`UserError` if a place's store cannot be asked, or has no such bucket: what is in no bucket is listed as empty."""
+    if not is_uri(place):
+        return
     parts = urlsplit(place)
+    filesystem(place)
     if parts.scheme in _BUCKETS:
         _require_bucket(urlunsplit(parts._replace(path="")))
 

@@ -33,7 +33,7 @@ from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.parquet import read_parquet
-from raylab2f.places import absolute, file_exists, is_uri, join, place_of
+from raylab2f.places import absolute, file_exists, is_uri, join, place_of, require_store
 from raylab2f.preparation import select_pictures
 from raylab2f.reporting import Display
 
@@ -80,6 +80,7 @@ def run_cross_validation(
     """
     folders = [RunFolder(place_of(folder)) for _, folder in runs]
     cache = place_of(cache)
+    require_store(cache)
     for (settings, _), folder in zip(runs, folders, strict=True):
         fetch(folder.place, ["run.json"])
         if folder.exists() and not resume:

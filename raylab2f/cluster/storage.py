@@ -30,7 +30,7 @@ import pyarrow.fs
 
 from raylab2f.atomic import atomic_path
 from raylab2f.errors import UserError
-from raylab2f.places import file_exists, filesystem, is_uri, join, name_of, parent_of, require_bucket, store_errors
+from raylab2f.places import file_exists, filesystem, is_uri, join, name_of, parent_of, require_store, store_errors
 
 __all__ = ["erase", "fetch", "fetch_file", "local", "publish", "remove", "repair"]
 
@@ -179,7 +179,7 @@ def _on_store(place: str, names: Sequence[str] | None) -> dict[str, pa.fs.FileIn
             found = store.get_file_info([f"{base}/{name}" for name in names])
     files = {info.path[len(base) + 1 :]: info for info in found if info.type == pa.fs.FileType.File}
     if not files:
-        require_bucket(place)
+        require_store(place)
     return {name: info for name, info in files.items() if _wanted(name, names)}
 
 

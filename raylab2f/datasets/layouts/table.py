@@ -29,7 +29,7 @@ import pyarrow as pa
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.errors import UserError
 from raylab2f.parquet import read_parquet
-from raylab2f.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file
+from raylab2f.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file, require_store
 
 __all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
 
@@ -49,7 +49,8 @@ def read(root: Path | str, options: LayoutOptions) -> Found:
     """The manifest's rows; the dataset is called like the file, or like the folder of a file called manifest."""
     file = _manifest_file(root)
     if file is None:
-        raise UserError(f"{root}: there is no {LOOKED_FOR} here.")
+        require_store(str(root))
+        raise UserError(f"{root}: this is not {LOOKED_FOR}.")
     stem = PurePosixPath(name_of(file)).stem
     return Found(name_of(parent_of(file)) if stem == "manifest" else stem, tuple(read_table(file)))
 
