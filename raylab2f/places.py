@@ -168,7 +168,7 @@ def subfolders(place: str) -> list[str]:
 
 
 def require_store(place: str) -> None:
-    """`UserError` if a place's store cannot be asked, or has no such bucket: what is in no bucket is listed as empty."""
+    """`UserError` if a place's store does not answer or has no such bucket, which would be listed as empty."""
     if not is_uri(place):
         return
     parts = urlsplit(place)
