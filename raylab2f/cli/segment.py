@@ -78,7 +78,7 @@ def segment(
     folder = Path(place_of(out))
     canvas: Any = centre_embed if centre_embed == "auto" else parse_size(centre_embed, "--centre-embed")
 
-    from raylab2f.cluster.run import open_dataset
+    from raylab2f.cluster.data import open_dataset
     from raylab2f.cluster.run_folder import DataSettings
     from raylab2f.cluster.segment import segment_dataset
     from raylab2f.preparation.grounded_sam import GroundedSamConfig

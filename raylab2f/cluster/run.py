@@ -13,19 +13,19 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.atomic import write_json, write_parquet
+from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
 from raylab2f.cluster.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.inputs import prepare_inputs
 from raylab2f.cluster.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.replicates import spread_replicates
-from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
+from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.siblings import find_picture_split
 from raylab2f.cluster.storage import fetch, local, publish, remove
 from raylab2f.cluster.tensorboard import tensorboard_logging
-from raylab2f.datasets import Dataset, load_dataset
-from raylab2f.datasets.demo import DemoConfig, demo_dataset
+from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate, plan_fold, plan_sizes
@@ -33,11 +33,11 @@ from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.parquet import read_parquet
-from raylab2f.places import absolute, file_exists, is_uri, join, place_of, require_store
+from raylab2f.places import absolute, join, place_of, require_store
 from raylab2f.preparation import select_pictures
 from raylab2f.reporting import Display
 
-__all__ = ["open_dataset", "rendered_dataset", "run_cross_validation"]
+__all__ = ["run_cross_validation"]
 
 
 @dataclass(frozen=True)
@@ -100,30 +100,6 @@ def run_cross_validation(
         ]
         failures = _run_missing_folds(plans, resources, display, tensorboard)
         return [_summarise(plan, failures, display) for plan in plans]
-
-
-def open_dataset(settings: DataSettings, cache: str | Path, display: Display) -> Dataset:
-    """The dataset that the settings name; the embedded demo is rendered on its first use."""
-    data = settings.data
-    if data is None:
-        data = rendered_dataset(DemoConfig(), cache, display)
-    options = {name: getattr(settings, name) for name in DataSettings.__dataclass_fields__ if name != "data"}
-    with display.stage("read pictures") as progress:
-        dataset = load_dataset(data, progress=progress, **options)
-    return (
-        dataset if settings.data is not None else Dataset("demo", dataset.manifest, dataset.warnings, dataset.skipped)
-    )
-
-
-def rendered_dataset(config: DemoConfig, cache: str | Path, display: Display) -> str:
-    """The place of a rendered data set in the cache; rendered unless it is there."""
-    place = join(cache, "demo", config.digest)
-    if is_uri(place) and file_exists(join(place, "manifest.parquet")):
-        return place
-    with display.stage("render demo pictures") as progress:
-        demo_dataset(config, local(cache), progress=progress)
-    publish(place)
-    return place
 
 
 def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: str, display: Display) -> _Plan:

@@ -14,14 +14,12 @@ lies below RAYLAB2F_MIRROR, by default in the user's cache folder; it may be del
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import platformdirs
@@ -29,13 +27,12 @@ import pyarrow as pa
 import pyarrow.fs
 
 from raylab2f.atomic import atomic_path
+from raylab2f.cluster.marks import rank_of, recorded_digests
 from raylab2f.errors import UserError
 from raylab2f.places import file_exists, filesystem, is_uri, join, name_of, parent_of, require_store, store_errors
 
 __all__ = ["erase", "fetch", "fetch_file", "local", "publish", "remove", "repair"]
 
-# The marks of finished folders, in the order in which they appear.
-_MARKS = ("manifest.parquet", "shards.json", "store.json", "fold.json", "run.json")
 _THREADS = 8
 _BLOCK = 1 << 23
 
@@ -74,18 +71,18 @@ def fetch(place: str | Path, names: Sequence[str] | None = None, *, alone: bool 
     if not missing:
         return folder
     # Marks are read first, for they say what the others hold, and written last.
-    marks = {name: _read(place, name) for name in missing if _rank(name) > 1}
+    marks = {name: _read(place, name) for name in missing if rank_of(name) > 1}
     digests: dict[str, str] = {}
     for name in there:
-        if _rank(name) > 1:
+        if rank_of(name) > 1:
             content = marks[name] if name in marks else here[name].read_bytes()
-            digests |= _digests(name, content or b"")
+            digests |= recorded_digests(name, content or b"")
 
     def download(name: str) -> None:
         _download(place, name, missing[name], folder / name, digests.get(name))
 
     _in_order(download, [name for name in missing if name not in marks])
-    for name in sorted(marks, key=_rank):
+    for name in sorted(marks, key=rank_of):
         content = marks[name]
         if content is not None:
             with atomic_path(folder / name) as temporary:
@@ -165,7 +162,7 @@ def repair(place: str | Path, drop: Callable[[Path], list[str]]) -> list[str]:
     before = set(_in_mirror(fetch(place), None))
     damaged = drop(folder)
     gone = {*damaged, *(before - set(_in_mirror(folder, None)))}
-    remove(place, *sorted(gone, key=_rank, reverse=True))
+    remove(place, *sorted(gone, key=rank_of, reverse=True))
     return damaged
 
 
@@ -201,39 +198,15 @@ def _wanted(name: str, names: Sequence[str] | None) -> bool:
     return names is None or any(fnmatchcase(name, pattern) for pattern in names)
 
 
-def _rank(name: str) -> int:
-    """Tables and arrays, then what describes them, then the marks."""
-    base = name.rpartition("/")[2]
-    return 2 + _MARKS.index(base) if base in _MARKS else int(base.endswith(".json"))
-
-
 def _in_order(work: Callable[[str], None], names: Sequence[str]) -> None:
     """Do the work for all names of one rank at a time."""
-    for rank in sorted({_rank(name) for name in names}):
+    for rank in sorted({rank_of(name) for name in names}):
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="store") as pool:
             try:
-                list(pool.map(work, [name for name in names if _rank(name) == rank]))
+                list(pool.map(work, [name for name in names if rank_of(name) == rank]))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-
-
-def _digests(mark: str, content: bytes) -> dict[str, str]:
-    """sha256 by name of the files that lie beside a mark, as it says."""
-    head, _, kind = mark.rpartition("/")
-    try:
-        told: dict[str, Any] = json.loads(content)
-        if kind == "shards.json":
-            found = {f"part-{number:05d}.parquet": digest for number, digest in enumerate(told["sha256"])}
-        elif kind == "store.json":
-            parts = enumerate(told["parts"])
-            found = {f"part-{n:05d}.{k}.npy": f["sha256"] for n, part in parts for k, f in part["files"].items()}
-        else:
-            found = dict(told["files"]) if kind == "fold.json" else {}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # Whoever reads the mark itself says so.
-        return {}
-    return {f"{head}/{name}" if head else name: digest for name, digest in found.items()}
 
 
 class _NotAsRecordedError(Exception):

@@ -196,10 +196,11 @@ def test_damaged_files_of_folds_and_feature_stores_are_left_out(place, machine, 
     write(place, "folds/0/scores.parquet", b"good")
     write(place, "folds/0/fold.json", json.dumps({"files": {"scores.parquet": digest}}).encode())
     write(place, "store/part-00000.deep.npy", b"good")
-    mark = {"parts": [{"rows": 1, "files": {"deep": {"sha256": digest, "bytes": 4}}}]}
+    write(place, "store/index.parquet", b"good")
+    mark = {"index": {"sha256": digest}, "parts": [{"rows": 1, "files": {"deep": {"sha256": digest, "bytes": 4}}}]}
     write(place, "store/store.json", json.dumps(mark).encode())
     publish(place)
-    for name in ("folds/0/scores.parquet", "store/part-00000.deep.npy"):
+    for name in ("folds/0/scores.parquet", "store/part-00000.deep.npy", "store/index.parquet"):
         s3.write(f"{key}/{name}", b"g00d")
     machine("second")
     fetch(place)

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.cluster.data import rendered_dataset
 from raylab2f.cluster.diagnosis_figures import draw_maps, draw_roc
 from raylab2f.cluster.placement import FoldResources
-from raylab2f.cluster.run import rendered_dataset, run_cross_validation
+from raylab2f.cluster.run import run_cross_validation
 from raylab2f.cluster.run_evidence import RunEvidence, open_run
 from raylab2f.cluster.run_folder import DataSettings, RunSettings
 from raylab2f.cluster.storage import local, publish

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow.compute as pc
 
+from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.experiments.common import Claim, ExperimentOptions, claim_of, with_data, write_report
 from raylab2f.cluster.experiments.table1 import PREPARATIONS
 from raylab2f.cluster.inputs import prepare_inputs
-from raylab2f.cluster.run import open_dataset
 from raylab2f.cluster.run_evidence import activations_of
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.storage import local

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.experiments.common import (
     Claim,
     ExperimentOptions,
@@ -16,7 +17,6 @@ from raylab2f.cluster.experiments.common import (
     with_data,
     write_report,
 )
-from raylab2f.cluster.run import open_dataset
 from raylab2f.datasets.demo import DemoConfig
 from raylab2f.diagnostics.resampling import Estimate
 from raylab2f.errors import UserError
