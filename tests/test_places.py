@@ -3,7 +3,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, is_uri, join, name_of, parent_of, place_of, subfolders
+from raylab2f.places import (
+    absolute,
+    file_exists,
+    is_uri,
+    join,
+    name_of,
+    parent_of,
+    place_of,
+    read_file,
+    subfolders,
+    write_file,
+)
 
 NAMES = st.text(st.characters(exclude_categories=("C",), exclude_characters="/"), min_size=1).filter(
     lambda name: name not in (".", "..")
@@ -65,3 +76,17 @@ def test_what_is_no_place_is_refused(uri):
 def test_unknown_stores_and_options_are_named(uri):
     with pytest.raises(UserError, match=uri[:2]):
         subfolders(uri)
+
+
+@pytest.mark.parametrize("kind", ["store", "folder"])
+def test_small_files_are_written_and_read_anywhere(s3, tmp_path, kind):
+    folder = place_of(s3.uri("bucket/places/a b")) if kind == "store" else str(tmp_path / "a b")
+    file = join(folder, "c d", "e.txt")
+    assert not file_exists(file)
+    with pytest.raises(FileNotFoundError):
+        read_file(file)
+    write_file(file, b"content")
+    assert file_exists(file)
+    assert read_file(file) == b"content"
+    assert not file_exists(folder)
+    assert subfolders(folder) == [join(folder, "c d")]

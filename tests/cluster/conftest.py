@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 from ray_head import Head
-from s3_server import CREDENTIALS, S3Server
 from watched import Watched
 
 CSFLOW_EPOCHS = 20
@@ -114,15 +113,3 @@ def head(tmp_path_factory):
     yield head
     head.stop()
     shutil.rmtree(head.temporary, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def s3():
-    """An S3 server with the bucket `bucket`; this process, and what it starts, has the credentials."""
-    server = S3Server()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        server.create_bucket("bucket")
-        yield server
-    server.stop()

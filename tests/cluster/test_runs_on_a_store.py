@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
-from ray_head import BIN
+from ray_head import BIN, Head
 from s3_server import CREDENTIALS, S3Server
 
 from raylab2f.cli.app import app, run_program
@@ -225,6 +225,42 @@ def test_a_fold_whose_machine_died_goes_on_elsewhere_from_its_checkpoint(stored_
     run_fold(whole, lambda numbers: None)
     one, other = (pq.read_table(local(f) / "scores.parquet").sort_by("image_id") for f in (folder, whole.folder))
     np.testing.assert_allclose(one["score"], other["score"], rtol=1e-3)
+
+
+def test_nodes_that_share_nothing_but_the_store_do_one_run(s3, uploaded, finished_run, tmp_path_factory):
+    pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
+    folder = tmp_path_factory.mktemp("nodes")
+
+    def environment(machine):
+        return {**CREDENTIALS, "AWS_ENDPOINT_URL": s3.endpoint, "RAYLAB2F_MIRROR": str(folder / machine)}
+
+    head = Head(folder, cpus=0)
+    try:
+        for node in ("one", "two"):
+            head.add_node(environment=environment(node))
+        options = ["--data", uploaded, "--cache", "s3://bucket/nodes/cache", "--out", "s3://bucket/nodes/run", *SMALL]
+        command = [BIN / "raylab2f", "run-cv", "--address", head.address, *options, "--folds", "2"]
+        process = subprocess.run(
+            command,
+            env={**head.environment, **environment("driver")},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+            cwd=folder,
+        )
+    finally:
+        head.stop()
+        shutil.rmtree(head.temporary, ignore_errors=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    for fold in range(2):
+        here = pq.read_table(finished_run[0] / "folds" / str(fold) / "scores.parquet").sort_by("image_id")
+        np.testing.assert_allclose(
+            table(s3, f"bucket/nodes/run/folds/{fold}/scores.parquet")["score"], here["score"], rtol=1e-4
+        )
+    # Each node trained a fold in its own mirror.
+    trained = [sorted(path.parent.name for path in (folder / n).rglob("fold.json")) for n in ("one", "two")]
+    assert sorted(trained) == [["0"], ["1"]]
 
 
 @pytest.mark.parametrize("option", ["--data", "--cache", "--out"])
