@@ -1,10 +1,11 @@
-"""Reference values: every `.npz` in a folder, told apart by the keys it holds."""
+"""Reference values: every `.npz` in a folder, told apart by the keys it holds; and an object store."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from s3_server import CREDENTIALS, S3Server
 
 # A test says what holds, not how fast: a busy machine must not fail it.
 settings.register_profile("untimed", deadline=None)
@@ -59,3 +60,15 @@ def glass_training_reference(request):
 @pytest.fixture
 def glass_judge_reference(request):
     return _arrays(request)
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """An S3 server with the bucket `bucket`; this process, and what it starts, has the credentials."""
+    server = S3Server()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        server.create_bucket("bucket")
+        yield server
+    server.stop()

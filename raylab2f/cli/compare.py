@@ -13,6 +13,7 @@ from rich.table import Table
 
 from raylab2f.cli.options import PrevalenceOption, ReplicatesOption
 from raylab2f.errors import UserError
+from raylab2f.places import absolute, name_of, place_of
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.compare import Comparison, Difference
@@ -22,7 +23,7 @@ __all__ = ["compare_runs"]
 
 
 def compare_runs(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of at least two runs with the same fold plan.")],
+    runs: Annotated[list[str], typer.Argument(help="Folders or URIs of at least two runs with the same fold plan.")],
     metric: Annotated[
         list[str],
         typer.Option(
@@ -53,12 +54,15 @@ def compare_runs(
 ) -> None:
     """Say which of several detectors is better, and how sure that is."""
     from raylab2f.atomic import write_json
+    from raylab2f.cluster.storage import fetch
     from raylab2f.evaluation.compare import DEFAULT_METRICS, compare_scores
     from raylab2f.evaluation.run_scores import agreed_settings, read_run, require_same_plan
 
     if len(runs) < 2:
         raise UserError("Give the folders of at least two runs to compare.")
-    found = [read_run(path, name) for path, name in zip(runs, _names(runs), strict=True)]
+    places = [place_of(run) for run in runs]
+    files = ["run.json", "folds/*/split.parquet", "folds/*/scores.parquet"]
+    found = [read_run(fetch(place, files), name) for place, name in zip(places, _names(places), strict=True)]
     require_same_plan(found)
     given = {
         "strategies": threshold or None,
@@ -87,15 +91,15 @@ def compare_runs(
     _print_comparison(comparison, Console())
 
 
-def _names(runs: list[Path]) -> list[str]:
-    """Folder names where they tell the runs apart, else paths."""
-    resolved = [path.resolve() for path in runs]
+def _names(places: list[str]) -> list[str]:
+    """Folder names where they tell the runs apart, else places."""
+    resolved = [absolute(place) for place in places]
     if len(set(resolved)) < len(resolved):
         raise UserError(
-            f"'{max(runs, key=lambda p: resolved.count(p.resolve()))}' is given twice; give different runs."
+            f"'{max(places, key=lambda p: resolved.count(absolute(p)))}' is given twice; give different runs."
         )
-    names = [path.name for path in resolved]
-    return names if len(set(names)) == len(names) else [str(path) for path in resolved]
+    names = [name_of(place) for place in resolved]
+    return names if len(set(names)) == len(names) else resolved
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:

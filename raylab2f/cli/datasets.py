@@ -60,7 +60,7 @@ def download(
 
 @datasets_app.command("manifest")
 def manifest(
-    data: Annotated[Path, typer.Argument(help="Folder of pictures, or a manifest.")],
+    data: Annotated[str, typer.Argument(help="Folder of pictures, or a manifest or its URI.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write the manifest here (Parquet).")] = None,
     layout: LayoutOption = "auto",
     category: CategoryOption = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +9,13 @@ from rich.console import Console
 
 from raylab2f.cli.options import CacheOption, default_cache
 from raylab2f.errors import UserError
+from raylab2f.places import join, place_of
 
 __all__ = ["diagnose"]
 
 
 def diagnose(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
+    run: Annotated[str, typer.Argument(help="Folder of a finished run, or its URI.", show_default=False)],
     only: Annotated[
         list[str],
         typer.Option(
@@ -45,12 +45,14 @@ def diagnose(
     expected = dict(_parse_dose(text) for text in expect)
 
     from raylab2f.cluster.diagnose import DIAGNOSES, diagnose_run
+    from raylab2f.cluster.storage import fetch_file
     from raylab2f.reporting import Display, print_findings
 
     # With --json, nothing but JSON goes to the standard output.
     console = Console(stderr=as_json)
+    place = place_of(run)
     findings = diagnose_run(
-        run,
+        place,
         cache=default_cache(cache),
         display=Display(console),
         only=only or DIAGNOSES,
@@ -60,10 +62,10 @@ def diagnose(
         address=address,
     )
     if as_json:
-        typer.echo((run / "diagnosis.json").read_text(encoding="utf-8"), nl=False)
+        typer.echo(fetch_file(join(place, "diagnosis.json")).read_text(encoding="utf-8"), nl=False)
         return
     print_findings([finding.to_dict() for finding in findings], console)
-    console.print(f"figures in {run / 'figures'}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"figures in {join(place, 'figures')}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _parse_dose(text: str) -> tuple[str, float]:

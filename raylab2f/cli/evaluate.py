@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Annotated
 
 import typer
@@ -20,18 +20,21 @@ from raylab2f.cli.options import (
     ReplicatesOption,
     ThresholdOption,
 )
+from raylab2f.places import name_of, place_of
 
 __all__ = ["evaluate_scores"]
 
 
 def evaluate_scores(
     scores: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="Parquet or CSV: image_id, label, score; optional fold, partition, object_id, defect_type."
+            help="Parquet or CSV, or its URI: image_id, label, score; fold, partition, object_id, defect_type optional."
         ),
     ],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for summary.json and metrics.parquet.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", help="Folder or URI for summary.json and metrics.parquet.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of a table.")] = False,
     threshold: ThresholdOption = ["youden"],
     object_score: ObjectScoreOption = "max",
@@ -49,11 +52,12 @@ def evaluate_scores(
 ) -> None:
     """Evaluate a table of scores, from whatever tool it comes."""
     from raylab2f.atomic import write_json, write_parquet
+    from raylab2f.cluster.storage import fetch_file, local, publish
     from raylab2f.evaluation import evaluate, read_scores
     from raylab2f.reporting import print_summary
 
     summary = evaluate(
-        read_scores(scores),
+        read_scores(fetch_file(place_of(scores))),
         strategies=threshold,
         interval=interval,
         confidence=confidence,
@@ -65,12 +69,13 @@ def evaluate_scores(
         cost_overkill=cost_overkill,
         beta=beta,
         folds=folds,
-        dataset={"name": scores.stem},
+        dataset={"name": PurePosixPath(name_of(place_of(scores))).stem},
     )
     values = summary.to_dict()
     if out is not None:
-        write_parquet(out / "metrics.parquet", summary.metrics)
-        write_json(out / "summary.json", values)
+        write_parquet(local(place_of(out)) / "metrics.parquet", summary.metrics)
+        write_json(local(place_of(out)) / "summary.json", values)
+        publish(place_of(out), ["metrics.parquet", "summary.json"])
     if as_json:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +20,7 @@ from raylab2f.cli.options import (
     default_cache,
     parse_size,
 )
+from raylab2f.places import absolute, join, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def experiment_app(name: str) -> typer.Typer:
         epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
         size: Annotated[str | None, typer.Option(help="Instead of the preset's: N or HEIGHTxWIDTH.")] = None,
         seed: Annotated[int, typer.Option(min=0)] = 0,
-        out: Annotated[Path | None, typer.Option(help="Folder for results [default: runs/NAME].")] = None,
+        out: Annotated[str | None, typer.Option(help="Folder or URI for results [default: runs/NAME].")] = None,
         cache: CacheOption = None,
         address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
     ) -> None:
@@ -58,7 +58,7 @@ def experiment_app(name: str) -> typer.Typer:
 
         options = experiments.ExperimentOptions(
             data=DataSettings(
-                data=None if data is None else str(data.resolve()),
+                data=None if data is None else absolute(place_of(data)),
                 layout=layout,
                 category=category,
                 nominal=tuple(nominal),
@@ -66,7 +66,7 @@ def experiment_app(name: str) -> typer.Typer:
                 object_id=object_id,
                 views=views,
             ),
-            out=out or Path("runs") / name,
+            out=place_of(out) if out else join("runs", name),
             cache=default_cache(cache),
             detectors=tuple(detector),
             preset=preset,

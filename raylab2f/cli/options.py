@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
 import typer
 
 from raylab2f.errors import UserError
+from raylab2f.places import place_of
 
 __all__ = [
     "AnomalousOption",
@@ -40,7 +40,10 @@ _DATA = "Pictures"
 _EVALUATION = "Evaluation"
 
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder or manifest of pictures [default: demo].", rich_help_panel=_DATA)
+    str | None,
+    typer.Option(
+        "--data", help="Folder or manifest of pictures, or a manifest's URI [default: demo].", rich_help_panel=_DATA
+    ),
 ]
 LayoutOption = Annotated[
     str, typer.Option("--layout", help="auto, mvtec, mtd, folder or manifest.", rich_help_panel=_DATA)
@@ -109,20 +112,18 @@ ReplicatesOption = Annotated[
     int, typer.Option("--replicates", min=1, help="Of the bootstrap.", rich_help_panel=_EVALUATION)
 ]
 CacheOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--cache",
-        help="Folder for rendered pictures, image shards and features [default: the user's cache folder, or "
+        help="Folder or URI for rendered pictures, image shards and features [default: the user's cache folder, or "
         "$RAYLAB2F_CACHE].",
     ),
 ]
 
 
-def default_cache(given: Path | None) -> Path:
-    """The cache folder: the option, else the environment variable, else the user's cache folder."""
-    if given is not None:
-        return given
-    return Path(os.environ.get("RAYLAB2F_CACHE") or platformdirs.user_cache_dir("raylab2f"))
+def default_cache(given: str | None) -> str:
+    """The place of the cache: the option, else the environment variable, else the user's cache folder."""
+    return place_of(given or os.environ.get("RAYLAB2F_CACHE") or platformdirs.user_cache_dir("raylab2f"))
 
 
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 import typer
@@ -45,6 +45,7 @@ from raylab2f.cli.preparation_options import (
     preparation_settings,
 )
 from raylab2f.errors import UserError
+from raylab2f.places import absolute, join, name_of, place_of
 
 __all__ = ["run_cv"]
 
@@ -129,7 +130,9 @@ def run_cv(
     confidence: ConfidenceOption = 0.95,
     interval: IntervalOption = "object-bootstrap",
     replicates: ReplicatesOption = 10_000,
-    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/DATA-DETECTOR-TIME].")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Run folder, or its URI on a store [default: runs/DATA-DETECTOR-TIME].")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     cache: CacheOption = None,
     max_parallel_folds: Annotated[int | None, typer.Option(min=1, rich_help_panel=_CLUSTER)] = None,
@@ -190,7 +193,7 @@ def run_cv(
     from raylab2f.reporting import Display, print_findings, print_forecasts, print_summary
 
     pictures = DataSettings(
-        data=None if data is None else str(data.resolve()),
+        data=None if data is None else absolute(place_of(data)),
         layout=layout,
         category=category,
         nominal=tuple(nominal),
@@ -226,8 +229,8 @@ def run_cv(
         for name in detector
         for one_seed in seed
     ]
-    base = out or _default_out("demo" if data is None else data.resolve().stem, detector)
-    places = [base if len(runs) == 1 else base / f"{run.detector}-seed{run.seed}" for run in runs]
+    base = place_of(out) if out else _default_out(pictures.data, detector)
+    places = [base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}") for run in runs]
     display = Display(console)
     resources = FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds, grow)
     if dry_run:
@@ -284,6 +287,7 @@ def _configure(detector: str, preset: str, changes: dict[str, Any], settings: li
     return config
 
 
-def _default_out(data: str, detectors: list[str]) -> Path:
+def _default_out(data: str | None, detectors: list[str]) -> str:
+    name = "demo" if data is None else PurePosixPath(name_of(data)).stem
     moment = datetime.datetime.now(tz=datetime.timezone.utc).astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{data}-{'-'.join(detectors)}-{moment}"
+    return join("runs", f"{name}-{'-'.join(detectors)}-{moment}")

@@ -22,6 +22,7 @@ from raylab2f.cli.options import (
     parse_size,
 )
 from raylab2f.errors import UserError
+from raylab2f.places import absolute, is_uri, place_of
 
 __all__ = ["segment"]
 
@@ -29,8 +30,10 @@ _NETWORKS = "Grounded SAM"
 
 
 def segment(
-    data: Annotated[Path | None, typer.Argument(help="Folder or manifest of pictures [default: demo].")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for masks, pictures and manifests.")] = Path("segmented"),
+    data: Annotated[
+        str | None, typer.Argument(help="Folder or manifest of pictures, or a manifest's URI [default: demo].")
+    ] = None,
+    out: Annotated[str, typer.Option("--out", help="Folder for masks, pictures and manifests.")] = "segmented",
     method: Annotated[
         Literal["contrast", "grounded-sam"],
         typer.Option(help="contrast: one object on a calm background; grounded-sam: what --prompt names."),
@@ -70,9 +73,12 @@ def segment(
         raise UserError('--method grounded-sam needs --prompt, such as --prompt "the metal part in the centre".')
     if method == "contrast" and (prompt or detector or segmenter):
         raise UserError("--prompt, --detector and --segmenter belong to --method grounded-sam; add it.")
+    if is_uri(out):
+        raise UserError(f"--out {out}: segment writes to a folder only; name one, and copy it to the store afterwards.")
+    folder = Path(place_of(out))
     canvas: Any = centre_embed if centre_embed == "auto" else parse_size(centre_embed, "--centre-embed")
 
-    from raylab2f.cluster.run import open_dataset
+    from raylab2f.cluster.data import open_dataset
     from raylab2f.cluster.run_folder import DataSettings
     from raylab2f.cluster.segment import segment_dataset
     from raylab2f.preparation.grounded_sam import GroundedSamConfig
@@ -90,7 +96,7 @@ def segment(
         }
         chosen = GroundedSamConfig(prompt=str(prompt), **names, **thresholds)
     settings = DataSettings(
-        data=None if data is None else str(data.resolve()),
+        data=None if data is None else absolute(place_of(data)),
         layout=layout,
         category=category,
         nominal=tuple(nominal),
@@ -103,9 +109,9 @@ def segment(
     display = Display(Console())
     dataset = open_dataset(settings, default_cache(cache), display)
     result = segment_dataset(
-        dataset.manifest, out, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
+        dataset.manifest, folder, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
     )
-    _report(result.records, result.made, display, out)
+    _report(result.records, result.made, display, folder)
 
 
 def _report(records: dict[str, dict[str, Any]], made: int, display: Any, out: Path) -> None:

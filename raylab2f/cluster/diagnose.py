@@ -29,6 +29,7 @@ from raylab2f.cluster.run_evidence import (
     spatial_means,
 )
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.storage import publish
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.diagnostics import (
@@ -63,9 +64,9 @@ _MOST_VIEWS = 6
 
 
 def diagnose_run(
-    path: Path,
+    place: str | Path,
     *,
-    cache: Path,
+    cache: str | Path,
     display: Display,
     only: Sequence[str] = DIAGNOSES,
     stored_only: bool = False,
@@ -76,7 +77,7 @@ def diagnose_run(
     """Diagnose a run; findings of other diagnoses that are in its folder stay.
 
     Arguments:
-        path: the run's folder.
+        place: the run's folder, or its URI on a store.
         cache: where its pictures and features are; what is missing there is made again.
         only: names of diagnoses, of `DIAGNOSES`.
         stored_only: score no altered pictures, draw only what is at hand.
@@ -99,7 +100,7 @@ def diagnose_run(
     with ExitStack() as stack:
         if not stored_only:
             stack.enter_context(ray_session(address))
-        run = open_run(path, cache, display)
+        run = open_run(place, cache, display)
         work = _Work(run, cache, display, stored_only, pictures_per_fold, dict(expected or {}))
         findings = []
         for name in (name for name in DIAGNOSES if name in only):
@@ -115,7 +116,7 @@ class _Work:
     """What several diagnoses share, computed when first asked for."""
 
     run: RunEvidence
-    cache: Path
+    cache: str | Path
     display: Display
     stored_only: bool
     pictures_per_fold: int
@@ -130,7 +131,7 @@ class _Work:
         """Scores of altered pictures with their objects and labels."""
         with self.display.stage(title) as progress:
             table = rescore(
-                self.run.inputs.shards,
+                self.run.inputs.pictures_place,
                 wanted,
                 seed=self.seed,
                 feature_dtype=self.run.settings.feature_dtype,
@@ -168,7 +169,7 @@ def _background(work: _Work) -> Finding:
     if not work.stored_only and work.run.inputs.shards.has_foregrounds:
         wanted = []
         for fold, split in work.run.splits.items():
-            folder = str(work.run.folder.fold(fold).resolve())
+            folder = work.run.folder.fold_place(fold)
             image_ids = work.sample(fold, 0) + work.sample(fold, 1)
             donors = tuple(sorted(split.filter(pc.equal(split["partition"], "train"))["image_id"].to_pylist()))
             wanted += [
@@ -225,7 +226,7 @@ def _invariance(work: _Work) -> Finding:
         for fold in run.thresholds:
             image_ids = work.sample(fold, 0)
             if image_ids:
-                folder = str(run.folder.fold(fold).resolve())
+                folder = run.folder.fold_place(fold)
                 wanted.append(AlteredPictures(fold, folder, image_ids, "none"))
                 wanted += [
                     AlteredPictures(fold, folder, image_ids, name, tuple(map(float, spec.doses)))
@@ -299,3 +300,4 @@ def _write(run: RunEvidence, findings: Sequence[Finding]) -> None:
             "findings": ordered,
         },
     )
+    publish(run.folder.place, ["figures/*", "diagnosis/*", path.name])

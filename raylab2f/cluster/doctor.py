@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raylab2f.cluster.storage import erase
+from raylab2f.errors import UserError
 from raylab2f.features import BackboneSpec, create_backbone
+from raylab2f.places import absolute, file_exists, join, name_of, read_file, write_file
 
 __all__ = ["Finding", "NodeFacts", "examine_cluster", "judge"]
 
@@ -70,11 +71,11 @@ class NodeFacts:
     token: bool = True
 
 
-def examine_cluster(storages: Sequence[Path], backbones: Sequence[BackboneSpec]) -> list[Finding]:
+def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) -> list[Finding]:
     """Ask every living node of the cluster we are connected to, and judge.
 
     Arguments:
-        storages: folders that the driver and all nodes must share; probe files are written there and removed.
+        storages: places that the driver and all nodes must share; probe files are written there and removed.
         backbones: whose weights must be on every node already.
     """
     with _probes(storages) as (probes, driver_errors):
@@ -86,10 +87,10 @@ def examine_cluster(storages: Sequence[Path], backbones: Sequence[BackboneSpec])
             str(folder): f"the driver does not see the file that {fact.name} wrote"
             for folder, probe in probes.items()
             for fact in facts
-            if fact.answered and not fact.storage_errors.get(folder) and not (probe / fact.name).exists()
+            if fact.answered and not fact.storage_errors.get(folder) and not file_exists(join(probe, fact.name))
         }
     errors = {**unseen, **driver_errors}
-    return judge(_versions(), facts, driver_storage_errors=errors, storages=[str(storage) for storage in storages])
+    return judge(_versions(), facts, driver_storage_errors=errors, storages=storages)
 
 
 def judge(
@@ -147,23 +148,22 @@ def judge(
 
 
 @contextmanager
-def _probes(storages: Sequence[Path]) -> Iterator[tuple[dict[str, Path], dict[str, str]]]:
+def _probes(storages: Sequence[str]) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """A folder with a file in each storage, for the nodes to find; and what went wrong here."""
-    probes: dict[str, Path] = {}
+    probes: dict[str, str] = {}
     errors: dict[str, str] = {}
     for storage in storages:
-        probe = storage / f".raylab2f-doctor-{uuid.uuid4().hex[:12]}"
+        probe = absolute(join(storage, f".raylab2f-doctor-{uuid.uuid4().hex[:12]}"))
         try:
-            probe.mkdir(parents=True)
-            (probe / "driver").write_text(probe.name, encoding="utf-8")
-            probes[str(storage)] = probe
-        except OSError as error:
-            errors[str(storage)] = str(error)
+            write_file(join(probe, "driver"), name_of(probe).encode())
+            probes[storage] = probe
+        except (OSError, UserError) as error:
+            errors[storage] = str(error)
     try:
         yield probes, errors
     finally:
         for probe in probes.values():
-            shutil.rmtree(probe, ignore_errors=True)
+            erase(probe)
 
 
 def _names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -175,14 +175,14 @@ def _names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _ask(node: Mapping[str, Any], name: str, probes: Mapping[str, Path], backbones: Sequence[BackboneSpec]) -> Any:
+def _ask(node: Mapping[str, Any], name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec]) -> Any:
     gpus = node["Resources"].get("GPU", 0)
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     # A sliver of a GPU: enough to be shown one, and it waits for nobody's whole one.
     remote = ray.remote(_look).options(
         num_cpus=0, num_gpus=0.01 if gpus else 0, max_retries=0, scheduling_strategy=there
     )
-    return remote.remote(name, {folder: str(probe) for folder, probe in probes.items()}, list(backbones))
+    return remote.remote(name, dict(probes), list(backbones))
 
 
 def _facts(node: Mapping[str, Any], name: str, answer: Any) -> NodeFacts:
@@ -210,7 +210,7 @@ def _clock_offset(node_id: str) -> tuple[float, float]:
 def _look(name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec]) -> dict[str, Any]:
     """On a node: the fields of `NodeFacts`."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    storage = {folder: _storage_error(Path(probe), name) for folder, probe in probes.items()}
+    storage = {folder: _storage_error(probe, name) for folder, probe in probes.items()}
     weights = {spec.name: _weights_error(spec) for spec in backbones}
     return {
         "versions": _versions(),
@@ -221,14 +221,14 @@ def _look(name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec
     }
 
 
-def _storage_error(probe: Path, name: str) -> str | None:
+def _storage_error(probe: str, name: str) -> str | None:
     try:
-        if (probe / "driver").read_text(encoding="utf-8") != probe.name:
+        if read_file(join(probe, "driver")).decode() != name_of(probe):
             return "holds something else than the driver wrote"
-        (probe / name).write_text(name, encoding="utf-8")
+        write_file(join(probe, name), name.encode())
     except FileNotFoundError:
         return "does not hold what the driver wrote; mount the same storage there"
-    except OSError as error:
+    except (OSError, UserError) as error:
         return str(error)
     return None
 

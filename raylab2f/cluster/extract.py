@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots, ray_session
+from raylab2f.cluster.storage import fetch, local, publish, repair
 from raylab2f.detectors.base import FeatureRequest
 from raylab2f.features import (
     Backbone,
@@ -31,6 +32,8 @@ from raylab2f.features import (
     missing_parts,
     write_part,
 )
+from raylab2f.features.store_writing import array_path
+from raylab2f.places import absolute, join
 from raylab2f.preparation import SHARD_ROWS, PictureShards
 from raylab2f.preparation.shards import read_shard, shard_path
 
@@ -48,20 +51,20 @@ class Extraction:
     """Where the features are, and whether anything had to be computed.
 
     Arguments:
-        stores: one folder per feature request.
+        stores: one place per feature request; their files are in this machine's mirror.
         extracted: pictures that passed the backbone; 0 when everything was found.
     """
 
-    stores: tuple[Path, ...]
+    stores: tuple[str, ...]
     extracted: int
 
 
 def extract_features(
-    shards: PictureShards,
+    pictures: str,
     fingerprint: str,
     preparation: dict[str, Any],
     requests: Sequence[FeatureRequest],
-    cache: Path,
+    cache: str | Path,
     *,
     dtype: str = "float16",
     progress: Callable[[int, int], None] | None = None,
@@ -70,7 +73,7 @@ def extract_features(
     """The feature stores for `requests` under `cache`; what is there already is not computed again.
 
     Arguments:
-        shards: the prepared pictures of the dataset with this `fingerprint` and `preparation`.
+        pictures: the place of the shards of the dataset with this `fingerprint` and `preparation`.
         dtype: `float16` or `float32`, on disk.
         progress: called with pictures done and pictures in all.
         warn: called with a sentence on files that were found damaged and are made again.
@@ -78,7 +81,9 @@ def extract_features(
     Raises:
         UserError: the weights cannot be had, or the features do not fit the type.
     """
-    stores = [_Store.of(request, fingerprint, preparation, cache / "features", dtype, warn) for request in requests]
+    root = absolute(join(cache, "features"))
+    stores = [_Store.of(request, fingerprint, preparation, root, dtype, warn) for request in requests]
+    shards = PictureShards.open(local(pictures))
     todo = [store for store in stores if not store.finished]
     extracted = 0
     for attempt in range(_RESTARTS + 1):
@@ -88,7 +93,7 @@ def extract_features(
         total = extracted + sum(_shard_size(shards, item["shard"]) for item in items)
         try:
             with ray_session(), user_errors_unwrapped():
-                for row in _extraction(items, shards, todo).iter_rows():
+                for row in _extraction(items, pictures, todo).iter_rows():
                     extracted += row["count"]
                     if progress:
                         progress(extracted, total)
@@ -98,9 +103,13 @@ def extract_features(
         # The failed dataset is part of a cycle with its error. As long as it is there, so are its other actors, and
         # they keep slots that folds would wait for in vain.
         gc.collect()
+        for store in todo:
+            fetch(store.place)
     for store in todo:
         finish_store(store.folder, store.ingredients)
-    return Extraction(tuple(store.folder for store in stores), extracted)
+    for store in stores:
+        publish(store.place)
+    return Extraction(tuple(store.place for store in stores), extracted)
 
 
 @dataclass(frozen=True)
@@ -108,10 +117,15 @@ class _Store:
     """A feature store as far as it is filled."""
 
     request: FeatureRequest
-    folder: Path
+    place: str
     ingredients: dict[str, Any]
     dtype: str
     finished: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where this machine has the store."""
+        return local(self.place)
 
     @classmethod
     def of(
@@ -119,7 +133,7 @@ class _Store:
         request: FeatureRequest,
         dataset: str,
         preparation: dict[str, Any],
-        root: Path,
+        root: str,
         dtype: str,
         warn: Callable[[str], None] | None,
     ) -> _Store:
@@ -133,11 +147,11 @@ class _Store:
             size=request.size,
             dtype=dtype,
         )
-        folder = root / address(ingredients)
-        damaged = drop_damaged_parts(folder)
+        place = join(root, address(ingredients))
+        damaged = repair(place, drop_damaged_parts)
         if damaged and warn:
-            warn(f"{folder}: {', '.join(damaged)} not as written; computed again.")
-        return cls(request, folder, ingredients, dtype, (folder / "store.json").exists())
+            warn(f"{place}: {', '.join(damaged)} not as written; computed again.")
+        return cls(request, place, ingredients, dtype, (local(place) / "store.json").exists())
 
 
 def _missing_shards(stores: list[_Store], shard_count: int) -> list[dict[str, Any]]:
@@ -149,7 +163,7 @@ def _missing_shards(stores: list[_Store], shard_count: int) -> list[dict[str, An
     ]
 
 
-def _extraction(items: list[dict[str, Any]], shards: PictureShards, stores: list[_Store]) -> ray.data.Dataset:
+def _extraction(items: list[dict[str, Any]], pictures: str, stores: list[_Store]) -> ray.data.Dataset:
     """The lazy dataset whose rows appear as shards are done: one actor per GPU, or per processor slot."""
     cpus, gpus = cluster_slots()
     actors = min(gpus or cpus, -(-len(items) // _SHARDS_PER_ACTOR))
@@ -159,7 +173,7 @@ def _extraction(items: list[dict[str, Any]], shards: PictureShards, stores: list
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return ray.data.from_items(items, override_num_blocks=len(items)).map(
             _Extractor,  # type: ignore[arg-type]  # Ray annotates functions only
-            fn_constructor_args=(shards, stores),
+            fn_constructor_args=(pictures, stores),
             compute=ActorPoolStrategy(size=actors),
             num_cpus=1,
             num_gpus=1 if gpus else 0,
@@ -170,22 +184,30 @@ def _extraction(items: list[dict[str, Any]], shards: PictureShards, stores: list
 class _Extractor:
     """An actor that holds the backbones and writes the features of one shard after another."""
 
-    def __init__(self, shards: PictureShards, stores: list[_Store]) -> None:
+    def __init__(self, pictures: str, stores: list[_Store]) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.shards = shards
+        self.pictures = pictures
+        self.shards = PictureShards.open(fetch(pictures, ["shards.json"]))
         self.stores = stores
+        for store in stores:
+            # A mark left from before the store was found damaged would keep its parts from being written.
+            fetch(store.place, ["store.json"])
         specs = {_spec(store.request) for store in stores}
         self.backbones = {spec: create_backbone(spec).to(self.device) for spec in specs}
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         shard = int(item["shard"])
-        pictures = torch.from_numpy(read_shard(shard_path(self.shards.folder, shard), ["picture"])["picture"])
+        path = shard_path(self.shards.folder, shard)
+        fetch(self.pictures, ["shards.json", path.name])
+        pictures = torch.from_numpy(read_shard(path, ["picture"])["picture"])
         image_ids = self.shards.image_ids[shard * SHARD_ROWS : shard * SHARD_ROWS + len(pictures)]
         for number in item["stores"]:
             store = self.stores[int(number)]
             write_part(
                 store.folder, shard, image_ids, store.request.layers, self._features(pictures, store), store.dtype
             )
+            arrays = [array_path(store.folder, shard, layer).name for layer in store.request.layers]
+            publish(store.place, [*arrays, f"part-{shard:05d}.json"])
         return {"count": len(pictures)}
 
     def _features(self, pictures: torch.Tensor, store: _Store) -> list[np.ndarray]:

@@ -23,6 +23,7 @@ from torch import nn
 from raylab2f.atomic import atomic_path, write_json, write_parquet
 from raylab2f.cluster.epoch_scores import EpochScores
 from raylab2f.cluster.pixels import write_pixels
+from raylab2f.cluster.storage import fetch, fetch_file, local, publish, remove
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.registry import config_from_dict, detector_class
@@ -52,6 +53,8 @@ _PREDICT_CHUNK = 256
 @dataclass(frozen=True)
 class FoldTask:
     """All a process needs to know to run a fold; plain values.
+
+    Folders and files are places: local paths, or URIs on a store that all nodes reach.
 
     Arguments:
         folder: of the fold; holds `split.parquet`.
@@ -121,7 +124,8 @@ def run_fold(
     started = time.time()
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     seed = torch_seed(task.seed, "train", task.fold)
-    folder = Path(task.folder)
+    # All workers of a fold fetch, and none writes before all have begun to train.
+    folder = fetch(task.folder, alone=True)
     inputs = _FoldInputs(task)
     split = read_parquet(folder / "split.parquet")
 
@@ -157,16 +161,20 @@ def run_fold(
             kept.add(epoch.epoch, scored, np.concatenate([scores for _, scores, _ in predictions]))
         if worker.rank == 0 and time.monotonic() - saved > task.checkpoint_seconds:
             save_training(checkpoint, detector, optimizers, history)
+            # The checkpoint goes last of the two: scores of later epochs than it knows are dropped.
+            publish(task.folder, ["epoch_scores.parquet"])
+            publish(task.folder, [checkpoint.name])
             saved = time.monotonic()
         report({"fold": task.fold, "epochs": schedule.epochs, **asdict(epoch)})
     if worker.rank > 0:
         return
 
     del train, optimizers
-    _write_scores(task, detector, inputs, split, scored, device)
+    manifest = fetch_file(task.manifest)
+    _write_scores(task, manifest, detector, inputs, split, scored, device)
     save_detector(folder, detector, inputs.feature_shapes)
     files = ["split.parquet", "scores.parquet", "maps.parquet", "model.safetensors", "model.json"]
-    if write_pixels(folder, Path(task.manifest), _image_ids(split, "inference"), detector, inputs.shards, device):
+    if write_pixels(folder, manifest, _image_ids(split, "inference"), detector, inputs.shards, device):
         files.append("pixels.parquet")
     if kept:
         files.append("epoch_scores.parquet")
@@ -183,8 +191,8 @@ def run_fold(
         "files": {name: _sha256(folder / name) for name in files},
     }
     write_json(folder / "fold.json", record)
-    for leftover in (checkpoint, folder / "error.json"):
-        leftover.unlink(missing_ok=True)
+    publish(task.folder, [*files, "fold.json"])
+    remove(task.folder, checkpoint.name, "error.json")
 
 
 class _FoldInputs:
@@ -194,8 +202,8 @@ class _FoldInputs:
         self.task = task
         self.cls = detector_class(task.detector)
         self.config = config_from_dict(task.detector, task.config)
-        self.shards = PictureShards.open(Path(task.pictures))
-        self.stores = [FeatureStore.open(Path(store)) for store in task.stores]
+        self.shards = PictureShards.open(fetch(task.pictures))
+        self.stores = [FeatureStore.open(fetch(store)) for store in task.stores]
 
     @property
     def feature_shapes(self) -> list[tuple[int, int, int]]:
@@ -247,6 +255,7 @@ def _predict(
 
 def _write_scores(
     task: FoldTask,
+    manifest: Path,
     detector: Detector,
     inputs: _FoldInputs,
     split: pa.Table,
@@ -254,7 +263,7 @@ def _write_scores(
     device: torch.device,
 ) -> None:
     """Score the threshold and inference partitions in chunks; maps go to disk as they come."""
-    folder = Path(task.folder)
+    folder = local(task.folder)
     scores: list[np.ndarray] = []
     writer: pq.ParquetWriter | None = None
     with atomic_path(folder / "maps.parquet") as temporary:
@@ -266,7 +275,7 @@ def _write_scores(
         if writer:
             writer.close()
     columns = ["image_id", "object_id", "label", "defect_type"]
-    known = {row["image_id"]: row for row in read_parquet(task.manifest, columns=columns).to_pylist()}
+    known = {row["image_id"]: row for row in read_parquet(manifest, columns=columns).to_pylist()}
     partition = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
     rows = [
         {"fold": task.fold, "partition": partition[image_id], "score": float(score), **known[image_id]}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,8 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from raylab2f.atomic import write_json
 from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
 from raylab2f.cluster.placement import FoldResources, cluster_nodes, place_folds
+from raylab2f.cluster.storage import erase, fetch, fetch_file, local, publish
+from raylab2f.places import absolute, file_exists, is_uri, join, name_of, parent_of
 
 __all__ = ["FoldFailure", "Progress", "run_folds"]
 
@@ -48,13 +49,13 @@ class FoldFailure:
 
 
 def run_folds(
-    tasks: Sequence[FoldTask], resources: FoldResources, storage: Path, progress: Progress | None = None
+    tasks: Sequence[FoldTask], resources: FoldResources, storage: str | Path, progress: Progress | None = None
 ) -> list[FoldFailure]:
     """Run all folds and wait for them; a failing fold does not stop the others.
 
     Arguments:
         tasks: of one run or of several.
-        storage: a folder that all nodes reach, for Ray's own files while it works; deleted afterwards.
+        storage: a place that all nodes reach, for Ray's own files while it works; deleted afterwards.
 
     Returns:
         The folds that did not finish, in the order of `tasks`.
@@ -67,14 +68,16 @@ def run_folds(
         trainable, slots = _train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     else:
         trainable, slots = _train_distributed, {"CPU": 0.001}
+    storage = absolute(storage)
     # What a killed driver left there, or what came with somebody else's run, is of no use and may be pickled.
-    shutil.rmtree(storage, ignore_errors=True)
-    storage.mkdir(parents=True, exist_ok=True)
+    erase(storage)
+    if not is_uri(storage):
+        Path(storage).mkdir(parents=True, exist_ok=True)
     scaling = {"workers": resources.workers, "cpus": placement.cpus_per_worker, "gpus": placement.gpus_per_worker}
     space = {
         "task": ray.tune.grid_search([task.to_dict() for task in tasks]),
         "scaling": scaling,
-        "storage": str(storage),
+        "storage": storage,
     }
     tuner = ray.tune.Tuner(
         ray.tune.with_resources(trainable, slots),
@@ -87,7 +90,7 @@ def run_folds(
         ),
         run_config=ray.tune.RunConfig(
             name="folds",
-            storage_path=str(storage.resolve()),
+            storage_path=storage,
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=_RESTARTS),
             callbacks=[_ProgressCallback(progress)],
@@ -96,16 +99,16 @@ def run_folds(
     try:
         results = tuner.fit()
     finally:
-        shutil.rmtree(storage, ignore_errors=True)
+        erase(storage)
     errors = {
         result.config["task"]["folder"]: str(result.error).strip().splitlines()[-1]
         for result in (results[index] for index in range(len(results)))
         if result.error and result.config
     }
     return [
-        FoldFailure(task.folder, task.fold, _why(Path(task.folder), errors.get(task.folder)))
+        FoldFailure(task.folder, task.fold, _why(task.folder, errors.get(task.folder)))
         for task in tasks
-        if not fold_is_finished(Path(task.folder))
+        if not fold_is_finished(fetch(task.folder, alone=True))
     ]
 
 
@@ -142,7 +145,7 @@ def _train_distributed(config: dict[str, Any]) -> None:
             | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
         ),
         run_config=ray.train.RunConfig(
-            name=f"fold-{task.fold}-{Path(task.folder).parent.parent.name}",
+            name=f"fold-{task.fold}-{name_of(parent_of(parent_of(task.folder)))}",
             storage_path=config["storage"],
             failure_config=ray.train.FailureConfig(max_failures=_RESTARTS),
             callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # missing in Ray's annotation
@@ -194,7 +197,8 @@ def _errors_recorded(task: FoldTask) -> Iterator[None]:
     except Exception as error:
         cause = getattr(error, "cause", None) or error
         record = {"error": f"{type(cause).__name__}: {cause}".strip(), "traceback": traceback.format_exc()}
-        write_json(Path(task.folder) / "error.json", record)
+        write_json(local(task.folder) / "error.json", record)
+        publish(task.folder, ["error.json"])
 
 
 class _ProgressCallback(TrialProgressCallback):
@@ -219,7 +223,7 @@ class _ProgressCallback(TrialProgressCallback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         folder = trial.config["task"]["folder"]
-        self.progress(folder, {"done": True, "failed": not (Path(folder) / "fold.json").exists()})
+        self.progress(folder, {"done": True, "failed": not file_exists(join(folder, "fold.json"))})
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.progress(trial.config["task"]["folder"], {"done": True, "failed": True})
@@ -231,8 +235,10 @@ def _trial_name(trial: Trial) -> str:
     return re.sub(r"[^\w.-]", "_", f"{task['dataset']}-{task['detector']}-seed{task['seed']}-fold{task['fold']}")
 
 
-def _why(folder: Path, tune_error: str | None) -> str:
+def _why(folder: str, tune_error: str | None) -> str:
     try:
-        return str(json.loads((folder / "error.json").read_text(encoding="utf-8"))["error"]).splitlines()[0]
+        return str(
+            json.loads(fetch_file(join(folder, "error.json")).read_text(encoding="utf-8"))["error"]
+        ).splitlines()[0]
     except OSError:
         return tune_error or "it ended without a result"

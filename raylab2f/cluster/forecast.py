@@ -19,14 +19,15 @@ import pyarrow.compute as pc
 import ray
 import torch
 
+from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.extract import backbone_features
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.fold import fold_is_finished
 from raylab2f.cluster.inputs import resolve_preparation
 from raylab2f.cluster.placement import FoldResources, cluster_nodes, place_folds
-from raylab2f.cluster.run import open_dataset
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.session import cluster_slots, ray_session
+from raylab2f.cluster.storage import fetch
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.detectors.base import Detector, FeatureRequest, Samples
@@ -34,6 +35,7 @@ from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import predict_batches, train_epochs
 from raylab2f.evaluation import plan_fold, plan_sizes
 from raylab2f.features import BackboneSpec, address, create_backbone, feature_ingredients
+from raylab2f.places import file_exists, join, place_of, require_store
 from raylab2f.preparation import Preparation, Prepared, prepare, select_pictures, shard_address, with_copies
 from raylab2f.reporting import Display
 
@@ -94,9 +96,9 @@ class Forecast:
 
 
 def forecast_runs(
-    runs: Sequence[tuple[RunSettings, Path]],
+    runs: Sequence[tuple[RunSettings, str | Path]],
     *,
-    cache: Path,
+    cache: str | Path,
     display: Display,
     resources: FoldResources,
     address: str | None = None,
@@ -106,12 +108,14 @@ def forecast_runs(
     Raises:
         UserError: whatever would stop the run as well: the data, the plan, the weights, the resources.
     """
+    cache = place_of(cache)
+    require_store(cache)
     dataset = open_dataset(runs[0][0].data, cache, display)
     for warning in dataset.warnings:
         display.warn(warning)
     with ray_session(address):
         return [
-            _forecast(settings, RunFolder(folder), dataset.manifest, cache, display, resources)
+            _forecast(settings, RunFolder(place_of(folder)), dataset.manifest, cache, display, resources)
             for settings, folder in runs
         ]
 
@@ -132,7 +136,7 @@ def _forecast(
     settings: RunSettings,
     folder: RunFolder,
     manifest: pa.Table,
-    cache: Path,
+    cache: str,
     display: Display,
     resources: FoldResources,
 ) -> Forecast:
@@ -143,6 +147,7 @@ def _forecast(
     merge, assumed = _assume_merge(settings, manifest)
     sizes = _largest_fold(settings, manifest, pictures, identity, merge)
 
+    fetch(folder.place)
     finished = sum(fold_is_finished(folder.fold(fold)) for fold in range(settings.folds))
     cpus, gpus = cluster_slots()
     placement = place_folds(max(1, settings.folds - finished), resources, cluster_nodes())
@@ -156,7 +161,7 @@ def _forecast(
         progress(1, 1)
 
     cls, count = detector_class(settings.detector), pictures.num_rows
-    shards_found = (cache / "pictures" / shard_address(identity, preparation.to_dict()) / "shards.json").exists()
+    shards_found = file_exists(join(cache, "pictures", shard_address(identity, preparation.to_dict()), "shards.json"))
     stores_found = _stores_found(cls, config, settings, identity, preparation, cache)
     feature_bytes = count * _bytes_per_picture(rates.shapes, settings.feature_dtype)
     shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
@@ -229,11 +234,11 @@ def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
 
 
 def _stores_found(
-    cls: type[Detector], config: Any, settings: RunSettings, identity: str, preparation: Preparation, cache: Path
+    cls: type[Detector], config: Any, settings: RunSettings, identity: str, preparation: Preparation, cache: str
 ) -> bool:
     """Whether the cache holds all features that the run reads."""
 
-    def folder(request: FeatureRequest) -> Path:
+    def mark(request: FeatureRequest) -> str:
         digest = create_backbone(BackboneSpec(request.backbone, request.weights, request.layers)).weights_digest
         ingredients = feature_ingredients(
             dataset=identity,
@@ -244,9 +249,9 @@ def _stores_found(
             size=request.size,
             dtype=settings.feature_dtype,
         )
-        return cache / "features" / address(ingredients)
+        return join(cache, "features", address(ingredients), "store.json")
 
-    return all((folder(request) / "store.json").exists() for request in cls.feature_requests(config))
+    return all(file_exists(mark(request)) for request in cls.feature_requests(config))
 
 
 def _bytes_per_picture(shapes: Sequence[tuple[int, int, int]], dtype: str) -> int:

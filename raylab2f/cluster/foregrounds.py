@@ -15,10 +15,12 @@ import ray.data
 from raylab2f.atomic import write_parquet
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.storage import fetch, publish
 from raylab2f.datasets.entries import first_few
 from raylab2f.datasets.pictures import read_mask
 from raylab2f.errors import UserError
 from raylab2f.parquet import read_parquet
+from raylab2f.places import join
 from raylab2f.preparation.embedding import FOREGROUND_SCHEMA, bounding_box
 from raylab2f.preparation.rotation import rotate_mask
 
@@ -29,7 +31,7 @@ _ROWS = 256
 
 
 def measure_foregrounds(
-    pictures: pa.Table, fingerprint: str, cache: Path, *, progress: Callable[[int, int], None] | None = None
+    pictures: pa.Table, fingerprint: str, cache: str | Path, *, progress: Callable[[int, int], None] | None = None
 ) -> pa.Table:
     """The size of every picture's foreground, from `cache` where it was measured before.
 
@@ -51,7 +53,8 @@ def measure_foregrounds(
         )
     angles = sorted(set(pictures["rotation"].to_pylist()))
     text = json.dumps({"format": _FORMAT, "dataset": fingerprint, "angles": angles})
-    path = cache / "foregrounds" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
+    folder, name = join(cache, "foregrounds"), f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
+    path = fetch(folder, [name]) / name
     if path.exists():
         return read_parquet(path)
     columns = pictures.select(["image_id", "foreground_path", "rotation"])
@@ -65,6 +68,7 @@ def measure_foregrounds(
                 progress(len(rows), columns.num_rows)
     table = pa.Table.from_pylist(rows, schema=FOREGROUND_SCHEMA).sort_by("image_id")
     write_parquet(path, table)
+    publish(folder, [name])
     return table
 
 

@@ -13,10 +13,11 @@ import ray.data
 
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.storage import fetch, local, publish, repair
 from raylab2f.datasets.pictures import read_mask, read_picture
+from raylab2f.places import absolute, join, name_of, parent_of
 from raylab2f.preparation import (
     SHARD_ROWS,
-    PictureShards,
     Preparation,
     Prepared,
     drop_damaged_shards,
@@ -36,12 +37,12 @@ def ingest_pictures(
     pictures: pa.Table,
     fingerprint: str,
     preparation: Preparation,
-    cache: Path,
+    cache: str | Path,
     *,
     pixel_limit: int,
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str], None] | None = None,
-) -> PictureShards:
+) -> str:
     """Prepared pictures of a dataset as shards under `cache`; what is there already is not made again.
 
     Arguments:
@@ -49,21 +50,26 @@ def ingest_pictures(
         progress: called with pictures done and pictures in all.
         warn: called with a sentence on shards that were found damaged and are made again.
 
+    Returns:
+        The place of the shards; their files are in this machine's mirror of it.
+
     Raises:
         UserError: a picture cannot be read any more.
     """
-    folder = cache / "pictures" / shard_address(fingerprint, preparation.to_dict())
-    damaged = drop_damaged_shards(folder)
+    place = absolute(join(cache, "pictures", shard_address(fingerprint, preparation.to_dict())))
+    folder = local(place)
+    damaged = repair(place, drop_damaged_shards)
     if damaged and warn:
-        warn(f"{folder}: {', '.join(damaged)} not as written; prepared again.")
+        warn(f"{place}: {', '.join(damaged)} not as written; prepared again.")
     if (folder / "shards.json").exists():
-        return PictureShards.open(folder)
+        publish(place)
+        return place
     pictures = pictures.sort_by("image_id")
     items = []
     for shard, start in enumerate(range(0, pictures.num_rows, SHARD_ROWS)):
         if not shard_path(folder, shard).exists():
             rows = pictures.slice(start, SHARD_ROWS).select(_COLUMNS)
-            items.append({"file": str(shard_path(folder, shard)), **rows.to_pydict()})
+            items.append({"file": join(place, shard_path(folder, shard).name), **rows.to_pydict()})
     if items:
         write = _ShardWriter(preparation, pixel_limit)
         done = 0
@@ -74,6 +80,7 @@ def ingest_pictures(
                 done += row["count"]
                 if progress:
                     progress(done, sum(len(item["image_id"]) for item in items))
+        fetch(place)
     has_foregrounds = pictures["foreground_path"].null_count < pictures.num_rows
     finish_shards(
         folder,
@@ -81,7 +88,8 @@ def ingest_pictures(
         has_foregrounds,
         {"dataset": fingerprint, "preparation": preparation.to_dict()},
     )
-    return PictureShards.open(folder)
+    publish(place)
+    return place
 
 
 class _ShardWriter:
@@ -98,12 +106,13 @@ class _ShardWriter:
         for (path, foreground, defect), copies in groupby(rows, key=lambda row: row[:3]):
             prepared.extend(self._prepare(path, foreground, defect, [rotation for *_, rotation in copies]))
         write_shard(
-            Path(item["file"]),
+            local(item["file"]),
             list(item["image_id"]),
             np.stack([one.picture for one in prepared]),
             np.stack([one.foreground for one in prepared]),
             np.stack([one.defect for one in prepared]),
         )
+        publish(parent_of(item["file"]), [name_of(item["file"])])
         return {"count": len(prepared)}
 
     def _prepare(self, path: str, foreground: str | None, defect: str | None, angles: list[float]) -> list[Prepared]:

@@ -12,6 +12,7 @@ from raylab2f.cluster.extract import extract_features
 from raylab2f.cluster.foregrounds import measure_foregrounds
 from raylab2f.cluster.ingest import ingest_pictures
 from raylab2f.cluster.run_folder import RunSettings
+from raylab2f.cluster.storage import local
 from raylab2f.detectors.base import FeatureRequest
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.preparation import PictureShards, Preparation, with_copies
@@ -30,7 +31,8 @@ class Inputs:
         pictures: `preparation.with_copies` of the manifest.
         preparation: what was done to the pictures.
         shards: the prepared pictures.
-        stores: folders of the feature stores, one per feature request.
+        pictures_place: where the shards lie, for other processes.
+        stores: places of the feature stores, one per feature request.
         extracted: pictures that passed the backbone just now; 0 when everything was found.
         warnings: what the reader of results must know about the preparation.
     """
@@ -38,7 +40,8 @@ class Inputs:
     pictures: pa.Table
     preparation: Preparation
     shards: PictureShards
-    stores: tuple[Path, ...]
+    pictures_place: str
+    stores: tuple[str, ...]
     extracted: int
     warnings: tuple[str, ...]
 
@@ -47,7 +50,7 @@ def prepare_inputs(
     settings: RunSettings,
     manifest: pa.Table,
     identity: str,
-    cache: Path,
+    cache: str | Path,
     display: Display,
     *,
     requests: tuple[FeatureRequest, ...] | None = None,
@@ -62,7 +65,7 @@ def prepare_inputs(
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, warnings = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     with display.stage("prepare pictures") as progress:
-        shards = ingest_pictures(
+        place = ingest_pictures(
             pictures,
             identity,
             preparation,
@@ -73,7 +76,7 @@ def prepare_inputs(
         )
     with display.stage(f"extract features ({config.backbone})") as progress:
         extraction = extract_features(
-            shards,
+            place,
             identity,
             preparation.to_dict(),
             detector_class(settings.detector).feature_requests(config) if requests is None else requests,
@@ -82,11 +85,12 @@ def prepare_inputs(
             progress=progress,
             warn=display.warn,
         )
-    return Inputs(pictures, preparation, shards, extraction.stores, extraction.extracted, warnings)
+    shards = PictureShards.open(local(place))
+    return Inputs(pictures, preparation, shards, place, extraction.stores, extraction.extracted, warnings)
 
 
 def resolve_preparation(
-    settings: RunSettings, size: tuple[int, int], pictures: pa.Table, identity: str, cache: Path, display: Display
+    settings: RunSettings, size: tuple[int, int], pictures: pa.Table, identity: str, cache: str | Path, display: Display
 ) -> tuple[Preparation, tuple[str, ...]]:
     """What is done to every picture at a detector's `size`, and what the reader of the results must know about it.
 

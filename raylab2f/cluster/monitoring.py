@@ -19,12 +19,12 @@ from __future__ import annotations
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from raylab2f.cluster.fold import FoldTask
+from raylab2f.places import name_of, parent_of
 
 __all__ = ["FoldMonitor", "record_features"]
 
@@ -91,4 +91,4 @@ def record_features(run: str, detector: str, *, stored: int, computed: int) -> N
 
 def run_tags(task: FoldTask) -> dict[str, str]:
     """`run` (the name of its folder) and `detector`."""
-    return {"run": Path(task.folder).parent.parent.name, "detector": task.detector}
+    return {"run": name_of(parent_of(parent_of(task.folder))), "detector": task.detector}

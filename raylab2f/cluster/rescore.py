@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ray.data import ActorPoolStrategy
 from raylab2f.cluster.extract import backbone_features
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots
+from raylab2f.cluster.storage import fetch
 from raylab2f.detectors.base import Batch, Detector
 from raylab2f.detectors.checkpoint import load_detector
 from raylab2f.diagnostics.alterations import alter, black_background, swap_background
@@ -48,7 +48,7 @@ class AlteredPictures:
 
     Arguments:
         fold: its number.
-        folder: of the fold, with its detector.
+        folder: the place of the fold, with its detector.
         image_ids: prepared pictures.
         alteration: a key of `diagnostics.ALTERATIONS`, `none`, `background-black` or `background-swap`.
         doses: of the alteration; one 0 where it has none.
@@ -64,7 +64,7 @@ class AlteredPictures:
 
 
 def rescore(
-    shards: PictureShards,
+    pictures: str,
     wanted: Sequence[AlteredPictures],
     *,
     seed: int,
@@ -74,7 +74,7 @@ def rescore(
     """Scores of altered pictures.
 
     Arguments:
-        shards: the run's prepared pictures.
+        pictures: the place of the run's prepared pictures.
         wanted: those of one fold should follow one another, for an actor keeps one detector.
         seed: of the alterations' random parts, each of which depends on the picture and not on the fold or dose.
         feature_dtype: of the run's feature stores, so that an unaltered picture gets its score again.
@@ -88,7 +88,7 @@ def rescore(
     cpus, gpus = cluster_slots()
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
         _Rescorer,  # type: ignore[arg-type]  # Ray annotates functions only
-        fn_constructor_args=(shards, tuple(wanted), seed, feature_dtype),
+        fn_constructor_args=(pictures, tuple(wanted), seed, feature_dtype),
         compute=ActorPoolStrategy(size=min(gpus or cpus, len({part.fold for part in wanted}))),
         num_cpus=1,
         num_gpus=1 if gpus else 0,
@@ -117,11 +117,9 @@ def rescore(
 class _Rescorer:
     """An actor: backbones, and the detector of the fold it was last asked for."""
 
-    def __init__(
-        self, shards: PictureShards, wanted: tuple[AlteredPictures, ...], seed: int, feature_dtype: str
-    ) -> None:
+    def __init__(self, pictures: str, wanted: tuple[AlteredPictures, ...], seed: int, feature_dtype: str) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.shards, self.wanted, self.seed = shards, wanted, seed
+        self.shards, self.wanted, self.seed = PictureShards.open(fetch(pictures)), wanted, seed
         self.dtype = getattr(torch, feature_dtype)
         self.detector: Detector | None = None
         self.folder = ""
@@ -130,7 +128,8 @@ class _Rescorer:
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         part = self.wanted[int(item["number"])]
         if part.folder != self.folder:
-            self.detector, self.folder = load_detector(Path(part.folder)).to(self.device), part.folder
+            folder = fetch(part.folder, ["model.json", "model.safetensors"])
+            self.detector, self.folder = load_detector(folder).to(self.device), part.folder
         scores = np.empty((len(part.doses), len(part.image_ids)))
         for start in range(0, len(part.image_ids), _BATCH):
             image_ids = part.image_ids[start : start + _BATCH]

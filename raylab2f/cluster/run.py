@@ -13,18 +13,19 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.atomic import write_json, write_parquet
+from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
 from raylab2f.cluster.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.inputs import prepare_inputs
 from raylab2f.cluster.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.replicates import spread_replicates
-from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
+from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.siblings import find_picture_split
+from raylab2f.cluster.storage import fetch, local, publish, remove
 from raylab2f.cluster.tensorboard import tensorboard_logging
-from raylab2f.datasets import Dataset, load_dataset
-from raylab2f.datasets.demo import DemoConfig, demo_dataset
+from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate, plan_fold, plan_sizes
@@ -32,10 +33,11 @@ from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.parquet import read_parquet
+from raylab2f.places import absolute, join, place_of, require_store
 from raylab2f.preparation import select_pictures
 from raylab2f.reporting import Display
 
-__all__ = ["open_dataset", "run_cross_validation"]
+__all__ = ["run_cross_validation"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ class _Plan:
 
 
 def run_cross_validation(
-    runs: Sequence[tuple[RunSettings, Path]],
+    runs: Sequence[tuple[RunSettings, str | Path]],
     *,
-    cache: Path,
+    cache: str | Path,
     display: Display,
     resources: FoldResources,
     address: str | None = None,
@@ -63,8 +65,8 @@ def run_cross_validation(
     """Run every (settings, folder); all runs' folds share the cluster. What is finished in a folder is kept.
 
     Arguments:
-        runs: on the same data.
-        cache: folder for rendered pictures, image shards and feature stores, shared by all runs.
+        runs: on the same data; folders are local paths or URIs on a store.
+        cache: folder or URI for rendered pictures, image shards and feature stores, shared by all runs.
         address: of a Ray cluster; `None`: a private one.
         dashboard: whether a private one has a dashboard, for this machine only.
         tensorboard: whether losses are also written as TensorBoard event files.
@@ -76,14 +78,18 @@ def run_cross_validation(
     Raises:
         UserError: see the message; nothing that was finished is lost.
     """
-    folders = [RunFolder(folder) for _, folder in runs]
+    folders = [RunFolder(place_of(folder)) for _, folder in runs]
+    cache = place_of(cache)
+    require_store(cache)
     for (settings, _), folder in zip(runs, folders, strict=True):
+        fetch(folder.place, ["run.json"])
         if folder.exists() and not resume:
             raise UserError(
-                f"--out {folder.path} holds a run already; add --resume to go on with it, or choose another."
+                f"--out {folder.place} holds a run already; add --resume to go on with it, or choose another."
             )
         if folder.exists():
             folder.check_continues(settings)
+        fetch(folder.place, alone=True)
     dataset = open_dataset(runs[0][0].data, cache, display)
     for warning in dataset.warnings:
         display.warn(warning)
@@ -96,28 +102,14 @@ def run_cross_validation(
         return [_summarise(plan, failures, display) for plan in plans]
 
 
-def open_dataset(settings: DataSettings, cache: Path, display: Display) -> Dataset:
-    """The dataset that the settings name; the embedded demo is rendered on its first use."""
-    data = settings.data
-    if data is None:
-        with display.stage("render demo pictures") as progress:
-            data = str(demo_dataset(DemoConfig(), cache, progress=progress))
-    options = {name: getattr(settings, name) for name in DataSettings.__dataclass_fields__ if name != "data"}
-    with display.stage("read pictures") as progress:
-        dataset = load_dataset(data, progress=progress, **options)
-    return (
-        dataset if settings.data is not None else Dataset("demo", dataset.manifest, dataset.warnings, dataset.skipped)
-    )
-
-
-def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: Path, display: Display) -> _Plan:
+def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: str, display: Display) -> _Plan:
     """Shards, features and fold plans of one run, found or made."""
     identity = fingerprint(dataset.manifest)
     inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display)
     for warning in inputs.warnings:
         display.warn(warning)
     found = len(inputs.shards.image_ids) - inputs.extracted
-    record_features(folder.path.name, settings.detector, stored=found, computed=inputs.extracted)
+    record_features(folder.name, settings.detector, stored=found, computed=inputs.extracted)
     if inputs.extracted == 0:
         display.say("features: found in the store, none extracted")
 
@@ -158,18 +150,19 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
         _write_split(folder.fold(fold) / "split.parquet", split)
         tasks.append(
             FoldTask(
-                folder=str(folder.fold(fold).resolve()),
+                folder=folder.fold_place(fold),
                 fold=fold,
-                manifest=str(folder.pictures.resolve()),
+                manifest=absolute(join(folder.place, folder.pictures.name)),
                 detector=settings.detector,
                 config=settings.config,
                 seed=settings.seed,
                 dataset=dataset.name,
-                pictures=str(inputs.shards.folder.resolve()),
-                stores=tuple(str(store.resolve()) for store in inputs.stores),
+                pictures=inputs.pictures_place,
+                stores=inputs.stores,
                 epoch_scores=settings.epoch_scores,
             )
         )
+    publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
     warnings = [*dataset.warnings, *inputs.warnings]
     if dataset.skipped:
         warnings.append(f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable).")
@@ -179,7 +172,7 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
     return _Plan(settings, folder, tasks, warnings, description)
 
 
-def _merge_decision(settings: RunSettings, manifest: pa.Table, store: Path) -> tuple[bool, dict[str, Any]]:
+def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> tuple[bool, dict[str, Any]]:
     """Whether the given test nominals join the nominal pool (step 0), and why."""
     if settings.merge_nominal_test != "auto":
         merged = settings.merge_nominal_test == "yes"
@@ -188,7 +181,7 @@ def _merge_decision(settings: RunSettings, manifest: pa.Table, store: Path) -> t
     is_test = np.array([split == "test" for split in nominal["given_split"].to_pylist()], bool)
     if is_test.all() or not is_test.any():
         return True, {"merged": True, "reason": "all nominal pictures come from one given split"}
-    features = FeatureStore.open(store)
+    features = FeatureStore.open(local(store))
     deepest = features.read(nominal["image_id"].to_pylist(), features.layers[-1])
     pooled = deepest.astype(np.float64).mean(axis=(2, 3))
     objects = np.array(nominal["object_id"].to_pylist())
@@ -210,13 +203,13 @@ def _run_missing_folds(
 ) -> list[FoldFailure]:
     """Train what is not finished yet, over all runs at once."""
     tasks = [task for plan in plans for task in plan.tasks]
-    missing = [task for task in tasks if not fold_is_finished(Path(task.folder))]
+    missing = [task for task in tasks if not fold_is_finished(local(task.folder))]
     if not missing:
         display.say("folds: all finished before, none trained")
         return []
     for task in missing:
-        (Path(task.folder) / "error.json").unlink(missing_ok=True)
-        if (Path(task.folder) / "fold.json").exists():
+        remove(task.folder, "error.json")
+        if (local(task.folder) / "fold.json").exists():
             display.warn(f"{task.folder}: its files are not as they were written; the fold is run again.")
     titles = {task.folder: _title(task, several=len(plans) > 1) for task in missing}
     with ExitStack() as stack:
@@ -230,7 +223,7 @@ def _run_missing_folds(
             for listener in listeners:
                 listener(folder, numbers)
 
-        failures = run_folds(missing, resources, plans[0].folder.path / ".ray", progress)
+        failures = run_folds(missing, resources, join(plans[0].folder.place, ".ray"), progress)
     for failure in failures:
         display.warn(f"{titles[failure.folder]} failed: {failure.message}")
     return failures
@@ -242,12 +235,12 @@ def _title(task: FoldTask, *, several: bool) -> str:
 
 def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -> dict[str, Any]:
     """Outcomes of the finished folds, on disk and as a dictionary."""
-    finished = [task for task in plan.tasks if fold_is_finished(Path(task.folder))]
+    finished = [task for task in plan.tasks if fold_is_finished(local(task.folder))]
     failed = [failure for failure in failures if failure.folder in {task.folder for task in plan.tasks}]
     if not finished:
         reasons = f" ({failed[0].message})" if failed else ""
-        raise UserError(f"{plan.folder.path}: no fold finished{reasons}; see error.json in its folds, then --resume.")
-    scores = pa.concat_tables(read_parquet(Path(task.folder) / "scores.parquet") for task in finished)
+        raise UserError(f"{plan.folder.place}: no fold finished{reasons}; see error.json in its folds, then --resume.")
+    scores = pa.concat_tables(read_parquet(local(task.folder) / "scores.parquet") for task in finished)
     pixels = [
         table.append_column("fold", pa.array([task.fold] * table.num_rows, pa.int32()))
         for task, table in _tables(finished, "pixels.parquet")
@@ -260,7 +253,7 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -
         f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed
     ]
     for task in finished:
-        restarted = json.loads((Path(task.folder) / "fold.json").read_text(encoding="utf-8"))["decisions"].get(
+        restarted = json.loads((local(task.folder) / "fold.json").read_text(encoding="utf-8"))["decisions"].get(
             "restarted"
         )
         if restarted:
@@ -282,13 +275,14 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -
     write_parquet(plan.folder.metrics, summary.metrics)
     values = summary.to_dict()
     write_json(plan.folder.summary, values)
+    publish(plan.folder.place, ["metrics.parquet", "tensorboard/*", "summary.json"])
     return json.loads(json.dumps(values))
 
 
 def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa.Table]]:
     """The file of this name of every fold that has one."""
     for task in tasks:
-        path = Path(task.folder) / name
+        path = local(task.folder) / name
         if path.exists():
             yield task, read_parquet(path)
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from raylab2f.cluster.inputs import Inputs, prepare_inputs
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
+from raylab2f.cluster.storage import fetch, local
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.diagnostics.complexity import picture_complexity
 from raylab2f.diagnostics.maps import FoldMaps, masks_on_grid
@@ -26,6 +27,7 @@ from raylab2f.diagnostics.variance import Activations, activations, join_activat
 from raylab2f.errors import UserError
 from raylab2f.features import FeatureStore
 from raylab2f.parquet import read_parquet
+from raylab2f.places import place_of
 from raylab2f.reporting import Display
 
 __all__ = [
@@ -76,18 +78,19 @@ class RunEvidence:
         return rows if label is None else rows.filter(pc.equal(rows["label"], label))
 
 
-def open_run(path: Path, cache: Path, display: Display) -> RunEvidence:
+def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvidence:
     """Read a run; what the cache lacks of its pictures and features is made again, which needs a connection to Ray.
 
     Raises:
         UserError: there is no run, or none of its folds is finished.
     """
-    folder = RunFolder(path)
+    folder = RunFolder(place_of(place))
+    path = fetch(folder.place)
     settings = folder.settings()
     folder.refuse_links()
     finished = sorted(int(file.parent.name) for file in path.glob("folds/*/fold.json"))
     if not finished or not folder.metrics.exists():
-        raise UserError(f"{path}: no fold is finished; finish the run with run-cv --resume.")
+        raise UserError(f"{folder.place}: no fold is finished; finish the run with run-cv --resume.")
     manifest, pictures = read_parquet(folder.manifest), read_parquet(folder.pictures)
     splits = {fold: read_parquet(folder.fold(fold) / "split.parquet") for fold in finished}
     scores = pa.concat_tables(
@@ -129,7 +132,7 @@ def spatial_means(run: RunEvidence, image_ids: Sequence[str]) -> np.ndarray:
 
 def activations_of(inputs: Inputs, image_ids: Sequence[str]) -> Activations:
     """The strongest activations in the deepest stored features."""
-    store = FeatureStore.open(inputs.stores[0])
+    store = FeatureStore.open(local(inputs.stores[0]))
     portions = (image_ids[start : start + _PORTION] for start in range(0, len(image_ids), _PORTION))
     return join_activations([activations(store.read(portion, store.layers[-1])) for portion in portions])
 
@@ -171,7 +174,7 @@ def _portions(image_ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _features(run: RunEvidence, image_ids: Sequence[str]) -> Iterator[np.ndarray]:
-    store = FeatureStore.open(run.inputs.stores[0])
+    store = FeatureStore.open(local(run.inputs.stores[0]))
     for portion in _portions(image_ids):
         yield store.read(portion, store.layers[-1])
 

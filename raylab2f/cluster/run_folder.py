@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raylab2f.atomic import write_json
+from raylab2f.cluster.storage import local
 from raylab2f.errors import UserError
+from raylab2f.places import absolute, join, name_of
 from raylab2f.preparation import PreparationSettings
 
 __all__ = ["DataSettings", "RunFolder", "RunSettings"]
@@ -35,7 +37,7 @@ class DataSettings:
     """Which pictures, and how they are read.
 
     Arguments:
-        data: folder or manifest file; `None`: the embedded demo.
+        data: folder or manifest file, or the URI of a manifest; `None`: the embedded demo.
         layout: `auto` or a layout's name.
         category: one category of a folder that holds several.
         nominal, anomalous: folder names for the layout `folder`.
@@ -107,9 +109,21 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths inside a run's folder."""
+    """Paths inside a run's folder.
 
-    path: Path
+    Arguments:
+        place: the folder; its files are read and written in `path`, which for a folder on a store is its mirror here.
+    """
+
+    place: str
+
+    @property
+    def path(self) -> Path:
+        return local(self.place)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.place)
 
     @property
     def manifest(self) -> Path:
@@ -131,6 +145,10 @@ class RunFolder:
         """The folder of one fold."""
         return self.path / "folds" / str(number)
 
+    def fold_place(self, number: int) -> str:
+        """The place of one fold's folder, as other processes find it."""
+        return absolute(join(self.place, "folds", str(number)))
+
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return (self.path / "run.json").exists()
@@ -150,9 +168,11 @@ class RunFolder:
             record = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
             return RunSettings.from_dict(record["settings"])
         except FileNotFoundError as error:
-            raise UserError(f"{self.path} holds no run (no run.json); check --out.") from error
+            raise UserError(f"{self.place} holds no run (no run.json); check --out.") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{self.path / 'run.json'} cannot be read ({error}); choose another --out.") from error
+            raise UserError(
+                f"{join(self.place, 'run.json')} cannot be read ({error}); choose another --out."
+            ) from error
 
     def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
         """Record the settings, the dataset's description, each fold's partition sizes, and the versions in use."""
@@ -176,7 +196,7 @@ class RunFolder:
         for name in (f.name for f in fields(RunSettings) if f.name not in free):
             if before[name] != now[name]:
                 raise UserError(
-                    f"--resume: {self.path} was begun with another {name.replace('_', '-')} "
+                    f"--resume: {self.place} was begun with another {name.replace('_', '-')} "
                     f"({_difference(before[name], now[name])}); leave it as it was or choose another --out."
                 )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 
 from raylab2f.cluster.fold import fold_is_finished
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
+from raylab2f.cluster.storage import fetch, fetch_file
 from raylab2f.errors import UserError
 from raylab2f.parquet import read_parquet
+from raylab2f.places import absolute, join, name_of, parent_of, subfolders
 
 __all__ = ["find_picture_split"]
 
@@ -19,7 +20,7 @@ __all__ = ["find_picture_split"]
 _FREE = ("split_by", "folds", "evaluation", "epoch_scores")
 
 
-def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: str) -> tuple[Path, pa.Table] | None:
+def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: str) -> tuple[str, pa.Table] | None:
     """A run like this one, but split by picture, in the same parent folder.
 
     Where several detectors or seeds share one --out, so do their siblings: `picture/glass-seed0` belongs to
@@ -34,16 +35,17 @@ def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: st
     """
     if settings.split_by != "object":
         return None
-    for other in _neighbours(folder.path.resolve()):
+    for other in _neighbours(absolute(folder.place)):
         try:
             theirs = RunFolder(other).settings()
-            dataset = json.loads((other / "run.json").read_text(encoding="utf-8"))["dataset"]
+            dataset = json.loads((RunFolder(other).path / "run.json").read_text(encoding="utf-8"))["dataset"]
         except (UserError, KeyError):
             continue
         if theirs.split_by != "picture" or dataset.get("fingerprint") != fingerprint:
             continue
         if _essence(theirs) != _essence(settings):
             continue
+        fetch(other, ["folds/*"])
         folds = [RunFolder(other).fold(number) for number in range(theirs.folds)]
         tables = [read_parquet(fold / "scores.parquet") for fold in folds if fold_is_finished(fold)]
         if tables:
@@ -51,9 +53,19 @@ def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: st
     return None
 
 
-def _neighbours(path: Path) -> Iterator[Path]:
-    found = {*path.parent.glob("*/run.json"), *path.parent.parent.glob(f"*/{path.name}/run.json")}
-    yield from sorted(record.parent for record in found if record.parent != path)
+def _neighbours(place: str) -> Iterator[str]:
+    """Places of other runs whose `run.json` is at hand."""
+    parent = parent_of(place)
+    above = parent_of(parent)
+    try:
+        beside = [join(folder, name_of(place)) for folder in subfolders(above) if above != parent != folder]
+        folders = {*subfolders(parent), *beside} - {place}
+    except UserError:
+        # A store may let us see our own folder only.
+        return
+    for other in sorted(folders):
+        if fetch_file(join(other, "run.json")).exists():
+            yield other
 
 
 def _essence(settings: RunSettings) -> dict[str, object]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tensorboardX import SummaryWriter
 
 from raylab2f.cluster.folds import Progress
+from raylab2f.cluster.storage import local
 
 __all__ = ["tensorboard_logging"]
 
@@ -25,7 +25,7 @@ def tensorboard_logging() -> Iterator[Progress]:
         if "epoch" not in numbers:
             return
         if folder not in writers:
-            path = Path(folder)
+            path = local(folder)
             writers[folder] = SummaryWriter(str(path.parent.parent / "tensorboard" / f"fold-{path.name}"))
         for name in _SCALARS:
             writers[folder].add_scalar(name, numbers[name], numbers["epoch"])

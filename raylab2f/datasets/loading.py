@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from raylab2f.datasets.entries import Entry, LayoutOptions, first_few, refuse_duplicates
-from raylab2f.datasets.layouts import read_layout
+from raylab2f.datasets.entries import Entry, Found, LayoutOptions, first_few, refuse_duplicates
+from raylab2f.datasets.layouts import read_layout, table
 from raylab2f.datasets.manifest import manifest_table
 from raylab2f.datasets.objects import NO_OBJECTS_WARNING, apply_rules
 from raylab2f.datasets.pictures import PIXEL_LIMIT
 from raylab2f.datasets.probing import Probed, probe_entries
 from raylab2f.errors import UserError
+from raylab2f.places import is_uri, place_of
 
 __all__ = ["Dataset", "load_dataset"]
 
@@ -53,7 +54,7 @@ def load_dataset(
     """Find the pictures, read each once, and check all that can be checked.
 
     Arguments:
-        data: folder of pictures, or a manifest.
+        data: folder of pictures, or a manifest; on a store a manifest, or a folder with one.
         layout: a key of `layouts.LAYOUTS`, or `auto`.
         object_id: regular expression on image ids whose group `object` is the physical part (replaces the layout's).
         views: likewise with a group `view`.
@@ -70,10 +71,16 @@ def load_dataset(
         UserError: nothing at `data`, an unknown layout, an option that does not fit, duplicate image ids, files that
             cannot be used (unless skipped), no nominal or no anomalous pictures.
     """
-    root = Path(data).expanduser()
-    if not root.exists():
-        raise UserError(f"{data}: there is no such folder or manifest.")
-    found = read_layout(root.resolve(), layout, LayoutOptions(category, tuple(nominal), tuple(anomalous)))
+    place = place_of(data)
+    options = LayoutOptions(category, tuple(nominal), tuple(anomalous))
+    if is_uri(place):
+        found = _on_store(place, layout, options)
+    else:
+        path = Path(place).expanduser()
+        if not path.exists():
+            raise UserError(f"{data}: there is no such folder or manifest.")
+        found = read_layout(path.resolve(), layout, options)
+    root = place
     refuse_duplicates((entry.image_id for entry in found.entries), str(root))
     entries, objects_known = apply_rules(
         sorted(found.entries, key=lambda entry: entry.image_id), object_id=object_id, views=views
@@ -95,7 +102,20 @@ def load_dataset(
     return Dataset(found.name, manifest_table(usable), tuple(warnings), tuple(problems))
 
 
-def _require_both_labels(entries: Sequence[Entry], root: Path, which: str) -> None:
+def _on_store(place: str, layout: str, options: LayoutOptions) -> Found:
+    """A manifest; the other layouts would have to list a whole folder of the store."""
+    if layout not in ("auto", "manifest") or options != LayoutOptions():
+        raise UserError(
+            f"{place}: only a manifest can be read from a store; leave --layout, --category, --nominal and --anomalous "
+            "out, and make one with raylab2f datasets manifest."
+        )
+    found = table.read(place, options)
+    if not found.entries:
+        raise UserError(f"{place}: there are no pictures in this manifest.")
+    return found
+
+
+def _require_both_labels(entries: Sequence[Entry], root: str, which: str) -> None:
     for label, word in ((0, "nominal"), (1, "anomalous")):
         if all(entry.label != label for entry in entries):
             raise UserError(f"{root}: there are no {word} pictures{which}; an evaluation needs both kinds.")

@@ -105,7 +105,7 @@ def read_manifest(path: str | Path) -> pa.Table:
     Raises:
         UserError: the file cannot be read, breaks a rule, or names a picture that has to be read and cannot.
     """
-    entries = list(read_table(Path(path)))
+    entries = list(read_table(path))
     open_rows = [index for index, entry in enumerate(entries) if not _is_complete(entry)]
     for index, probed in zip(
         open_rows, probe_entries([entries[index] for index in open_rows], PIXEL_LIMIT), strict=True

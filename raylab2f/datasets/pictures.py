@@ -23,12 +23,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.fs
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from raylab2f.errors import UserError
+from raylab2f.places import place_of, read_file
 
 __all__ = ["PIXEL_LIMIT", "FileFacts", "UnreadablePictureError", "probe_file", "read_mask", "read_picture"]
 
@@ -130,16 +129,11 @@ def probe_file(path: str | Path, pixel_limit: int | None = PIXEL_LIMIT) -> FileF
 
 def _read_bytes(path: str) -> bytes:
     try:
-        if "://" in path:
-            filesystem, inner = pa.fs.FileSystem.from_uri(path)
-            with filesystem.open_input_stream(inner) as stream:
-                content = stream.read()
-        else:
-            content = Path(path).read_bytes()
+        content = read_file(place_of(path))
     except FileNotFoundError:
         _refuse(path, "the file does not exist")
-    except (OSError, pa.ArrowException) as error:
-        _refuse(path, f"the file cannot be opened ({error})")
+    except (OSError, UserError) as error:
+        _refuse(path, f"the file cannot be opened ({str(error).rstrip('.')})")
     if not content:
         _refuse(path, "the file is empty")
     return content

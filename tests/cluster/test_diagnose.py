@@ -128,7 +128,7 @@ def test_pictures_as_they_are_get_their_scores_again(small):
     image_ids = tuple(rows["image_id"].to_pylist())
     folder = str(evidence.folder.fold(1).resolve())
     again = rescore(
-        evidence.inputs.shards, [AlteredPictures(1, folder, image_ids, "none")], seed=0, feature_dtype="float16"
+        evidence.inputs.pictures_place, [AlteredPictures(1, folder, image_ids, "none")], seed=0, feature_dtype="float16"
     )
     assert again["image_id"].to_pylist() == list(image_ids)
     np.testing.assert_allclose(again["score"], rows["score"], rtol=1e-3)

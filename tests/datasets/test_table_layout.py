@@ -109,3 +109,30 @@ def test_a_picture_that_changed_since_is_named(mvtec_folder, tmp_path, save):
     save(mvtec_folder / "train" / "good" / "001.png", size=(9, 9))
     with pytest.raises(UserError, match=r"good/001\.png: its content is not what"):
         load_dataset(tmp_path / "m.parquet")
+
+
+def test_relative_paths_of_a_manifest_on_a_store_start_at_its_folder(s3, save, tmp_path):
+    for name in ("a b.png", "ö.png"):
+        s3.write(f"bucket/layouts/pics/{name}", save(tmp_path / name).read_bytes())
+    text = "path,label,object_id\npics/a b.png,0,x\n../layouts/pics/ö.png,1,y\n"
+    s3.write("bucket/layouts/manifest.csv", text.encode())
+    for place in ("bucket/layouts", "bucket/layouts/manifest.csv"):
+        dataset = load_dataset(s3.uri(place))
+        assert dataset.name == "layouts"
+        rows = dataset.manifest.to_pylist()
+        assert [row["image_id"] for row in rows] == ["../layouts/pics/ö.png", "pics/a b.png"]
+        assert rows[1]["path"] == s3.uri("bucket/layouts/pics/a%20b.png")
+        assert [(row["width"], row["height"]) for row in rows] == [(8, 6)] * 2
+
+
+def test_a_missing_picture_on_a_store_is_named(s3):
+    s3.write("bucket/incomplete/m.csv", b"path,label\na.png,0\nb.png,1\n")
+    with pytest.raises(UserError, match=r"a\.png: the file does not exist"):
+        load_dataset(s3.uri("bucket/incomplete/m.csv"))
+
+
+def test_a_row_with_credentials_is_refused(tmp_path):
+    file = write(tmp_path / "m.csv", "path,label\ns3://key:hidden@bucket/1.png,0\n")
+    with pytest.raises(UserError, match="credentials") as refusal:
+        read_table(file)
+    assert "hidden" not in str(refusal.value)

@@ -11,15 +11,18 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.cluster.data import rendered_dataset
 from raylab2f.cluster.diagnosis_figures import draw_maps, draw_roc
 from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.run import run_cross_validation
 from raylab2f.cluster.run_evidence import RunEvidence, open_run
-from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
-from raylab2f.datasets.demo import DemoConfig, demo_dataset
+from raylab2f.cluster.run_folder import DataSettings, RunSettings
+from raylab2f.cluster.storage import local, publish
+from raylab2f.datasets.demo import DemoConfig
 from raylab2f.detectors.registry import config_to_dict, preset_config
 from raylab2f.diagnostics.resampling import Estimate
 from raylab2f.evaluation.compare import Difference
+from raylab2f.places import join
 from raylab2f.preparation import PreparationSettings
 from raylab2f.reporting import Display
 
@@ -43,7 +46,7 @@ class ExperimentOptions:
 
     Arguments:
         data: the pictures; its `data` is `None` for rendered ones.
-        out: folder for runs, tables and figures; what is finished there is not done again.
+        out: folder, or URI on a store, for runs, tables and figures; what is finished there is not done again.
         cache: for pictures and features.
         detectors, preset, folds, seed: as for a run.
         epochs, size: instead of the preset's.
@@ -51,8 +54,8 @@ class ExperimentOptions:
     """
 
     data: DataSettings
-    out: Path
-    cache: Path
+    out: str
+    cache: str
     detectors: tuple[str, ...] = ("csflow", "glass")
     preset: str = "demo"
     folds: int = 3
@@ -111,9 +114,7 @@ def with_data(options: ExperimentOptions, demo: DemoConfig, display: Display) ->
     """The options with rendered pictures where the user gave none."""
     if options.data.data is not None:
         return options
-    with display.stage("render demo pictures") as progress:
-        folder = demo_dataset(demo, options.cache, progress=progress)
-    return replace(options, data=replace(options.data, data=str(folder)))
+    return replace(options, data=replace(options.data, data=rendered_dataset(demo, options.cache, display)))
 
 
 def run_variants(
@@ -121,7 +122,7 @@ def run_variants(
 ) -> dict[str, RunEvidence]:
     """One run a variant, all on one cluster; (detector, preparation) by the variant's name, which names its folder."""
     runs = [
-        (options.settings(detector, preparation), options.out / "runs" / name)
+        (options.settings(detector, preparation), join(options.out, "runs", name))
         for name, (detector, preparation) in variants.items()
     ]
     run_cross_validation(
@@ -137,7 +138,7 @@ def run_variants(
 
 def estimate_of(run: RunEvidence, metric: str, level: str) -> dict[str, Any]:
     """`mean`, `low` and `high` of a run's summary; `None` where undefined."""
-    summary = json.loads(RunFolder(run.folder.path).summary.read_text(encoding="utf-8"))
+    summary = json.loads(run.folder.summary.read_text(encoding="utf-8"))
     for estimate in summary["estimates"]:
         if estimate["metric"] == metric and estimate["level"] == level:
             interval = estimate["interval"] or {"low": None, "high": None}
@@ -160,21 +161,25 @@ def difference_estimate(difference: Difference) -> Estimate:
     return Estimate(difference.difference, difference.bootstrap.low, difference.bootstrap.high)
 
 
-def draw_variant(run: RunEvidence, name: str, folder: Path) -> None:
-    """ROC with histogram, and anomaly maps with ground truth (the paper's Figures 2, 3, 4 and 6)."""
-    draw_roc(run, folder / f"{name}-roc.png")
-    draw_maps(run, folder / f"{name}-maps.png")
+def draw_variant(run: RunEvidence, name: str, out: str) -> None:
+    """ROC with histogram, and anomaly maps with ground truth (the paper's Figures 2, 3, 4 and 6), below `out`."""
+    draw_roc(run, local(out) / "figures" / f"{name}-roc.png")
+    draw_maps(run, local(out) / "figures" / f"{name}-maps.png")
 
 
 def write_report(
-    out: Path,
+    place: str | Path,
     name: str,
     title: str,
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
     claims: Sequence[Claim],
     notes: Sequence[str] = (),
 ) -> str:
-    """Write `<name>.md`, `<name>.json` and a Parquet file a table; returns the Markdown."""
+    """Write `<name>.md`, `<name>.json` and a Parquet file a table into a folder; returns the Markdown.
+
+    On a store the figures that were drawn go there with them.
+    """
+    out = local(place)
     lines = [f"# {title}", "", *[f"{note}\n" for note in notes]]
     for heading, rows in tables.items():
         lines += [f"## {heading}", "", *_markdown(rows), ""]
@@ -191,6 +196,7 @@ def write_report(
         "claims": [asdict(claim) for claim in claims],
     }
     write_json(out / f"{name}.json", content)
+    publish(place, ["figures/*", f"{name}*"])
     return text
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pyarrow.compute as pc
 
+from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.experiments.common import Claim, ExperimentOptions, claim_of, with_data, write_report
 from raylab2f.cluster.experiments.table1 import PREPARATIONS
 from raylab2f.cluster.inputs import prepare_inputs
-from raylab2f.cluster.run import open_dataset
 from raylab2f.cluster.run_evidence import activations_of
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.storage import local
 from raylab2f.datasets.demo import DemoConfig
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.detectors.registry import config_from_dict, detector_class
@@ -60,7 +61,7 @@ def feature_variance(options: ExperimentOptions, display: Display) -> str:
     finding = diagnose_variance(found, objects, seed=options.seed)
     numbers = {row["preparation"]: row["place_variance"] for row in finding.evidence.to_pylist()}
     panels = {name: (a.peaks, a.strongest_mean, a.strongest_std) for name, a in found.items()}
-    figures.save(figures.variance_figure(panels, numbers), options.out / "figures" / "variance.png")
+    figures.save(figures.variance_figure(panels, numbers), local(options.out) / "figures" / "variance.png")
     claims = _claims(found, objects, has_masks, options.seed)
     notes = [
         f"Backbone {config.backbone}, layer {config.layers[-1]}, {good.num_rows} good pictures. Place variance: "

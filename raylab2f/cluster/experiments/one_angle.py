@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.experiments.common import (
     Claim,
     ExperimentOptions,
@@ -16,7 +17,6 @@ from raylab2f.cluster.experiments.common import (
     with_data,
     write_report,
 )
-from raylab2f.cluster.run import open_dataset
 from raylab2f.datasets.demo import DemoConfig
 from raylab2f.diagnostics.resampling import Estimate
 from raylab2f.errors import UserError
@@ -71,7 +71,7 @@ def one_angle(options: ExperimentOptions, display: Display, view: str | None = N
                     **{f"AUROC ({level})": text_of(value) for level, value in values.items()},
                 }
             )
-            draw_variant(run, f"{detector}-{name}", options.out / "figures")
+            draw_variant(run, f"{detector}-{name}", options.out)
         gain = _difference(found["one"], found["all"])
         measured = f"AUROC {text_of(found['one'])} on one view, {text_of(found['all'])} on all"
         claims.append(claim_of(f"{detector}: one view is easier than all of them.", gain, measured))

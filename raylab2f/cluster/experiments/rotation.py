@@ -54,7 +54,7 @@ def rotation(options: ExperimentOptions, display: Display) -> str:
         )
         claims.append(claim_of(text, Estimate(-left.value, -left.high, -left.low), other, at_least=-0.1))
     for name, run in runs.items():
-        draw_variant(run, name, options.out / "figures")
+        draw_variant(run, name, options.out)
     notes = [
         f"{options.folds} folds, preset {options.preset}. The threshold is Youden's on plain pictures of the threshold "
         "partition, as on a line that never saw a turned part; AUROC: good pictures at the angle against plain "

@@ -46,7 +46,7 @@ def table1(options: ExperimentOptions, display: Display) -> str:
     runs = run_variants(options, variants, display)
     rows = [_row(name, run) for name, run in runs.items()]
     for name, run in runs.items():
-        draw_variant(run, name, options.out / "figures")
+        draw_variant(run, name, options.out)
     compared = compare_scores(
         {name: run.scores.drop_columns(["trained"]) for name, run in runs.items()},
         metrics=("auroc",),

@@ -2,7 +2,8 @@
 
 Columns:
 
-- `path` (required): local file, or a URI that `pyarrow.fs` opens; relative paths start at the manifest's folder;
+- `path` (required): local file, or a URI that `pyarrow.fs` opens; relative paths start at the manifest's folder, which
+  may itself be on a store;
 - `label` (required): 0 or nominal, 1 or anomalous;
 - `image_id`: unique name; by default the path, if all paths are relative, else the path below their common folder;
 - `given_split`: train or test; by default train for nominal pictures and test for anomalous ones;
@@ -17,9 +18,10 @@ Other columns are ignored. CSV is UTF-8 with a header, separated by commas or se
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +29,7 @@ import pyarrow as pa
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.errors import UserError
 from raylab2f.parquet import read_parquet
+from raylab2f.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file, require_store
 
 __all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
 
@@ -37,27 +40,32 @@ _LABELS = {"0": 0, "1": 1, "nominal": 0, "anomalous": 1, "false": 0, "true": 1}
 _TEXTS = ("object_id", "view", "sha256", "mask_sha256", "foreground_sha256")
 
 
-def recognises(root: Path, options: LayoutOptions) -> bool:
+def recognises(root: Path | str, options: LayoutOptions) -> bool:
     """Whether `root` is a manifest or a folder that holds one."""
     return _manifest_file(root) is not None
 
 
-def read(root: Path, options: LayoutOptions) -> Found:
+def read(root: Path | str, options: LayoutOptions) -> Found:
     """The manifest's rows; the dataset is called like the file, or like the folder of a file called manifest."""
     file = _manifest_file(root)
     if file is None:
-        raise UserError(f"{root}: there is no {LOOKED_FOR} here.")
-    return Found(file.parent.name if file.stem == "manifest" else file.stem, tuple(read_table(file)))
+        require_store(str(root))
+        raise UserError(f"{root}: this is not {LOOKED_FOR}.")
+    stem = PurePosixPath(name_of(file)).stem
+    return Found(name_of(parent_of(file)) if stem == "manifest" else stem, tuple(read_table(file)))
 
 
-def read_table(file: Path) -> list[Entry]:
+def read_table(file: Path | str) -> list[Entry]:
     """The rows of a Parquet or CSV manifest; no picture is opened.
+
+    Arguments:
+        file: a path, or the URI of a file on a store.
 
     Raises:
         UserError: the file cannot be read, lacks a required column, or a row has a wrong value.
     """
-    file = file.absolute()
-    rows = _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file)
+    file = str(file) if is_uri(file) else str(Path(file).absolute())
+    rows = _read_parquet(file) if _suffix(file) == ".parquet" else _read_csv(file)
     columns = set(rows[0]) if rows else {"path", "label"}
     for required in ("path", "label"):
         if required not in columns:
@@ -67,6 +75,7 @@ def read_table(file: Path) -> list[Entry]:
             raise UserError(f"{file}: row {number} has no path.")
     places = [str(row["path"]) for row in rows]
     defaults = _default_ids(places)
+    folder = parent_of(file)
     has_objects = any(row.get("object_id") is not None for row in rows)
     entries = []
     for number, (row, place, default) in enumerate(zip(rows, places, defaults, strict=True), start=1):
@@ -79,12 +88,12 @@ def read_table(file: Path) -> list[Entry]:
         entries.append(
             Entry(
                 image_id=_text(row, "image_id") or default,
-                path=_absolute(file.parent, place),
+                path=_absolute(folder, place),
                 label=label,
                 defect_type=_text(row, "defect_type") or ("defect" if label else NOMINAL),
                 given_split=_text(row, "given_split") or ("test" if label else "train"),
-                mask_path=_absolute(file.parent, _text(row, "mask_path")),
-                foreground_path=_absolute(file.parent, _text(row, "foreground_path")),
+                mask_path=_absolute(folder, _text(row, "mask_path")),
+                foreground_path=_absolute(folder, _text(row, "foreground_path")),
                 width=_number(row, "width", where),
                 height=_number(row, "height", where),
                 **{name: _text(row, name) for name in _TEXTS},
@@ -93,29 +102,32 @@ def read_table(file: Path) -> list[Entry]:
     return entries
 
 
-def _manifest_file(root: Path) -> Path | None:
-    if root.is_file():
-        return root if root.suffix.lower() in _SUFFIXES else None
-    files = [root / f"manifest{suffix}" for suffix in _SUFFIXES]
-    return next((file for file in files if file.is_file()), None)
+def _manifest_file(root: Path | str) -> str | None:
+    if file_exists(str(root)):
+        return str(root) if _suffix(root) in _SUFFIXES else None
+    files = [join(root, f"manifest{suffix}") for suffix in _SUFFIXES]
+    return next((file for file in files if file_exists(file)), None)
 
 
-def _read_parquet(file: Path) -> list[dict[str, Any]]:
+def _suffix(place: Path | str) -> str:
+    return PurePosixPath(name_of(place)).suffix.lower()
+
+
+def _read_parquet(file: str) -> list[dict[str, Any]]:
     try:
-        rows = read_parquet(file).to_pylist()
+        rows = read_parquet(file, content=read_file(file)).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{file}: cannot be read as Parquet ({error}).") from error
     return [{name: _without_float(value) for name, value in row.items()} for row in rows]
 
 
-def _read_csv(file: Path) -> list[dict[str, Any]]:
+def _read_csv(file: str) -> list[dict[str, Any]]:
     # Everything stays text: an object called 007 must not become 7.
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            header = stream.readline()
-            stream.seek(0)
-            delimiter = ";" if ";" in header and "," not in header else ","
-            rows = list(csv.DictReader(stream, delimiter=delimiter, strict=True))
+        text = read_file(file).decode("utf-8-sig")
+        header = text.partition("\n")[0]
+        delimiter = ";" if ";" in header and "," not in header else ","
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: cannot be read as UTF-8 CSV ({error}).") from error
     for number, row in enumerate(rows, start=1):
@@ -135,10 +147,18 @@ def _default_ids(places: Sequence[str]) -> list[str]:
     return ["/".join(part[common:]) for part in parts]
 
 
-def _absolute(folder: Path, place: str | None) -> Any:
-    if place is None or "://" in place:
+def _absolute(folder: str, place: str | None) -> Any:
+    if place is None or place.startswith("file://"):
         return place
-    return str(folder / place)
+    if is_uri(place):
+        return place_of(place)
+    if not is_uri(folder):
+        return str(Path(folder) / place)
+    if place.startswith("/"):
+        return place
+    for part in PurePosixPath(place).parts:
+        folder = parent_of(folder) if part == ".." else join(folder, part)
+    return folder
 
 
 def _without_float(value: Any) -> Any:
