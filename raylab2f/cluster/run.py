@@ -24,7 +24,6 @@ from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.siblings import find_picture_split
 from raylab2f.cluster.storage import fetch, local, publish, remove
-from raylab2f.cluster.tensorboard import tensorboard_logging
 from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.errors import UserError
@@ -216,8 +215,12 @@ def _run_missing_folds(
         listeners: list[Progress] = [
             stack.enter_context(display.folds(titles, len(tasks) - len(missing))),
             FoldMonitor(tasks, titles),
-            *([stack.enter_context(tensorboard_logging())] if tensorboard else []),
         ]
+        if tensorboard:
+            # Its import takes most of a second, which nobody else shall wait for.
+            from raylab2f.cluster.tensorboard import tensorboard_logging
+
+            listeners.append(stack.enter_context(tensorboard_logging()))
 
         def progress(folder: str, numbers: dict[str, Any]) -> None:
             for listener in listeners:

@@ -30,7 +30,7 @@ def test_a_dry_run_writes_nothing_and_knows_the_sizes(finished_run, run, cache, 
         if "blocks.2" in (folder / "store.json").read_text(encoding="utf-8")
         for file in folder.glob("*.npy")
     )
-    assert _cell(process.stdout, "storage: features") == f"{stored / (1 << 20):.1f} MiB"
+    assert _cell(process.stdout, "storage: features") == f"{stored / (1 << 10):.1f} KiB"
     assert _cell(process.stdout, "pictures that train and are judged, a fold") == "24 + 24"
 
 
