@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import jsonschema
 import pytest
@@ -44,7 +44,7 @@ def test_its_command_is_one_that_raylab2f_takes(manifest):
     options = typer.main.get_command(app).commands[command].make_context(command, arguments).params
     mounts = [{m["mountPath"] for m in c["volumeMounts"]} for g in groups(manifest) for c in containers(g)]
     for option in ("data", "cache", "out"):
-        assert all(any(options[option].is_relative_to(path) for path in mounted) for mounted in mounts)
+        assert all(any(PurePosixPath(options[option]).is_relative_to(path) for path in mounted) for mounted in mounts)
 
 
 def test_all_nodes_are_alike_and_ask_for_a_token(manifest):
