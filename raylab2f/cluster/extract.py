@@ -82,7 +82,10 @@ def extract_features(
         UserError: the weights cannot be had, or the features do not fit the type.
     """
     root = absolute(join(cache, "features"))
-    stores = [_Store.of(request, fingerprint, preparation, root, dtype, warn) for request in requests]
+    digests = {spec: create_backbone(spec).weights_digest for spec in {_spec(request) for request in requests}}
+    stores = [
+        _Store.of(request, fingerprint, preparation, digests[_spec(request)], root, dtype, warn) for request in requests
+    ]
     shards = PictureShards.open(local(pictures))
     todo = [store for store in stores if not store.finished]
     extracted = 0
@@ -133,11 +136,11 @@ class _Store:
         request: FeatureRequest,
         dataset: str,
         preparation: dict[str, Any],
+        digest: str,
         root: str,
         dtype: str,
         warn: Callable[[str], None] | None,
     ) -> _Store:
-        digest = create_backbone(_spec(request)).weights_digest
         ingredients = feature_ingredients(
             dataset=dataset,
             preparation=preparation,

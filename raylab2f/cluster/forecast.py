@@ -237,21 +237,26 @@ def _stores_found(
     cls: type[Detector], config: Any, settings: RunSettings, identity: str, preparation: Preparation, cache: str
 ) -> bool:
     """Whether the cache holds all features that the run reads."""
+    requests = cls.feature_requests(config)
+    digests = {spec: create_backbone(spec).weights_digest for spec in {_spec(request) for request in requests}}
 
     def mark(request: FeatureRequest) -> str:
-        digest = create_backbone(BackboneSpec(request.backbone, request.weights, request.layers)).weights_digest
         ingredients = feature_ingredients(
             dataset=identity,
             preparation=preparation.to_dict(),
             backbone=request.backbone,
-            weights_digest=digest,
+            weights_digest=digests[_spec(request)],
             layers=request.layers,
             size=request.size,
             dtype=settings.feature_dtype,
         )
         return join(cache, "features", address(ingredients), "store.json")
 
-    return all(file_exists(mark(request)) for request in cls.feature_requests(config))
+    return all(file_exists(mark(request)) for request in requests)
+
+
+def _spec(request: FeatureRequest) -> BackboneSpec:
+    return BackboneSpec(request.backbone, request.weights, request.layers)
 
 
 def _bytes_per_picture(shapes: Sequence[tuple[int, int, int]], dtype: str) -> int:
@@ -270,10 +275,7 @@ def _probe(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ready_at = time.time()
     cls, config = detector_class(settings.detector), config_from_dict(settings.detector, settings.config)
-    backbones = {
-        request: create_backbone(BackboneSpec(request.backbone, request.weights, request.layers)).to(device)
-        for request in cls.feature_requests(config)
-    }
+    backbones = {request: create_backbone(_spec(request)).to(device) for request in cls.feature_requests(config)}
 
     def prepared() -> tuple[np.ndarray, np.ndarray]:
         done = [_prepare(row, preparation, pixel_limit) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from raylab2f.errors import UserError
 from raylab2f.features import FeatureStore
 from raylab2f.parquet import read_parquet
 from raylab2f.places import place_of
+from raylab2f.preparation import PictureShards
 from raylab2f.reporting import Display
 
 __all__ = [
@@ -112,7 +114,8 @@ def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
         image_ids = scores["image_id"].to_pylist()
         maps = table["map"].combine_chunks().to_numpy_ndarray()[[place[image_id] for image_id in image_ids]]
         grid = (maps.shape[1], maps.shape[2])
-        foregrounds, defects = _masks(run, image_ids, grid)
+        row_of, foregrounds, defects = _masks(run.inputs.shards.folder, grid)
+        rows = [row_of[image_id] for image_id in image_ids]
         yield FoldMaps(
             fold=fold,
             image_ids=np.array(image_ids),
@@ -120,8 +123,8 @@ def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
             labels=np.array(scores["label"].to_pylist(), np.int64),
             scores=np.array(scores["score"].to_pylist(), np.float64),
             maps=np.asarray(maps, np.float32),
-            foregrounds=foregrounds,
-            defects=defects > 0,
+            foregrounds=foregrounds[rows],
+            defects=defects[rows] > 0,
         )
 
 
@@ -179,13 +182,19 @@ def _features(run: RunEvidence, image_ids: Sequence[str]) -> Iterator[np.ndarray
         yield store.read(portion, store.layers[-1])
 
 
-def _masks(run: RunEvidence, image_ids: list[str], grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Foregrounds and defects on the maps' grid, portion by portion."""
+@lru_cache(maxsize=1)
+def _masks(folder: Path, grid: tuple[int, int]) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
+    """Row of every prepared picture in `folder`, and all foregrounds and defects on the maps' grid.
+
+    Every fold and several diagnoses look at them, and reading them takes longer than all else they do.
+    """
+    shards = PictureShards.open(folder)
     parts: dict[str, list[np.ndarray]] = {"foreground": [], "defect": []}
-    for portion in _portions(image_ids):
-        for name, masks in run.inputs.shards.read(portion, list(parts)).items():
+    for portion in _portions(shards.image_ids):
+        for name, masks in shards.read(portion, list(parts)).items():
             parts[name].append(masks_on_grid(masks, grid))
-    return np.concatenate(parts["foreground"]), np.concatenate(parts["defect"])
+    rows = {image_id: row for row, image_id in enumerate(shards.image_ids)}
+    return rows, np.concatenate(parts["foreground"]), np.concatenate(parts["defect"])
 
 
 def _with_trained(scores: pa.Table, split: pa.Table, pictures: pa.Table) -> pa.Table:
