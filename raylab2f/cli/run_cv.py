@@ -171,7 +171,7 @@ def run_cv(
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
     console = Console()
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
-    evaluation = {
+    evaluation: dict[str, Any] = {
         "strategies": threshold,
         "object_score": object_score,
         "cost_escape": cost_escape,
@@ -182,6 +182,9 @@ def run_cv(
         "interval": interval,
         "replicates": replicates,
     }
+    from raylab2f.evaluation import check_rules
+
+    check_rules(**evaluation)
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 

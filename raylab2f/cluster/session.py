@@ -35,8 +35,10 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 
-# Ray gives up on its own first process after half a minute, which a busy machine may need.
-_PATIENCE = {"RAY_gcs_server_port_wait_time_s": "120"}
+# So many seconds Ray tries to reach its first process. A private cluster's may need more than Ray's half a minute on
+# a busy machine; one that runs already answers at once or not at all.
+_PATIENCE = "RAY_gcs_server_port_wait_time_s"
+_START_SECONDS, _JOIN_SECONDS = "120", "5"
 
 
 @contextmanager
@@ -59,9 +61,10 @@ def ray_session(
     if ray.is_initialized():
         yield
         return
-    for name, value in (_QUIET | _PATIENCE).items():
+    for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS")
+    os.environ.setdefault(_PATIENCE, _JOIN_SECONDS if address else _START_SECONDS)
     temporary = None if address else _temporary_folder()
     try:
         if address:

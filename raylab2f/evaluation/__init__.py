@@ -15,7 +15,7 @@ Example:
 from raylab2f.evaluation.fold_plan import assert_exclusive, plan_fold, plan_sizes
 from raylab2f.evaluation.intervals import INTERVALS
 from raylab2f.evaluation.scores import read_scores
-from raylab2f.evaluation.summary import Summary, evaluate
+from raylab2f.evaluation.summary import Summary, check_rules, evaluate
 from raylab2f.evaluation.thresholds import STRATEGIES, choose_threshold, parse_strategy
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "STRATEGIES",
     "Summary",
     "assert_exclusive",
+    "check_rules",
     "choose_threshold",
     "evaluate",
     "parse_strategy",

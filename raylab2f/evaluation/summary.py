@@ -19,7 +19,7 @@ from raylab2f.evaluation.estimates import METRICS_SCHEMA, EstimateRow, Interval,
 from raylab2f.evaluation.interval_table import Replicator, build_intervals, overlap_ratio
 from raylab2f.evaluation.intervals import INTERVALS
 from raylab2f.evaluation.metrics import Costs
-from raylab2f.evaluation.object_scores import parse_object_score
+from raylab2f.evaluation.object_scores import ObjectScore, parse_object_score
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
 from raylab2f.evaluation.pixel_level import judge_pixel_level
 from raylab2f.evaluation.scores import prepare_scores
@@ -30,9 +30,9 @@ from raylab2f.evaluation.shortcuts import (
     picture_split_optimism,
     same_partition_optimism,
 )
-from raylab2f.evaluation.thresholds import parse_strategy
+from raylab2f.evaluation.thresholds import Strategy, parse_strategy
 
-__all__ = ["METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "evaluate"]
+__all__ = ["METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "check_rules", "evaluate"]
 
 SUMMARY_VERSION = 1
 
@@ -143,13 +143,19 @@ def evaluate(
     Raises:
         UserError: a table or an option that makes no sense.
     """
-    rule = parse_object_score(object_score)
-    costs = _check_costs(Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr))
-    chosen = _check_methods(interval, methods, confidence, replicates)
-    defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
-    parsed = tuple(parse_strategy(text, defaults) for text in dict.fromkeys(text.strip() for text in strategies))
-    if not parsed:
-        raise UserError("Name at least one threshold strategy.")
+    rule, costs, chosen, parsed = check_rules(
+        strategies=strategies,
+        interval=interval,
+        confidence=confidence,
+        replicates=replicates,
+        object_score=object_score,
+        prevalence=prevalence,
+        cost_escape=cost_escape,
+        cost_overkill=cost_overkill,
+        beta=beta,
+        max_fpr=max_fpr,
+        methods=methods,
+    )
     scores = prepare_scores(table, folds=folds, seed=seed)
     problem = build_problem(scores, parsed, rule, costs)
     outcomes = judge(problem, np.ones((len(problem.strata), 1)))
@@ -215,6 +221,35 @@ def evaluate(
         ),
         metrics=pa.concat_tables(tables),
     )
+
+
+def check_rules(
+    *,
+    strategies: Sequence[str] = ("youden",),
+    interval: str = "object-bootstrap",
+    confidence: float = 0.95,
+    replicates: int = 10_000,
+    object_score: str = "max",
+    prevalence: float | None = None,
+    cost_escape: float = 10.0,
+    cost_overkill: float = 1.0,
+    beta: float = 2.0,
+    max_fpr: float = 0.1,
+    methods: Sequence[str] | None = None,
+) -> tuple[ObjectScore, Costs, tuple[str, ...], tuple[Strategy, ...]]:
+    """Those arguments of `evaluate` that need no scores, checked and parsed: a run learns of mistakes before it trains.
+
+    Raises:
+        UserError: naming the argument and what it may be.
+    """
+    rule = parse_object_score(object_score)
+    costs = _check_costs(Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr))
+    chosen = _check_methods(interval, methods, confidence, replicates)
+    defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
+    parsed = tuple(parse_strategy(text, defaults) for text in dict.fromkeys(text.strip() for text in strategies))
+    if not parsed:
+        raise UserError("Name at least one threshold strategy.")
+    return rule, costs, chosen, parsed
 
 
 def _check_costs(costs: Costs) -> Costs:

@@ -46,6 +46,7 @@ def growing(tmp_path_factory):
     shutil.rmtree(head.temporary, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_folds_that_need_a_gpu_make_the_cluster_grow(growing, pictures, cache, tmp_path):
     options = ["--preset", "fast", "--detector", "csflow", "--layers", "blocks.4", "--size", 64, "--epochs", 1]
     options += ["--data", pictures, "--cache", cache, "--out", tmp_path / "run", "--folds", 2, "--replicates", 200]

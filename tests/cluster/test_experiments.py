@@ -56,6 +56,7 @@ def test_reports_are_markdown_json_and_parquet(tmp_path):
     assert pq.read_table(tmp_path / "trial-outcomes.parquet").to_pylist() == rows
 
 
+@pytest.mark.slow
 def test_rotation_reports_every_angle(job, tmp_path):
     job("rotation", "--detector", "csflow", "--size", "128", "--folds", "1", "--epochs", "1", "--out", tmp_path)
     rows = pq.read_table(tmp_path / "rotation-by-angle.parquet").to_pylist()
@@ -68,6 +69,7 @@ def test_rotation_reports_every_angle(job, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_feature_variance_without_masks_says_so(job, tmp_path):
     process = job("feature_variance", "--out", tmp_path)
     assert "segment" in process.stdout

@@ -164,6 +164,7 @@ def run_on_a_full_disk(csflow_command, tmp_path_factory):
     return out, cache, said, left
 
 
+@pytest.mark.slow
 def test_a_full_disk_fails_the_run_and_a_rerun_finishes_it(run_on_a_full_disk):
     """A limit on the size of files in Ray's workers stands for a full disk: writing fails in the middle of a file."""
     out, _, (no_shard, no_model, whole), left = run_on_a_full_disk
@@ -184,6 +185,7 @@ def test_a_full_disk_fails_the_run_and_a_rerun_finishes_it(run_on_a_full_disk):
     assert not [name for names in left for name in names if name.endswith(".tmp")]
 
 
+@pytest.mark.slow
 def test_damaged_files_are_recognised_made_again_and_named(run_on_a_full_disk, run, tmp_path):
     """And what is not as it was written is not unpickled either."""
     out, cache, _, _ = run_on_a_full_disk

@@ -154,7 +154,7 @@ def test_without_the_token_nobody_gets_in(head, program, pictures, cache, tmp_pa
     assert "refuses the token" in process.stderr
     assert "0" * 64 not in process.stderr
 
-    impatient = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_NUM_REDIS_GET_RETRIES": "2"}
+    impatient = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_gcs_server_port_wait_time_s": "2"}
     run = ["run-cv", *options(pictures, cache, tmp_path / "run"), "--address", head.address]
     process = program(*run, environment={**head.stranger, **impatient})
     assert process.returncode == 2

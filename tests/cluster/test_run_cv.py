@@ -204,6 +204,7 @@ def test_the_options_of_the_evaluation_reach_the_summary(finished_run, run, read
     assert mean(after, "any", "object", "auroc") == pytest.approx(np.mean(aurocs))
 
 
+@pytest.mark.slow
 def test_shortcuts_are_shown_where_there_is_something_to_show(finished_run, run, read_summary, tmp_path):
     # One run shows what its epochs would have claimed, the other what that run's split would have.
     run("--detector", "glass", "--folds", 2, "--split-by", "picture", "--epoch-scores", 1, "--out", tmp_path / "leaky")

@@ -143,6 +143,7 @@ def test_a_run_on_a_store_is_not_overwritten_and_not_continued_with_other_settin
     assert (code, "another seed" in error) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_judged_from_anywhere(extended_run, finished_run, on, say, s3):
     arguments = ["s3://bucket/runs/first", "--cache", "s3://bucket/cache", "--only", "invariance", "--pictures", 4]
     findings = json.loads(on("third", "diagnose", *arguments, "--json").stdout)
@@ -160,6 +161,7 @@ def test_a_finished_run_is_judged_from_anywhere(extended_run, finished_run, on, 
         assert row["difference"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_a_finished_fold_is_found_on_another_machine(stored_run, extended_run, on, s3):
     options, _ = stored_run
     path = "bucket/runs/first/folds/0/maps.parquet"
@@ -227,6 +229,7 @@ def test_a_fold_whose_machine_died_goes_on_elsewhere_from_its_checkpoint(stored_
     np.testing.assert_allclose(one["score"], other["score"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_nodes_that_share_nothing_but_the_store_do_one_run(s3, uploaded, finished_run, tmp_path_factory):
     pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
     folder = tmp_path_factory.mktemp("nodes")
@@ -303,6 +306,7 @@ def test_other_layouts_than_a_manifest_are_refused_on_a_store(say, uploaded):
     assert (code, "this is not a manifest" in error) == (2, True)
 
 
+@pytest.mark.slow
 def test_folders_by_file_uri_are_local_folders(finished_run, on, pictures, cache, tmp_path):
     out = tmp_path / "a run"
     shutil.copytree(finished_run[0], out)

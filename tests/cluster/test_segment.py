@@ -143,6 +143,7 @@ def test_another_canvas_keeps_the_masks_and_too_small_a_one_lists_the_offenders(
     assert "bad/17.jpg (71x71)" in process.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(segment_command, segment, discs, tmp_path):
     out = tmp_path / "out"
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
