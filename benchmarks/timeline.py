@@ -30,7 +30,7 @@ class Timeline:
 def read_timeline(folds: Sequence[tuple[float, float]], begin: float, end: float) -> Timeline:
     """A run from `begin` to `end` whose folds took (begin, end), in seconds on one clock.
 
-    A fold is taken to follow the one that ended last before it began.
+    A fold is taken to follow the one that ended first of those that nothing has followed yet.
     """
     free: list[float] = []
     gaps = []
@@ -38,8 +38,8 @@ def read_timeline(folds: Sequence[tuple[float, float]], begin: float, end: float
     for start, stop in sorted(folds):
         before = [moment for moment in free if moment <= start]
         if before:
-            gaps.append(start - max(before))
-            free.remove(max(before))
+            gaps.append(start - min(before))
+            free.remove(min(before))
         else:
             slots += 1
         free.append(stop)
