@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def _run(options: list[str], out: Path) -> tuple[Timeline, float]:
     return read_timeline(folds, begin, end), end - begin
 
 
+def _idle(folds: int) -> Callable[[Timeline, float], float]:
+    """Mean time that a slot has no fold, per fold that follows another one."""
+
+    def seconds(line: Timeline, whole: float) -> float:
+        return (line.slots * (whole - line.before - line.after) - line.work) / (folds - line.slots)
+
+    return seconds
+
+
 def _import_seconds(module: str) -> float:
     """Of a new process that imports the module, without that of an empty one; the median of three."""
 
@@ -83,8 +93,7 @@ def _report(rows: dict[str, tuple[Timeline, float]], imports: dict[str, float], 
         ("folds at the same time", lambda line, whole: line.slots),
         ("a fold: training, scoring, writing", lambda line, whole: line.work / folds),
         ("from the command to the first fold", lambda line, whole: line.before),
-        ("from a fold to the next in its slot, median", lambda line, whole: statistics.median(line.gaps)),
-        ("the same, largest", lambda line, whole: max(line.gaps)),
+        ("from a fold to the next in its slot, mean, idle slots at the end included", _idle(folds)),
         ("from the last fold to the end (intervals, diagnosis)", lambda line, whole: line.after),
         ("the run without training", lambda line, whole: whole - line.work / line.slots),
     ):
