@@ -107,8 +107,8 @@ def _report(rows: dict[str, tuple[Timeline, float]], imports: dict[str, float], 
         f"ray {version('ray')}, torch {version('torch')}.",
         "",
         "A fold of several workers starts two or more processes that import torch, each time; a fold of one worker "
-        "takes over the process of the one before. So let one worker train a fold where it can, and several folds at a time "
-        "fill the cluster.",
+        "takes over the process of the one before. So let one worker train a fold where it can, and several folds at a "
+        "time fill the cluster.",
         "",
     ]
     return "\n".join(lines)
