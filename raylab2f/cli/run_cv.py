@@ -233,13 +233,15 @@ def run_cv(
         for one_seed in seed
     ]
     base = place_of(out) if out else _default_out(pictures.data, detector)
+    cache_place = default_cache(cache)
     places = [base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}") for run in runs]
+    placed = list(zip(runs, places, strict=True))
     display = Display(console)
     resources = FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds, grow)
     if dry_run:
         forecasts = forecast_runs(
-            list(zip(runs, places, strict=True)),
-            cache=default_cache(cache),
+            placed,
+            cache=cache_place,
             display=display,
             resources=resources,
             address=address,
@@ -247,8 +249,8 @@ def run_cv(
         print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
         return
     summaries = run_cross_validation(
-        list(zip(runs, places, strict=True)),
-        cache=default_cache(cache),
+        placed,
+        cache=cache_place,
         display=display,
         resources=resources,
         address=address,
@@ -258,7 +260,7 @@ def run_cv(
     )
     for summary, place in zip(summaries, places, strict=True):
         print_summary(summary, console)
-        findings = diagnose_run(place, cache=default_cache(cache), display=display, only=CHEAP, stored_only=True)
+        findings = diagnose_run(place, cache=cache_place, display=display, only=CHEAP, stored_only=True)
         print_findings([finding.to_dict() for finding in findings], console)
         console.print(
             f"results in {place}; raylab2f diagnose {place} looks closer", highlight=False, markup=False, soft_wrap=True
