@@ -37,7 +37,7 @@ from raylab2f.places import absolute, join
 from raylab2f.preparation import SHARD_ROWS, PictureShards
 from raylab2f.preparation.shards import read_shard, shard_path
 
-__all__ = ["Extraction", "backbone_features", "extract_features"]
+__all__ = ["Extraction", "backbone_features", "backbone_spec", "extract_features", "store_ingredients"]
 
 _BATCH = 16
 # An actor spends seconds importing torch and loading weights; fewer shards than these are not worth another one.
@@ -81,11 +81,8 @@ def extract_features(
     Raises:
         UserError: the weights cannot be had, or the features do not fit the type.
     """
-    root = absolute(join(cache, "features"))
-    digests = {spec: create_backbone(spec).weights_digest for spec in {_spec(request) for request in requests}}
-    stores = [
-        _Store.of(request, fingerprint, preparation, digests[_spec(request)], root, dtype, warn) for request in requests
-    ]
+    found = store_ingredients(requests, fingerprint, preparation, cache, dtype)
+    stores = [_Store.of(request, *store, dtype, warn) for request, store in zip(requests, found, strict=True)]
     shards = PictureShards.open(local(pictures))
     todo = [store for store in stores if not store.finished]
     extracted = 0
@@ -134,27 +131,35 @@ class _Store:
     def of(
         cls,
         request: FeatureRequest,
-        dataset: str,
-        preparation: dict[str, Any],
-        digest: str,
-        root: str,
+        place: str,
+        ingredients: dict[str, Any],
         dtype: str,
         warn: Callable[[str], None] | None,
     ) -> _Store:
-        ingredients = feature_ingredients(
-            dataset=dataset,
-            preparation=preparation,
-            backbone=request.backbone,
-            weights_digest=digest,
-            layers=request.layers,
-            size=request.size,
-            dtype=dtype,
-        )
-        place = join(root, address(ingredients))
         damaged = repair(place, drop_damaged_parts)
         if damaged and warn:
             warn(f"{place}: {', '.join(damaged)} not as written; computed again.")
         return cls(request, place, ingredients, dtype, (local(place) / "store.json").exists())
+
+
+def store_ingredients(
+    requests: Sequence[FeatureRequest], fingerprint: str, preparation: dict[str, Any], cache: str | Path, dtype: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """The place in the cache and the ingredients of each request's store, whether it is there or not."""
+    digests = {spec: create_backbone(spec).weights_digest for spec in {backbone_spec(request) for request in requests}}
+    found = []
+    for request in requests:
+        ingredients = feature_ingredients(
+            dataset=fingerprint,
+            preparation=preparation,
+            backbone=request.backbone,
+            weights_digest=digests[backbone_spec(request)],
+            layers=request.layers,
+            size=request.size,
+            dtype=dtype,
+        )
+        found.append((absolute(join(cache, "features", address(ingredients))), ingredients))
+    return found
 
 
 def _missing_shards(stores: list[_Store], shard_count: int) -> list[dict[str, Any]]:
@@ -195,7 +200,7 @@ class _Extractor:
         for store in stores:
             # A mark left from before the store was found damaged would keep its parts from being written.
             fetch(store.place, ["store.json"])
-        specs = {_spec(store.request) for store in stores}
+        specs = {backbone_spec(store.request) for store in stores}
         self.backbones = {spec: create_backbone(spec).to(self.device) for spec in specs}
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +220,7 @@ class _Extractor:
 
     def _features(self, pictures: torch.Tensor, store: _Store) -> list[np.ndarray]:
         """One (n, C, H, W) float32 array per layer."""
-        backbone = self.backbones[_spec(store.request)]
+        backbone = self.backbones[backbone_spec(store.request)]
         batches = [
             backbone_features(backbone, batch.to(self.device), store.request.size) for batch in pictures.split(_BATCH)
         ]
@@ -231,7 +236,8 @@ def backbone_features(backbone: Backbone, pictures: torch.Tensor, size: tuple[in
     return [feature.float() for feature in backbone(prepared)]
 
 
-def _spec(request: FeatureRequest) -> BackboneSpec:
+def backbone_spec(request: FeatureRequest) -> BackboneSpec:
+    """The backbone that computes a request's features."""
     return BackboneSpec(request.backbone, request.weights, request.layers)
 
 

@@ -20,23 +20,24 @@ import ray
 import torch
 
 from raylab2f.cluster.data import open_dataset
-from raylab2f.cluster.extract import backbone_features
+from raylab2f.cluster.extract import backbone_features, backbone_spec, store_ingredients
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.fold import fold_is_finished
+from raylab2f.cluster.ingest import prepare_files, shards_place
 from raylab2f.cluster.inputs import resolve_preparation
 from raylab2f.cluster.placement import FoldResources, cluster_nodes, place_folds
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.session import cluster_slots, ray_session
+from raylab2f.cluster.splits import plan_splits, settled_merge
 from raylab2f.cluster.storage import fetch
 from raylab2f.datasets.manifest import fingerprint
-from raylab2f.datasets.pictures import read_mask, read_picture
-from raylab2f.detectors.base import Detector, FeatureRequest, Samples
+from raylab2f.detectors.base import Samples
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import predict_batches, train_epochs
-from raylab2f.evaluation import plan_fold, plan_sizes
-from raylab2f.features import BackboneSpec, address, create_backbone, feature_ingredients
+from raylab2f.evaluation import plan_sizes
+from raylab2f.features import create_backbone
 from raylab2f.places import file_exists, join, place_of, require_store
-from raylab2f.preparation import Preparation, Prepared, prepare, select_pictures, shard_address, with_copies
+from raylab2f.preparation import Preparation, with_copies
 from raylab2f.reporting import Display
 
 __all__ = ["Forecast", "forecast_runs"]
@@ -145,7 +146,7 @@ def _forecast(
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)
-    sizes = _largest_fold(settings, manifest, pictures, identity, merge)
+    sizes = _largest_fold(plan_splits(settings, manifest, pictures, identity, merge=merge), pictures)
 
     fetch(folder.place)
     finished = sum(fold_is_finished(folder.fold(fold)) for fold in range(settings.folds))
@@ -161,8 +162,11 @@ def _forecast(
         progress(1, 1)
 
     cls, count = detector_class(settings.detector), pictures.num_rows
-    shards_found = file_exists(join(cache, "pictures", shard_address(identity, preparation.to_dict()), "shards.json"))
-    stores_found = _stores_found(cls, config, settings, identity, preparation, cache)
+    shards_found = file_exists(join(shards_place(cache, identity, preparation), "shards.json"))
+    stores = store_ingredients(
+        cls.feature_requests(config), identity, preparation.to_dict(), cache, settings.feature_dtype
+    )
+    stores_found = all(file_exists(join(place, "store.json")) for place, _ in stores)
     feature_bytes = count * _bytes_per_picture(rates.shapes, settings.feature_dtype)
     shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
     fold_bytes = sizes["train"] * feature_bytes // count
@@ -191,39 +195,19 @@ def _forecast(
 
 
 def _assume_merge(settings: RunSettings, manifest: pa.Table) -> tuple[bool, tuple[str, ...]]:
-    """Whether given test nominals join the nominal pool; a run decides it from features, which are not there yet."""
-    if settings.merge_nominal_test != "auto":
-        return settings.merge_nominal_test == "yes", ()
-    given = set(manifest.filter(pc.equal(manifest["label"], 0))["given_split"].to_pylist())
-    if "test" not in given or len(given) == 1:
-        return True, ()
+    """Whether given test nominals join the nominal pool; a run may decide it from features, which are not there yet."""
+    settled = settled_merge(settings, manifest)
+    if settled is not None:
+        return settled["merged"], ()
     return True, ("the check decides to merge the given nominal test pictures; without them fewer pictures train",)
 
 
-def _largest_fold(
-    settings: RunSettings, manifest: pa.Table, pictures: pa.Table, identity: str, merge: bool
-) -> dict[str, int]:
+def _largest_fold(splits: Sequence[pa.Table], pictures: pa.Table) -> dict[str, int]:
     """Pictures that train and that are judged, in the fold with most training pictures."""
-    largest = {"train": 0, "judged": 0}
-    for fold in range(settings.folds):
-        plan = plan_fold(
-            manifest,
-            fold=fold,
-            seed=settings.seed,
-            fingerprint=identity,
-            split_by=settings.split_by,
-            scheme=settings.scheme,
-            folds=settings.folds if settings.scheme == "kfold" else None,
-            merge_nominal_test=merge,
-            stratify=settings.stratify,
-            train_fraction=settings.train_fraction,
-        )
-        counts = plan_sizes(select_pictures(plan, pictures, settings.preparation), pictures)
-        train = counts["train"]["pictures"]
-        if train > largest["train"]:
-            judged = sum(counts[name]["pictures"] for name in ("threshold", "inference"))
-            largest = {"train": train, "judged": judged}
-    return largest
+    counts = [plan_sizes(split, pictures) for split in splits]
+    largest = max(counts, key=lambda sizes: sizes["train"]["pictures"])
+    judged = sum(largest[name]["pictures"] for name in ("threshold", "inference"))
+    return {"train": largest["train"]["pictures"], "judged": judged}
 
 
 def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
@@ -231,32 +215,6 @@ def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
     nominal = pictures.filter(pc.equal(pictures["label"], 0)).sort_by("image_id")
     places = np.unique(np.linspace(0, nominal.num_rows - 1, 8).round().astype(int))
     return nominal.select(_COPIED).take(places).to_pylist()
-
-
-def _stores_found(
-    cls: type[Detector], config: Any, settings: RunSettings, identity: str, preparation: Preparation, cache: str
-) -> bool:
-    """Whether the cache holds all features that the run reads."""
-    requests = cls.feature_requests(config)
-    digests = {spec: create_backbone(spec).weights_digest for spec in {_spec(request) for request in requests}}
-
-    def mark(request: FeatureRequest) -> str:
-        ingredients = feature_ingredients(
-            dataset=identity,
-            preparation=preparation.to_dict(),
-            backbone=request.backbone,
-            weights_digest=digests[_spec(request)],
-            layers=request.layers,
-            size=request.size,
-            dtype=settings.feature_dtype,
-        )
-        return join(cache, "features", address(ingredients), "store.json")
-
-    return all(file_exists(mark(request)) for request in requests)
-
-
-def _spec(request: FeatureRequest) -> BackboneSpec:
-    return BackboneSpec(request.backbone, request.weights, request.layers)
 
 
 def _bytes_per_picture(shapes: Sequence[tuple[int, int, int]], dtype: str) -> int:
@@ -275,10 +233,18 @@ def _probe(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ready_at = time.time()
     cls, config = detector_class(settings.detector), config_from_dict(settings.detector, settings.config)
-    backbones = {request: create_backbone(_spec(request)).to(device) for request in cls.feature_requests(config)}
+    backbones = {
+        request: create_backbone(backbone_spec(request)).to(device) for request in cls.feature_requests(config)
+    }
 
     def prepared() -> tuple[np.ndarray, np.ndarray]:
-        done = [_prepare(row, preparation, pixel_limit) for row in rows]
+        done = [
+            one
+            for row in rows
+            for one in prepare_files(
+                row["path"], row["foreground_path"], row["mask_path"], preparation, [row["rotation"]], pixel_limit
+            )
+        ]
         return np.stack([one.picture for one in done]), np.stack([one.foreground for one in done])
 
     def extracted() -> list[torch.Tensor]:
@@ -312,14 +278,6 @@ def _probe(
             break
     count = len(rows)
     return _Rates(prepare_seconds / count, extract_seconds / count, train_seconds, predict_seconds, ready_at, shapes)
-
-
-def _prepare(row: dict[str, Any], preparation: Preparation, pixel_limit: int) -> Prepared:
-    masks = {
-        name: None if row[f"{column}_path"] is None else read_mask(row[f"{column}_path"])
-        for name, column in (("foreground", "foreground"), ("defect", "mask"))
-    }
-    return prepare(read_picture(row["path"], pixel_limit=pixel_limit), preparation, **masks, angle=row["rotation"])
 
 
 def _timed(work: Callable[[], _T]) -> tuple[_T, float]:

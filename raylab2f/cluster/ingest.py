@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from raylab2f.preparation import (
 )
 from raylab2f.preparation.shards import shard_path
 
-__all__ = ["ingest_pictures"]
+__all__ = ["ingest_pictures", "prepare_files", "shards_place"]
 
 _COLUMNS = ["image_id", "path", "foreground_path", "mask_path", "rotation"]
 
@@ -56,7 +56,7 @@ def ingest_pictures(
     Raises:
         UserError: a picture cannot be read any more.
     """
-    place = absolute(join(cache, "pictures", shard_address(fingerprint, preparation.to_dict())))
+    place = shards_place(cache, fingerprint, preparation)
     folder = local(place)
     damaged = repair(place, drop_damaged_shards)
     if damaged and warn:
@@ -92,6 +92,28 @@ def ingest_pictures(
     return place
 
 
+def shards_place(cache: str | Path, fingerprint: str, preparation: Preparation) -> str:
+    """Where the cache has, or will have, the shards of a data set prepared in one way."""
+    return absolute(join(cache, "pictures", shard_address(fingerprint, preparation.to_dict())))
+
+
+def prepare_files(
+    path: str,
+    foreground: str | None,
+    defect: str | None,
+    preparation: Preparation,
+    angles: Sequence[float],
+    pixel_limit: int,
+) -> list[Prepared]:
+    """A picture and its masks, read once and prepared at each angle."""
+    picture = read_picture(path, pixel_limit=pixel_limit)
+    masks = {
+        "foreground": None if foreground is None else read_mask(foreground),
+        "defect": None if defect is None else read_mask(defect),
+    }
+    return [prepare(picture, preparation, **masks, angle=angle) for angle in angles]
+
+
 class _ShardWriter:
     """Read, prepare and write the pictures of one shard."""
 
@@ -104,7 +126,8 @@ class _ShardWriter:
         prepared: list[Prepared] = []
         # The turned copies of a picture follow it, so its files are decoded once.
         for (path, foreground, defect), copies in groupby(rows, key=lambda row: row[:3]):
-            prepared.extend(self._prepare(path, foreground, defect, [rotation for *_, rotation in copies]))
+            angles = [rotation for *_, rotation in copies]
+            prepared.extend(prepare_files(path, foreground, defect, self.preparation, angles, self.pixel_limit))
         write_shard(
             local(item["file"]),
             list(item["image_id"]),
@@ -114,11 +137,3 @@ class _ShardWriter:
         )
         publish(parent_of(item["file"]), [name_of(item["file"])])
         return {"count": len(prepared)}
-
-    def _prepare(self, path: str, foreground: str | None, defect: str | None, angles: list[float]) -> list[Prepared]:
-        picture = read_picture(path, pixel_limit=self.pixel_limit)
-        masks = {
-            "foreground": None if foreground is None else read_mask(foreground),
-            "defect": None if defect is None else read_mask(defect),
-        }
-        return [prepare(picture, self.preparation, **masks, angle=angle) for angle in angles]

@@ -23,17 +23,17 @@ from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.siblings import find_picture_split
+from raylab2f.cluster.splits import plan_splits, settled_merge
 from raylab2f.cluster.storage import fetch, local, publish, remove
 from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.errors import UserError
-from raylab2f.evaluation import evaluate, plan_fold, plan_sizes
+from raylab2f.evaluation import evaluate, plan_sizes
 from raylab2f.evaluation.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.parquet import read_parquet
 from raylab2f.places import absolute, join, place_of, require_store
-from raylab2f.preparation import select_pictures
 from raylab2f.reporting import Display
 
 __all__ = ["run_cross_validation"]
@@ -124,22 +124,7 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
         "merge_nominal_test": merge_note,
         "preparation": {**settings.preparation.to_dict(), "canvas": inputs.preparation.to_dict()["canvas"]},
     }
-    plans = [
-        plan_fold(
-            dataset.manifest,
-            fold=fold,
-            seed=settings.seed,
-            fingerprint=identity,
-            split_by=settings.split_by,
-            scheme=settings.scheme,
-            folds=settings.folds if settings.scheme == "kfold" else None,
-            merge_nominal_test=merge,
-            stratify=settings.stratify,
-            train_fraction=settings.train_fraction,
-        )
-        for fold in range(settings.folds)
-    ]
-    splits = [select_pictures(plan, inputs.pictures, settings.preparation) for plan in plans]
+    splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge)
     if not folder.exists():
         write_manifest(folder.manifest, dataset.manifest)
         write_parquet(folder.pictures, inputs.pictures)
@@ -173,13 +158,11 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
 
 def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> tuple[bool, dict[str, Any]]:
     """Whether the given test nominals join the nominal pool (step 0), and why."""
-    if settings.merge_nominal_test != "auto":
-        merged = settings.merge_nominal_test == "yes"
-        return merged, {"merged": merged, "reason": f"--merge-nominal-test {settings.merge_nominal_test}"}
+    settled = settled_merge(settings, manifest)
+    if settled is not None:
+        return settled["merged"], settled
     nominal = manifest.filter(pa.compute.equal(manifest["label"], 0)).sort_by("image_id")
     is_test = np.array([split == "test" for split in nominal["given_split"].to_pylist()], bool)
-    if is_test.all() or not is_test.any():
-        return True, {"merged": True, "reason": "all nominal pictures come from one given split"}
     features = FeatureStore.open(local(store))
     deepest = features.read(nominal["image_id"].to_pylist(), features.layers[-1])
     pooled = deepest.astype(np.float64).mean(axis=(2, 3))
