@@ -31,7 +31,7 @@ lint: setup
 
 # Renew the pins; needs `uv`.
 lock:
-	uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra cluster --extra segment --no-header \
+	uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra cluster --extra segment --extra mlflow --no-header \
 		pyproject.toml -o requirements.lock
 
 clean:

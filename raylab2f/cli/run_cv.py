@@ -167,6 +167,15 @@ def run_cv(
         bool,
         typer.Option("--tensorboard", help="Losses as TensorBoard files, in the run folder.", rich_help_panel=_CLUSTER),
     ] = False,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(
+            "--mlflow",
+            metavar="FILE|URL",
+            help="Record runs and folds in an MLflow database file or on a tracking server.",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = None,
 ) -> None:
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
     console = Console()
@@ -256,6 +265,7 @@ def run_cv(
         address=address,
         dashboard=dashboard,
         tensorboard=tensorboard,
+        mlflow=mlflow,
         resume=resume,
     )
     for summary, place in zip(summaries, places, strict=True):

@@ -17,6 +17,7 @@ from raylab2f.cluster.data import open_dataset
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
 from raylab2f.cluster.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.inputs import prepare_inputs
+from raylab2f.cluster.mlflow import MlflowLog, mlflow_logging
 from raylab2f.cluster.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.replicates import spread_replicates
@@ -59,6 +60,7 @@ def run_cross_validation(
     address: str | None = None,
     dashboard: bool = False,
     tensorboard: bool = False,
+    mlflow: str | None = None,
     resume: bool = False,
 ) -> list[dict[str, Any]]:
     """Run every (settings, folder); all runs' folds share the cluster. What is finished in a folder is kept.
@@ -69,6 +71,7 @@ def run_cross_validation(
         address: of a Ray cluster; `None`: a private one.
         dashboard: whether a private one has a dashboard, for this machine only.
         tensorboard: whether losses are also written as TensorBoard event files.
+        mlflow: a store in which runs, folds and summaries are also recorded, see `mlflow_logging`.
         resume: go on in folders that hold a run with the same settings.
 
     Returns:
@@ -89,16 +92,27 @@ def run_cross_validation(
         if folder.exists():
             folder.check_continues(settings)
         fetch(folder.place, alone=True)
-    dataset = open_dataset(runs[0][0].data, cache, display)
-    for warning in dataset.warnings:
-        display.warn(warning)
-    with ray_session(address, dashboard=(lambda url: display.say(f"dashboard: {url}")) if dashboard else None):
+    resumed = [folder.exists() for folder in folders]
+    with ExitStack() as stack:
+        log = stack.enter_context(mlflow_logging(mlflow, display.warn)) if mlflow else None
+        dataset = open_dataset(runs[0][0].data, cache, display)
+        for warning in dataset.warnings:
+            display.warn(warning)
+        show = (lambda url: display.say(f"dashboard: {url}")) if dashboard else None
+        stack.enter_context(ray_session(address, dashboard=show))
         plans = [
             _prepare_run(settings, folder, dataset, cache, display)
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
-        failures = _run_missing_folds(plans, resources, display, tensorboard)
-        return [_summarise(plan, failures, display) for plan in plans]
+        if log:
+            for plan, goes_on in zip(plans, resumed, strict=True):
+                log.begin(plan.folder.place, plan.settings, dataset.name, resumed=goes_on)
+        failures = _run_missing_folds(plans, resources, display, tensorboard, log)
+        summaries = [_summarise(plan, failures, display) for plan in plans]
+        if log:
+            for plan, summary in zip(plans, summaries, strict=True):
+                log.finish(plan.folder.place, summary)
+        return summaries
 
 
 def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: str, display: Display) -> _Plan:
@@ -181,7 +195,7 @@ def _write_split(path: Path, split: pa.Table) -> None:
 
 
 def _run_missing_folds(
-    plans: Sequence[_Plan], resources: FoldResources, display: Display, tensorboard: bool
+    plans: Sequence[_Plan], resources: FoldResources, display: Display, tensorboard: bool, log: MlflowLog | None
 ) -> list[FoldFailure]:
     """Train what is not finished yet, over all runs at once."""
     tasks = [task for plan in plans for task in plan.tasks]
@@ -204,6 +218,8 @@ def _run_missing_folds(
             from raylab2f.cluster.tensorboard import tensorboard_logging
 
             listeners.append(stack.enter_context(tensorboard_logging()))
+        if log:
+            listeners.append(log.progress)
 
         def progress(folder: str, numbers: dict[str, Any]) -> None:
             for listener in listeners:

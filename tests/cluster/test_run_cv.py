@@ -96,13 +96,25 @@ def test_pixels_are_judged_where_there_are_masks(finished_run, pictures, read_su
     assert any("have no defect mask" in warning for warning in summary["warnings"]) == bool(unmasked)
 
 
-def test_a_second_run_extracts_no_features_and_repeats_the_first(finished_run, run, tmp_path):
+def test_a_second_run_extracts_no_features_and_repeats_the_first(finished_run, run, read_summary, tmp_path):
     folder, _ = finished_run
-    process = run("--detector", "glass", "--folds", 2, "--out", tmp_path / "second")
+    store = tmp_path / "mlflow.db"
+    process = run("--detector", "glass", "--folds", 2, "--out", tmp_path / "second", "--mlflow", store)
     assert "none extracted" in process.stdout
     for first, second in zip(scores_of(folder), scores_of(tmp_path / "second"), strict=False):
         assert first["image_id"].equals(second["image_id"])
         np.testing.assert_allclose(first["score"], second["score"], rtol=1e-4)
+
+    client = pytest.importorskip("mlflow", reason="needs raylab2f[mlflow]").MlflowClient(f"sqlite:///{store}")
+    runs = client.search_runs([client.get_experiment_by_name("plates").experiment_id])
+    named = {run.data.tags["mlflow.runName"]: run for run in runs}
+    assert set(named) == {"second", "fold 0", "fold 1"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert client.get_metric_history(named["fold 1"].info.run_id, "loss")[-1].step == 2
+    estimates = {
+        (e["strategy"], e["level"], e["metric"]): e["mean"] for e in read_summary(tmp_path / "second")["estimates"]
+    }
+    assert named["second"].data.metrics["image/any/auroc"] == estimates["any", "image", "auroc"]
 
 
 def test_a_killed_driver_loses_no_finished_fold(finished_run, command, run, read_summary, tmp_path):
