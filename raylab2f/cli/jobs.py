@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 import sys
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raylab2f.errors import UserError
+from raylab2f.places import is_uri, name_of, place_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.jobs import Job
@@ -140,12 +141,16 @@ def _check(command: list[str]) -> str:
         return command[0]
     options = commands["run-cv"].make_context("run-cv", command[1:]).params
     if options["out"] is None:
-        raise UserError("submit -- run-cv: say with --out where on the nodes' shared storage the results go.")
-    for option in ("data", "cache", "out"):
-        path = options[option]
-        if path is not None and not Path(path).is_absolute():
-            raise UserError(f"submit: --{option} {path} must be an absolute path, the same on all nodes.")
-    data = "demo" if options["data"] is None else Path(options["data"]).stem
+        raise UserError(
+            "submit -- run-cv: say with --out where the results go, on the nodes' shared storage or an object store."
+        )
+    for option in ("data", "cache", "out", "mlflow"):
+        place = None if options[option] is None else place_of(options[option])
+        if place is not None and not is_uri(place) and not PurePosixPath(place).is_absolute():
+            raise UserError(
+                f"submit: --{option} {place} must be an absolute path, the same on all nodes, or a URI on a store."
+            )
+    data = "demo" if options["data"] is None else PurePosixPath(name_of(options["data"])).stem
     return "-".join([command[0], data, *options["detector"]])
 
 

@@ -123,6 +123,10 @@ def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path)
     for arguments, sentence in (
         (["run-cv", "--folds", 3], "--out"),
         (["run-cv", "--out", "runs/here"], "absolute"),
+        (["run-cv", "--out", "s3://runs/here", "--data", "parts.csv"], "absolute"),
+        (["run-cv", "--out", "s3://key:secret@runs/here"], "credentials"),
+        # No mistake in the command, and so the first to be told is that no cluster answers.
+        (["run-cv", "--out", "s3://runs/here", "--data", "s3://parts/parts.csv"], "no Ray dashboard"),
         (["run-cw"], "run-cv"),
     ):
         process = program("submit", "--address", "http://127.0.0.1:1", "--", *arguments)
