@@ -30,6 +30,8 @@ from watched import Watched
 
 PICTURES, DEFECTIVE = 200, 40
 EPOCHS = 15
+# Bytes: how far the limit of memory lies above what is in use, and what is taken at a time.
+ROOM, STEP = 4 << 30, 200 << 20
 
 
 def main() -> None:
@@ -88,8 +90,7 @@ def a_training_worker_is_killed(work: Path) -> tuple[str, str, float]:
 def a_node_is_killed(work: Path) -> tuple[str, str, float]:
     """All processes of the second of two nodes, while folds train on both."""
     (work / "two nodes").mkdir()
-    head = Head(work / "two nodes", cpus=1)
-    try:
+    with Head(work / "two nodes", cpus=1) as head:
         node = head.add_node()
         more = ("--max-parallel-folds", "2", "--address", head.address)
         watched = run(work, "node", *more, environment={**head.environment, "RAY_AUTH_TOKEN": head.token})
@@ -101,9 +102,6 @@ def a_node_is_killed(work: Path) -> tuple[str, str, float]:
         seconds = time.monotonic() - begun
         said = watched.wait(seconds=500)
         assert watched.process.returncode == 0, said
-    finally:
-        head.stop()
-        shutil.rmtree(head.temporary, ignore_errors=True)
     check(work, "node", {})
     return "a node is killed (until Ray counts it as lost)", "what came after its fold's last checkpoint", seconds
 
@@ -112,29 +110,21 @@ def the_head_is_killed(work: Path) -> tuple[str, str, float]:
     """All processes of `ray start --head` while a submitted run trains; a new head, the job once more."""
     out = work / "head"
     (work / "first head").mkdir()
-    head = Head(work / "first head")
-    try:
+    with Head(work / "first head") as head:
         job = submit(head, work, "head")
         job.wait(until=lambda: finished(out) and training(head.mark), seconds=500)
         kept = finished(out)
-    finally:
-        head.stop()
-        shutil.rmtree(head.temporary, ignore_errors=True)
     job.process.communicate(timeout=120)
     assert job.process.returncode != 0
     (work / "second head").mkdir()
     begun = time.monotonic()
-    head = Head(work / "second head")
-    try:
+    with Head(work / "second head") as head:
         started = time.monotonic() - begun
         job = submit(head, work, "head", "--resume")
         job.wait(until=lambda: training(head.mark))
         seconds = time.monotonic() - begun
         said = job.wait(seconds=500)
         assert job.process.returncode == 0, said
-    finally:
-        head.stop()
-        shutil.rmtree(head.temporary, ignore_errors=True)
     check(work, "head", kept)
     lost = f"no finished fold ({len(kept)} of 3 kept); {started:.0f} s of the recovery are the new head's start"
     return "the head node is killed, and a new one started, during a submitted run", lost, seconds
@@ -168,12 +158,51 @@ def an_extraction_actor_is_killed(work: Path) -> tuple[str, str, float]:
     return "a process that extracts features is killed", f"parts in work ({before} of {total} were done)", seconds
 
 
+def memory_runs_out(work: Path) -> tuple[str, str, float]:
+    """Another program takes the machine's memory until Ray's monitor kills the process that trains, then gives it back.
+
+    The monitor's limit is set 4 GiB above what is in use, so that the machine itself never runs out.
+    """
+    total, free = (memory(name) for name in ("MemTotal", "MemAvailable"))
+    limit = {"RAY_memory_usage_threshold": f"{1 - (free - ROOM) / total:.3f}"}
+    watched = run(work, "memory", environment=limit)
+    watched.wait(until=lambda: finished(work / "memory") and training(watched.mark))
+    killed = training(watched.mark)
+    taken: list[np.ndarray] = []
+
+    def take_some() -> bool:
+        if training(watched.mark) & killed and memory("MemAvailable") > free - 2 * ROOM:
+            taken.append(np.ones(STEP, np.uint8))
+        return not training(watched.mark) & killed
+
+    watched.wait(until=take_some)
+    taken.clear()
+    begun = time.monotonic()
+    watched.wait(until=lambda: training(watched.mark) - killed)
+    seconds = time.monotonic() - begun
+    said = watched.wait()
+    assert watched.process.returncode == 0, said
+    check(work, "memory", {})
+    return (
+        "memory runs out, and Ray's monitor kills the process that trains",
+        "what came after its last checkpoint",
+        seconds,
+    )
+
+
+def memory(name: str) -> int:
+    """Bytes of a line in /proc/meminfo."""
+    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
+
+
 FAULTS = (
     a_driver_is_killed,
     a_training_worker_is_killed,
     a_node_is_killed,
     the_head_is_killed,
     an_extraction_actor_is_killed,
+    memory_runs_out,
 )
 
 

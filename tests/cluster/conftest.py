@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,7 +108,5 @@ def csflow_run(csflow_command, tmp_path_factory):
 def head(tmp_path_factory):
     """A running head node with token authentication and a dashboard."""
     pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
-    head = Head(tmp_path_factory.mktemp("head"))
-    yield head
-    head.stop()
-    shutil.rmtree(head.temporary, ignore_errors=True)
+    with Head(tmp_path_factory.mktemp("head")) as head:
+        yield head

@@ -1,7 +1,6 @@
 """A cluster that has no GPU yet and may grow: folds wait for GPUs, and the autoscaler adds them."""
 
 import json
-import shutil
 import subprocess
 
 import pytest
@@ -40,10 +39,8 @@ def growing(tmp_path_factory):
         },
         "file_mounts_sync_continuously": False,
     }
-    head = Head(tmp_path_factory.mktemp("growing"), cpus=1, autoscaling=config)
-    yield head
-    head.stop()
-    shutil.rmtree(head.temporary, ignore_errors=True)
+    with Head(tmp_path_factory.mktemp("growing"), cpus=1, autoscaling=config) as head:
+        yield head
 
 
 @pytest.mark.slow

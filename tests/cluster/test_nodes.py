@@ -1,7 +1,6 @@
 """Three nodes on one machine: folds on all of them, one killed in the middle, and what the doctor says."""
 
 import json
-import shutil
 import subprocess
 import time
 
@@ -16,8 +15,7 @@ def three_nodes(tmp_path_factory):
     """A head and two more nodes, one processor slot each; the last one has another raylab2f installed."""
     pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
     folder = tmp_path_factory.mktemp("nodes")
-    head = Head(folder, cpus=1)
-    try:
+    with Head(folder, cpus=1) as head:
         other = folder / "other" / "raylab2f-0.0.1.dist-info"
         other.mkdir(parents=True)
         (other / "METADATA").write_text("Metadata-Version: 2.1\nName: raylab2f\nVersion: 0.0.1\n", encoding="utf-8")
@@ -25,9 +23,6 @@ def three_nodes(tmp_path_factory):
         paths = [str(other.parent), *head.environment.get("PYTHONPATH", "").split(":")]
         head.add_node(environment={"PYTHONPATH": ":".join(filter(None, paths))})
         yield head
-    finally:
-        head.stop()
-        shutil.rmtree(head.temporary, ignore_errors=True)
 
 
 def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_none(three_nodes, cache):

@@ -237,8 +237,7 @@ def test_nodes_that_share_nothing_but_the_store_do_one_run(s3, uploaded, finishe
     def environment(machine):
         return {**CREDENTIALS, "AWS_ENDPOINT_URL": s3.endpoint, "RAYLAB2F_MIRROR": str(folder / machine)}
 
-    head = Head(folder, cpus=0)
-    try:
+    with Head(folder, cpus=0) as head:
         for node in ("one", "two"):
             head.add_node(environment=environment(node))
         options = ["--data", uploaded, "--cache", "s3://bucket/nodes/cache", "--out", "s3://bucket/nodes/run", *SMALL]
@@ -252,9 +251,6 @@ def test_nodes_that_share_nothing_but_the_store_do_one_run(s3, uploaded, finishe
             check=False,
             cwd=folder,
         )
-    finally:
-        head.stop()
-        shutil.rmtree(head.temporary, ignore_errors=True)
     assert process.returncode == 0, process.stdout + process.stderr
     for fold in range(2):
         here = pq.read_table(finished_run[0] / "folds" / str(fold) / "scores.parquet").sort_by("image_id")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,7 +38,10 @@ def free_ports(count):
 
 
 class Head:
-    """`ray start --head` in `folder`, as an administrator would; `environment` is that of a user with the token."""
+    """`ray start --head` in `folder`, as an administrator would; `environment` is that of a user with the token.
+
+    Used with `with`, it is stopped at the end.
+    """
 
     def __init__(self, folder: Path, *, cpus: int = 2, autoscaling: dict | None = None):
         self.folder = folder
@@ -97,6 +101,12 @@ class Head:
             self.stop()
             raise
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.stop()
+
     def get(self, path, token=None):
         """Status and text of the dashboard's answer to a GET with this token."""
         request = urllib.request.Request(self.dashboard + path)
@@ -153,7 +163,7 @@ class Head:
         return marked_processes(self.mark)
 
     def stop(self):
-        """Kill every process that carries the mark, and no other."""
+        """Kill every process that carries the mark, and no other; delete Ray's folder."""
         deadline = time.monotonic() + 20
         while (left := self.processes()) and time.monotonic() < deadline:
             for pid in left:
@@ -163,6 +173,7 @@ class Head:
         for process in (self.process, *self.nodes.values()):
             process.wait(timeout=10)
         self.log.close()
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _wait(self):
         deadline = time.monotonic() + 400
