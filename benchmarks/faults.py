@@ -30,8 +30,8 @@ from watched import Watched
 
 PICTURES, DEFECTIVE = 200, 40
 EPOCHS = 15
-# Bytes: how far the limit of memory lies above what is in use, and what is taken at a time.
-ROOM, STEP = 4 << 30, 200 << 20
+# Bytes by which the limit of memory lies above what is in use.
+ROOM = 4 << 30
 
 
 def main() -> None:
@@ -168,17 +168,13 @@ def memory_runs_out(work: Path) -> tuple[str, str, float]:
     watched = run(work, "memory", environment=limit)
     watched.wait(until=lambda: finished(work / "memory") and training(watched.mark))
     killed = training(watched.mark)
-    taken: list[np.ndarray] = []
-
-    def take_some() -> bool:
-        if training(watched.mark) & killed and memory("MemAvailable") > free - 2 * ROOM:
-            taken.append(np.ones(STEP, np.uint8))
-        return not training(watched.mark) & killed
-
-    watched.wait(until=take_some)
-    taken.clear()
+    taken = np.ones(ROOM + ROOM // 2, np.uint8)
+    said = watched.wait(until=lambda: not training(watched.mark) & killed)
+    assert watched.process.poll() is None, said
+    del taken
     begun = time.monotonic()
-    watched.wait(until=lambda: training(watched.mark) - killed)
+    said = watched.wait(until=lambda: training(watched.mark) - killed)
+    assert watched.process.poll() is None, said
     seconds = time.monotonic() - begun
     said = watched.wait()
     assert watched.process.returncode == 0, said

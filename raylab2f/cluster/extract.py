@@ -13,7 +13,7 @@ import numpy as np
 import ray.data
 import torch
 from ray.data import ActorPoolStrategy
-from ray.exceptions import RayActorError
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.util.annotations import RayDeprecationWarning
 from torch.nn import functional
 
@@ -97,7 +97,7 @@ def extract_features(
                     extracted += row["count"]
                     if progress:
                         progress(extracted, total)
-        except RayActorError:
+        except (RayActorError, OutOfMemoryError):
             if attempt == _RESTARTS:
                 raise
         # The failed dataset is part of a cycle with its error. As long as it is there, so are its other actors, and

@@ -13,17 +13,20 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import ray.tune
+from ray.exceptions import OutOfMemoryError
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from raylab2f.atomic import write_json
 from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
-from raylab2f.cluster.placement import FoldResources, cluster_nodes, place_folds
+from raylab2f.cluster.memory_kills import MEMORY_RAN_OUT, memory_kills_are_deaths
+from raylab2f.cluster.placement import FoldResources, Placement, cluster_nodes, place_folds
 from raylab2f.cluster.storage import erase, fetch, fetch_file, local, publish
 from raylab2f.places import absolute, file_exists, is_uri, join, name_of, parent_of
 
@@ -37,6 +40,8 @@ _REPORT_SECONDS = 1.0
 _DISTRIBUTED_REPORTS = 40
 # A process that dies (memory, a lost node) is started again so often; an exception in the fold's own code is final.
 _RESTARTS = 2
+# Who else took the memory may need a moment to give it back.
+_MEMORY_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,20 @@ class FoldFailure:
 
 
 def run_folds(
-    tasks: Sequence[FoldTask], resources: FoldResources, storage: str | Path, progress: Progress | None = None
+    tasks: Sequence[FoldTask],
+    resources: FoldResources,
+    storage: str | Path,
+    progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> list[FoldFailure]:
     """Run all folds and wait for them; a failing fold does not stop the others.
+
+    Folds that Ray's memory monitor ended are tried again, half as many at a time.
 
     Arguments:
         tasks: of one run or of several.
         storage: a place that all nodes reach, for Ray's own files while it works; deleted afterwards.
+        warn: called with a sentence when memory ran out.
 
     Returns:
         The folds that did not finish, in the order of `tasks`.
@@ -63,22 +75,55 @@ def run_folds(
     Raises:
         UserError: the cluster can never place a fold with these resources.
     """
-    placement = place_folds(len(tasks), resources, cluster_nodes())
-    if resources.workers == 1:
+    progress = progress or (lambda folder, numbers: None)
+    storage = absolute(storage)
+    errors: dict[str, str] = {}
+    waiting = list(tasks)
+    for attempt in count():
+        placement = place_folds(len(waiting), resources, cluster_nodes())
+        errors |= _run_trials(waiting, resources.workers, placement, storage, progress)
+        waiting = [
+            task
+            for task in waiting
+            if errors.get(task.folder, "").startswith(MEMORY_RAN_OUT)
+            and not fold_is_finished(fetch(task.folder, alone=True))
+        ]
+        if not waiting or (attempt > 0 and placement.parallel == 1):
+            break
+        resources = replace(resources, max_parallel=max(1, placement.parallel // 2))
+        if warn:
+            warn(
+                f"memory ran out, and Ray ended the processes of {len(waiting)} fold(s); they go on in "
+                f"{_MEMORY_PAUSE_SECONDS:.0f} s, at most {resources.max_parallel} at a time."
+            )
+        time.sleep(_MEMORY_PAUSE_SECONDS)
+    for task in waiting:
+        progress(task.folder, {"done": True, "failed": True})
+    return [
+        FoldFailure(task.folder, task.fold, _why(task.folder, errors.get(task.folder)))
+        for task in tasks
+        if not fold_is_finished(fetch(task.folder, alone=True))
+    ]
+
+
+def _run_trials(
+    tasks: Sequence[FoldTask], workers: int, placement: Placement, storage: str, progress: Progress
+) -> dict[str, str]:
+    """Let Tune run every fold; returns, by folder, what ended the trials that did not end by themselves."""
+    if workers == 1:
         trainable, slots = _train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     else:
         trainable, slots = _train_distributed, {"CPU": 0.001}
-    storage = absolute(storage)
     # What a killed driver left there, or what came with somebody else's run, is of no use and may be pickled.
     erase(storage)
     if not is_uri(storage):
         Path(storage).mkdir(parents=True, exist_ok=True)
-    scaling = {"workers": resources.workers, "cpus": placement.cpus_per_worker, "gpus": placement.gpus_per_worker}
     space = {
         "task": ray.tune.grid_search([task.to_dict() for task in tasks]),
-        "scaling": scaling,
+        "scaling": {"workers": workers, "cpus": placement.cpus_per_worker, "gpus": placement.gpus_per_worker},
         "storage": storage,
     }
+    watcher = _ProgressCallback(progress)
     tuner = ray.tune.Tuner(
         ray.tune.with_resources(trainable, slots),
         param_space=space,
@@ -93,23 +138,19 @@ def run_folds(
             storage_path=storage,
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=_RESTARTS),
-            callbacks=[_ProgressCallback(progress)],
+            callbacks=[watcher],
         ),
     )
     try:
-        results = tuner.fit()
+        with memory_kills_are_deaths():
+            tuner.fit()
+    except OutOfMemoryError as error:
+        # Tune asks dead trials for their last result; ours is in the folds' folders.
+        ended = [task.folder for task in tasks if not file_exists(join(task.folder, "error.json"))]
+        watcher.errors = dict.fromkeys(ended, f"{MEMORY_RAN_OUT} ({str(error).splitlines()[0]})") | watcher.errors
     finally:
         erase(storage)
-    errors = {
-        result.config["task"]["folder"]: str(result.error).strip().splitlines()[-1]
-        for result in (results[index] for index in range(len(results)))
-        if result.error and result.config
-    }
-    return [
-        FoldFailure(task.folder, task.fold, _why(task.folder, errors.get(task.folder)))
-        for task in tasks
-        if not fold_is_finished(fetch(task.folder, alone=True))
-    ]
+    return watcher.errors
 
 
 def _train_in_trial(config: dict[str, Any]) -> None:
@@ -204,9 +245,10 @@ def _errors_recorded(task: FoldTask) -> Iterator[None]:
 class _ProgressCallback(TrialProgressCallback):
     """Hands Tune's events to the display; in place of Tune's own callback of this class, which prints."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: Progress) -> None:
         super().__init__()
-        self.progress: Progress = progress or (lambda folder, numbers: None)
+        self.progress = progress
+        self.errors: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune writes its callbacks to disk; a display is of no use there and cannot be written.
@@ -226,7 +268,11 @@ class _ProgressCallback(TrialProgressCallback):
         self.progress(folder, {"done": True, "failed": not file_exists(join(folder, "fold.json"))})
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.progress(trial.config["task"]["folder"], {"done": True, "failed": True})
+        folder = trial.config["task"]["folder"]
+        self.errors[folder] = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines()[-1]
+        # Those for which memory ran out may be tried again.
+        if not self.errors[folder].startswith(MEMORY_RAN_OUT):
+            self.progress(folder, {"done": True, "failed": True})
 
 
 def _trial_name(trial: Trial) -> str:
@@ -235,10 +281,10 @@ def _trial_name(trial: Trial) -> str:
     return re.sub(r"[^\w.-]", "_", f"{task['dataset']}-{task['detector']}-seed{task['seed']}-fold{task['fold']}")
 
 
-def _why(folder: str, tune_error: str | None) -> str:
+def _why(folder: str, error: str | None) -> str:
     try:
         return str(
             json.loads(fetch_file(join(folder, "error.json")).read_text(encoding="utf-8"))["error"]
         ).splitlines()[0]
     except OSError:
-        return tune_error or "it ended without a result"
+        return error or "it ended without a result"

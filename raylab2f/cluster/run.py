@@ -225,7 +225,7 @@ def _run_missing_folds(
             for listener in listeners:
                 listener(folder, numbers)
 
-        failures = run_folds(missing, resources, join(plans[0].folder.place, ".ray"), progress)
+        failures = run_folds(missing, resources, join(plans[0].folder.place, ".ray"), progress, display.warn)
     for failure in failures:
         display.warn(f"{titles[failure.folder]} failed: {failure.message}")
     return failures
