@@ -19,7 +19,8 @@ class FoldResources:
 
     Arguments:
         workers: processes that train one fold together.
-        gpus: GPUs per fold, fractions allowed; `None`: one per worker where the cluster has any.
+        gpus: GPUs per fold: as many as workers, none, or for one worker a part of one; `None`: one per worker where
+            the cluster has any.
         max_parallel: folds at the same time; `None`: as many as fit, on a cluster that grows all.
         grow: the cluster has an autoscaler, which adds nodes for folds that wait; how far is not known here.
     """
@@ -77,23 +78,30 @@ def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> 
     workers = resources.workers
     cpus, gpus = (sum(getattr(node, kind) for node in nodes) for kind in ("cpus", "gpus"))
     wanted = resources.gpus if resources.gpus is not None else float(min(gpus, 1) * workers)
+    share = wanted / workers
+    if share not in (0.0, 1.0) and not (workers == 1 and share < 1):
+        raise UserError(
+            f"--gpus-per-fold {wanted:g} --workers-per-fold {workers}: a process trains on one GPU; ask for as many "
+            "workers as GPUs, or for one worker with a part of one."
+        )
     if resources.grow:
-        return Placement(1, wanted / workers, min(folds, resources.max_parallel or folds))
+        return Placement(1, share, min(folds, resources.max_parallel or folds))
+    if cpus == 0:
+        raise UserError("no node of the cluster offers a processor slot; start one with `ray start --num-cpus`.")
     if wanted > gpus and resources.gpus is None:
         raise UserError(
-            f"--workers-per-fold {workers}: the cluster has {gpus} GPUs; ask for fewer, or say with --gpus-per-fold "
-            "what the workers of a fold share."
+            f"--workers-per-fold {workers}: the cluster has {gpus} GPUs; ask for fewer, or for --gpus-per-fold 0 to "
+            "train on processors."
         )
     if wanted > gpus:
         raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
     if workers > cpus:
         raise UserError(f"--workers-per-fold {workers}: the cluster has {cpus} processor slots; ask for fewer.")
-    share = wanted / workers
     room = _workers_that_fit(nodes, 1, share)
     if room < workers:
         raise UserError(
-            f"--gpus-per-fold {wanted:g} --workers-per-fold {workers}: the nodes have room for {room} workers with "
-            f"{share:g} GPUs each; ask for fewer GPUs, or for more workers with fewer GPUs each."
+            f"--workers-per-fold {workers}: the nodes have room for {room} workers with a processor slot and "
+            f"{share:g} GPUs each; ask for fewer."
         )
     parallel = min(folds, room // workers, resources.max_parallel or folds)
     slots = max(node.cpus for node in nodes)
@@ -110,6 +118,6 @@ def _on_node(node: Node, cpus: int, gpus: float) -> int:
     by_cpu = node.cpus // cpus
     if gpus == 0:
         return by_cpu
-    # Ray gives a process a share of one GPU or several whole ones, never a share of two.
-    on_gpus = node.gpus * math.floor(1 / gpus + 1e-9) if gpus < 1 else node.gpus // math.ceil(gpus)
+    # A share of one GPU, never of two.
+    on_gpus = node.gpus * math.floor(1 / gpus + 1e-9)
     return min(by_cpu, on_gpus)

@@ -32,7 +32,7 @@ def place_one_by_one(nodes, placement):
     return placed
 
 
-@given(nodes_, st.integers(1, 40), st.integers(1, 4), st.sampled_from([None, 0, 0.25, 0.5, 1, 2]))
+@given(nodes_, st.integers(1, 40), st.integers(1, 4), st.sampled_from([None, 0, 0.25, 0.5, 1]))
 def test_what_is_promised_fits_and_another_slot_would_not(nodes, folds, workers, gpus):
     resources = FoldResources(workers=workers, gpus=None if gpus is None else gpus * workers)
     try:
@@ -72,8 +72,11 @@ def test_on_a_cluster_that_grows_more_folds_wait_than_fit():
 @pytest.mark.parametrize(
     ("resources", "sentence"),
     [
-        (FoldResources(gpus=3), "--gpus-per-fold 3"),
-        (FoldResources(gpus=2), "more workers with fewer GPUs"),
+        (FoldResources(workers=3, gpus=3), "--gpus-per-fold 3"),
+        (FoldResources(gpus=2), "a process trains on one GPU"),
+        (FoldResources(gpus=1.5), "a process trains on one GPU"),
+        (FoldResources(workers=2, gpus=1), "as many workers as GPUs"),
+        (FoldResources(gpus=2, grow=True), "as many workers as GPUs"),
         (FoldResources(workers=9), "--workers-per-fold 9: the cluster has 2 GPUs"),
         (FoldResources(workers=9, gpus=0), "--workers-per-fold 9: the cluster has 8 processor slots"),
     ],
