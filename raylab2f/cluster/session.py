@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ _QUIET = {
 # a busy machine; one that runs already answers at once or not at all.
 _PATIENCE = "RAY_gcs_server_port_wait_time_s"
 _START_SECONDS, _JOIN_SECONDS = "120", "5"
+_KNOCK_SECONDS = 10.0
 
 
 @contextmanager
@@ -55,8 +57,8 @@ def ray_session(
             passed to this.
 
     Raises:
-        UserError: no cluster answers at the address, or none that accepts the token; no dashboard is installed; or
-            Ray's processes do not start in time.
+        UserError: no cluster answers at the address, or none that accepts the token or has these versions; no
+            dashboard is installed, or the running cluster was to start one; or Ray's processes do not start in time.
     """
     if ray.is_initialized():
         yield
@@ -64,6 +66,8 @@ def ray_session(
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS")
+    if address and dashboard:
+        raise UserError("--dashboard: a cluster that runs already has its own, or none; leave the option out.")
     os.environ.setdefault(_PATIENCE, _JOIN_SECONDS if address else _START_SECONDS)
     temporary = None if address else _temporary_folder()
     try:
@@ -89,12 +93,26 @@ def cluster_slots() -> tuple[int, int]:
 def _join(address: str) -> None:
     known = use_token()
     try:
+        _knock(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, AuthenticationError) as error:
+    except (ValueError, RuntimeError) as error:
+        # No address at all, or another version of Ray or Python, which Ray says over several lines.
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UserError(
+            f"--address {address}: {reason}; give the head node's HOST:PORT (6379 unless `ray start` was told another)."
+        ) from error
+    except (OSError, AuthenticationError) as error:
         reason = "no Ray cluster answers there, or it refuses the token" if known else "no Ray cluster answers there"
         raise UserError(
             f"--address {address}: {reason}; check `ray status`, and if the cluster asks for a token, {TOKEN_HINT}."
         ) from error
+
+
+def _knock(address: str) -> None:
+    """`OSError` if nobody listens at `host:port`; Ray would find that out after minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _temporary_folder() -> Path:
