@@ -27,6 +27,7 @@ __all__ = [
     "is_uri",
     "join",
     "name_of",
+    "names_in",
     "parent_of",
     "place_of",
     "read_file",
@@ -155,6 +156,17 @@ def file_exists(place: str) -> bool:
     store, path = filesystem(place)
     with store_errors(place):
         return bool(store.get_file_info(path).is_file)
+
+
+def names_in(place: str) -> list[str]:
+    """Names of the files and folders right below a place, without hidden ones, sorted; none if it does not exist."""
+    if not is_uri(place):
+        found = [path.name for path in Path(place).glob("*")]
+    else:
+        store, path = filesystem(place)
+        with store_errors(place):
+            found = [info.base_name for info in store.get_file_info(pa.fs.FileSelector(path, allow_not_found=True))]
+    return sorted(name for name in found if not name.startswith("."))
 
 
 def subfolders(place: str) -> list[str]:

@@ -1,12 +1,14 @@
 import json
+import os
 import resource
+import time
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.atomic import atomic_path, remove_temporaries, write_json, write_parquet
 from raylab2f.errors import UserError
 
 
@@ -62,3 +64,30 @@ def test_a_full_disk_is_named_with_the_file_and_leaves_nothing(tmp_path, kind):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_old_temporary_files_are_removed(tmp_path):
+    names = (".x.npy.12.0123abcd.tmp", "x.npy", ".x.tmp", "x.npy.12.0123abcd.tmp")
+    for folder, age in ((tmp_path / "old", 100), (tmp_path / "new", 0)):
+        folder.mkdir()
+        for name in names:
+            (folder / name).touch()
+            os.utime(folder / name, (time.time() - age,) * 2)
+    remove_temporaries(tmp_path, older_than=50)
+    assert {path.name for path in (tmp_path / "old").iterdir()} == set(names[1:])
+    assert {path.name for path in (tmp_path / "new").iterdir()} == set(names)
+
+
+def test_a_place_that_is_none_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"x\.json cannot be written \(Not a directory\)"):
+        write_json(tmp_path / "file" / "x.json", {})
+
+
+def test_what_fails_elsewhere_is_not_blamed_on_the_file(tmp_path):
+    def write():
+        with atomic_path(tmp_path / "x.json"):
+            (tmp_path / "nowhere").read_text()
+
+    with pytest.raises(FileNotFoundError):
+        write()

@@ -174,11 +174,13 @@ def write_run(folder, payload, evil):
     (folder / "folds" / "0").mkdir(parents=True)
     settings = RunSettings(DataSettings(), "csflow", "fast", config).to_dict()
     (folder / "run.json").write_text(json.dumps({"settings": settings}), encoding="utf-8")
-    (folder / "folds" / "0" / "fold.json").write_text('{"files": {}}', encoding="utf-8")
     columns = {"image_id": ["a"], "partition": ["train"]}
     for name in ("metrics", "manifest", "pictures", "folds/0/split", "folds/0/scores"):
         table = with_objects(columns, "partition", payload) if name == evil else pa.table(columns)
         pq.write_table(table, folder / f"{name}.parquet")
+    fold = folder / "folds" / "0"
+    digest = hashlib.sha256((fold / "scores.parquet").read_bytes()).hexdigest()
+    (fold / "fold.json").write_text(json.dumps({"files": {"scores.parquet": digest}}), encoding="utf-8")
 
 
 class Silent:
@@ -210,7 +212,7 @@ def test_a_run_without_readable_settings(tmp_path, settings):
         RunFolder(tmp_path).settings()
 
 
-@pytest.mark.parametrize("link", ["folds/0", "folds", ".ray", "figures", "folds/0/scores.parquet"])
+@pytest.mark.parametrize("link", ["folds/0", "folds", ".raylab2f-tune", "figures", "folds/0/scores.parquet"])
 def test_a_run_whose_parts_lie_elsewhere_is_not_written_to(tmp_path, payload, link):
     folder = tmp_path / "run"
     write_run(folder, payload, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import asdict
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -46,6 +46,9 @@ from raylab2f.cli.preparation_options import (
 )
 from raylab2f.errors import UserError
 from raylab2f.places import absolute, join, name_of, place_of
+
+if TYPE_CHECKING:
+    from raylab2f.cluster.run import RunOutcome
 
 __all__ = ["run_cv"]
 
@@ -137,10 +140,16 @@ def run_cv(
     cache: CacheOption = None,
     max_parallel_folds: Annotated[int | None, typer.Option(min=1, rich_help_panel=_CLUSTER)] = None,
     workers_per_fold: Annotated[
-        int, typer.Option(min=1, help="Processes that train one fold together (DDP).", rich_help_panel=_CLUSTER)
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, help="Processes that train one fold together (default: one per GPU).", rich_help_panel=_CLUSTER
+        ),
+    ] = None,
     gpus_per_fold: Annotated[
-        float | None, typer.Option(min=0, help="Fractions allowed.", rich_help_panel=_CLUSTER)
+        float | None,
+        typer.Option(
+            min=0, help="Several, or a part of one (default: one, if there is any).", rich_help_panel=_CLUSTER
+        ),
     ] = None,
     grow: Annotated[
         bool,
@@ -246,7 +255,8 @@ def run_cv(
     places = [base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}") for run in runs]
     placed = list(zip(runs, places, strict=True))
     display = Display(console)
-    resources = FoldResources(workers_per_fold, gpus_per_fold, max_parallel_folds, grow)
+    workers = workers_per_fold or max(1, int(gpus_per_fold or 1))
+    resources = FoldResources(workers, gpus_per_fold, max_parallel_folds, grow)
     if dry_run:
         forecasts = forecast_runs(
             placed,
@@ -254,10 +264,11 @@ def run_cv(
             display=display,
             resources=resources,
             address=address,
+            resume=resume,
         )
         print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
         return
-    summaries = run_cross_validation(
+    outcomes = run_cross_validation(
         placed,
         cache=cache_place,
         display=display,
@@ -268,13 +279,26 @@ def run_cv(
         mlflow=mlflow,
         resume=resume,
     )
-    for summary, place in zip(summaries, places, strict=True):
-        print_summary(summary, console)
+    for outcome, place in zip(outcomes, places, strict=True):
+        if outcome.summary is None:
+            continue
+        print_summary(outcome.summary, console)
         findings = diagnose_run(place, cache=cache_place, display=display, only=CHEAP, stored_only=True)
         print_findings([finding.to_dict() for finding in findings], console)
         console.print(
             f"results in {place}; raylab2f diagnose {place} looks closer", highlight=False, markup=False, soft_wrap=True
         )
+    _report_failures(outcomes)
+
+
+def _report_failures(outcomes: list[RunOutcome]) -> None:
+    """End with code 2 if a run has no finished fold, with 1 if some folds failed."""
+    for outcome in outcomes:
+        if outcome.summary is None:
+            reasons = f" ({outcome.failures[0].message})" if outcome.failures else ""
+            raise UserError(f"{outcome.place}: no fold finished{reasons}; see error.json in its folds, then --resume.")
+    if any(outcome.failures for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def _configure(detector: str, preset: str, changes: dict[str, Any], settings: list[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.util.annotations import RayDeprecationWarning
 from torch.nn import functional
 
+from raylab2f.atomic import STALE_SECONDS, remove_temporaries
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.cluster.storage import fetch, local, publish, repair
@@ -136,6 +137,7 @@ class _Store:
         dtype: str,
         warn: Callable[[str], None] | None,
     ) -> _Store:
+        remove_temporaries(local(place), STALE_SECONDS)
         damaged = repair(place, drop_damaged_parts)
         if damaged and warn:
             warn(f"{place}: {', '.join(damaged)} not as written; computed again.")
@@ -181,7 +183,7 @@ def _extraction(items: list[dict[str, Any]], pictures: str, stores: list[_Store]
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return ray.data.from_items(items, override_num_blocks=len(items)).map(
             _Extractor,  # type: ignore[arg-type]  # Ray annotates functions only
-            fn_constructor_args=(pictures, stores),
+            fn_constructor_args=(pictures, stores, "cuda" if gpus else "cpu"),
             compute=ActorPoolStrategy(size=actors),
             num_cpus=1,
             num_gpus=1 if gpus else 0,
@@ -192,8 +194,8 @@ def _extraction(items: list[dict[str, Any]], pictures: str, stores: list[_Store]
 class _Extractor:
     """An actor that holds the backbones and writes the features of one shard after another."""
 
-    def __init__(self, pictures: str, stores: list[_Store]) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, pictures: str, stores: list[_Store], device: str) -> None:
+        self.device = torch.device(device)
         self.pictures = pictures
         self.shards = PictureShards.open(fetch(pictures, ["shards.json"]))
         self.stores = stores

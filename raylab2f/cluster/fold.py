@@ -46,6 +46,7 @@ SCORES_SCHEMA = pa.schema(
         ("score", pa.float64()),
     ]
 )
+_CPU = torch.device("cpu")
 _PREDICT_BATCH = 32
 _PREDICT_CHUNK = 256
 
@@ -109,7 +110,7 @@ def run_fold(
     report: Callable[[dict[str, Any]], None],
     *,
     worker: Worker | None = None,
-    device: torch.device | None = None,
+    device: torch.device = _CPU,
     wrap: Callable[[Detector], nn.Module] | None = None,
 ) -> None:
     """Train the fold's detector on its train partition, score the two others, write the results.
@@ -117,12 +118,11 @@ def run_fold(
     Arguments:
         report: called after every epoch with `fold`, `epoch`, `epochs`, `loss`, `pictures_per_second`.
         worker: this process's place among those that train the fold together; only the first one writes.
-        device: where to train; `None`: the first visible GPU, else the CPU.
+        device: where to train.
         wrap: puts the detector into the module that averages gradients over workers.
     """
     worker = worker or Worker()
     started = time.time()
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     seed = torch_seed(task.seed, "train", task.fold)
     # All workers of a fold fetch, and none writes before all have begun to train.
     folder = fetch(task.folder, alone=True)

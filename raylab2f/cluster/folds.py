@@ -155,6 +155,8 @@ def _run_trials(
 
 def _train_in_trial(config: dict[str, Any]) -> None:
     """A trial whose own process trains the fold."""
+    import torch
+
     task = FoldTask.from_dict(config["task"])
     last = 0.0
 
@@ -164,8 +166,10 @@ def _train_in_trial(config: dict[str, Any]) -> None:
             last = time.monotonic()
             ray.tune.report(metrics | _gpu_memory())
 
+    # Not whatever GPU is to be seen: on a cluster that hides none, it may be somebody else's.
+    device = torch.device("cuda" if config["scaling"]["gpus"] else "cpu")
     with _errors_recorded(task):
-        run_fold(task, report)
+        run_fold(task, report, device=device)
 
 
 def _train_distributed(config: dict[str, Any]) -> None:

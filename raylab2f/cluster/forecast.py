@@ -103,21 +103,27 @@ def forecast_runs(
     display: Display,
     resources: FoldResources,
     address: str | None = None,
+    resume: bool = False,
 ) -> list[Forecast]:
     """Forecast every (settings, folder). Writes nothing but what reading the pictures leaves in the cache.
 
     Raises:
-        UserError: whatever would stop the run as well: the data, the plan, the weights, the resources.
+        UserError: whatever would stop the run as well: the folder, the data, the plan, the weights, the resources.
     """
     cache = place_of(cache)
     require_store(cache)
+    folders = [RunFolder(place_of(folder)) for _, folder in runs]
+    for (settings, _), folder in zip(runs, folders, strict=True):
+        folder.begins_or_continues(settings, resume=resume)
     dataset = open_dataset(runs[0][0].data, cache, display)
+    for folder in folders:
+        folder.check_pictures(fingerprint(dataset.manifest))
     for warning in dataset.warnings:
         display.warn(warning)
     with ray_session(address):
         return [
-            _forecast(settings, RunFolder(place_of(folder)), dataset.manifest, cache, display, resources)
-            for settings, folder in runs
+            _forecast(settings, folder, dataset.manifest, cache, display, resources)
+            for (settings, _), folder in zip(runs, folders, strict=True)
         ]
 
 
@@ -157,7 +163,14 @@ def _forecast(
         asked = time.time()
         task = ray.remote(_probe).options(num_cpus=placement.cpus_per_worker, num_gpus=placement.gpus_per_worker)
         rates: _Rates = ray.get(
-            task.remote(settings, preparation, _probe_pictures(pictures), settings.data.pixel_limit, settings.seed)
+            task.remote(
+                settings,
+                preparation,
+                _probe_pictures(pictures),
+                settings.data.pixel_limit,
+                settings.seed,
+                "cuda" if placement.gpus_per_worker else "cpu",
+            )
         )
         progress(1, 1)
 
@@ -227,10 +240,15 @@ def _fold_seconds(schedule: Any, sizes: dict[str, int], rates: _Rates) -> float:
 
 
 def _probe(
-    settings: RunSettings, preparation: Preparation, rows: list[dict[str, Any]], pixel_limit: int, seed: int
+    settings: RunSettings,
+    preparation: Preparation,
+    rows: list[dict[str, Any]],
+    pixel_limit: int,
+    seed: int,
+    device_name: str,
 ) -> _Rates:
     """Measure on this process; everything is done once before it is timed, for first calls are slow."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(device_name)
     ready_at = time.time()
     cls, config = detector_class(settings.detector), config_from_dict(settings.detector, settings.config)
     backbones = {

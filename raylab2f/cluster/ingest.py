@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import ray.data
 
+from raylab2f.atomic import STALE_SECONDS, remove_temporaries
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.storage import fetch, local, publish, repair
@@ -58,6 +59,7 @@ def ingest_pictures(
     """
     place = shards_place(cache, fingerprint, preparation)
     folder = local(place)
+    remove_temporaries(folder, STALE_SECONDS)
     damaged = repair(place, drop_damaged_shards)
     if damaged and warn:
         warn(f"{place}: {', '.join(damaged)} not as written; prepared again.")

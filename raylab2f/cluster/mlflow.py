@@ -84,8 +84,8 @@ class MlflowLog:
         """News of a fold; see `folds.Progress`."""
         self._write(self._progress, folder, numbers, _now())
 
-    def finish(self, place: str, summary: dict[str, Any]) -> None:
-        """A run has its summary, as in `summary.json`."""
+    def finish(self, place: str, summary: dict[str, Any] | None) -> None:
+        """A run has ended, with its summary as in `summary.json` if any of its folds is finished."""
         self._write(self._finish, absolute(place), summary)
 
     def close(self) -> None:
@@ -132,9 +132,12 @@ class MlflowLog:
         if numbers.get("done"):
             self._end(folder, "FAILED" if numbers.get("failed") else "FINISHED")
 
-    def _finish(self, place: str, summary: dict[str, Any]) -> None:
+    def _finish(self, place: str, summary: dict[str, Any] | None) -> None:
         from mlflow.entities import Metric
 
+        if summary is None:
+            self._end(place, "FAILED")
+            return
         moment = _now()
         self._log(place, "metrics", [Metric(name, value, moment, 0) for name, value in _estimates(summary)])
         self._end(place, "FINISHED" if summary["folds"]["finished"] == summary["folds"]["planned"] else "FAILED")

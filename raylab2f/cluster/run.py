@@ -21,8 +21,9 @@ from raylab2f.cluster.mlflow import MlflowLog, mlflow_logging
 from raylab2f.cluster.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.replicates import spread_replicates
-from raylab2f.cluster.run_folder import RunFolder, RunSettings
+from raylab2f.cluster.run_folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.shared_storage import require_shared_folders
 from raylab2f.cluster.siblings import find_picture_split
 from raylab2f.cluster.splits import plan_splits, settled_merge
 from raylab2f.cluster.storage import fetch, local, publish, remove
@@ -35,9 +36,25 @@ from raylab2f.evaluation.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.parquet import read_parquet
 from raylab2f.places import absolute, join, place_of, require_store
+from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 
-__all__ = ["run_cross_validation"]
+__all__ = ["RunOutcome", "run_cross_validation"]
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended.
+
+    Arguments:
+        place: its folder.
+        summary: as in `summary.json`; `None` if no fold is finished.
+        failures: the folds that did not finish.
+    """
+
+    place: str
+    summary: dict[str, Any] | None
+    failures: tuple[FoldFailure, ...]
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ def run_cross_validation(
     tensorboard: bool = False,
     mlflow: str | None = None,
     resume: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[RunOutcome]:
     """Run every (settings, folder); all runs' folds share the cluster. What is finished in a folder is kept.
 
     Arguments:
@@ -75,7 +92,7 @@ def run_cross_validation(
         resume: go on in folders that hold a run with the same settings.
 
     Returns:
-        The summaries, as in `summary.json`.
+        How each run ended.
 
     Raises:
         UserError: see the message; nothing that was finished is lost.
@@ -83,23 +100,22 @@ def run_cross_validation(
     folders = [RunFolder(place_of(folder)) for _, folder in runs]
     cache = place_of(cache)
     require_store(cache)
-    for (settings, _), folder in zip(runs, folders, strict=True):
-        fetch(folder.place, ["run.json"])
-        if folder.exists() and not resume:
-            raise UserError(
-                f"--out {folder.place} holds a run already; add --resume to go on with it, or choose another."
-            )
-        if folder.exists():
-            folder.check_continues(settings)
-        fetch(folder.place, alone=True)
-    resumed = [folder.exists() for folder in folders]
+    resumed = [
+        folder.begins_or_continues(settings, resume=resume) for (settings, _), folder in zip(runs, folders, strict=True)
+    ]
     with ExitStack() as stack:
         log = stack.enter_context(mlflow_logging(mlflow, display.warn)) if mlflow else None
         dataset = open_dataset(runs[0][0].data, cache, display)
         for warning in dataset.warnings:
             display.warn(warning)
+        identity = fingerprint(dataset.manifest)
+        for folder in folders:
+            folder.check_pictures(identity)
+            stack.enter_context(folder.in_use())
+            fetch(folder.place, alone=True)
         show = (lambda url: display.say(f"dashboard: {url}")) if dashboard else None
         stack.enter_context(ray_session(address, dashboard=show))
+        require_shared_folders({"--cache": cache, "--out": folders[0].place})
         plans = [
             _prepare_run(settings, folder, dataset, cache, display)
             for (settings, _), folder in zip(runs, folders, strict=True)
@@ -108,16 +124,20 @@ def run_cross_validation(
             for plan, goes_on in zip(plans, resumed, strict=True):
                 log.begin(plan.folder.place, plan.settings, dataset.name, resumed=goes_on)
         failures = _run_missing_folds(plans, resources, display, tensorboard, log)
-        summaries = [_summarise(plan, failures, display) for plan in plans]
+        outcomes = [_summarise(plan, failures, display) for plan in plans]
         if log:
-            for plan, summary in zip(plans, summaries, strict=True):
-                log.finish(plan.folder.place, summary)
-        return summaries
+            for outcome in outcomes:
+                log.finish(outcome.place, outcome.summary)
+        return outcomes
 
 
 def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: str, display: Display) -> _Plan:
     """Shards, features and fold plans of one run, found or made."""
     identity = fingerprint(dataset.manifest)
+    settled = settled_merge(settings, dataset.manifest)
+    # Mistakes in the plan are told before the pictures are prepared.
+    copies = with_copies(dataset.manifest, settings.preparation.angles)
+    plan_splits(settings, dataset.manifest, copies, identity, merge=settled is None or settled["merged"])
     inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display)
     for warning in inputs.warnings:
         display.warn(warning)
@@ -126,7 +146,7 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
     if inputs.extracted == 0:
         display.say("features: found in the store, none extracted")
 
-    merge, merge_note = _merge_decision(settings, dataset.manifest, inputs.stores[0])
+    merge_note = settled or _merge_decision(settings, dataset.manifest, inputs.stores[0])
     description = {
         "name": dataset.name,
         "fingerprint": identity,
@@ -138,14 +158,18 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
         "merge_nominal_test": merge_note,
         "preparation": {**settings.preparation.to_dict(), "canvas": inputs.preparation.to_dict()["canvas"]},
     }
-    splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge)
-    if not folder.exists():
-        write_manifest(folder.manifest, dataset.manifest)
-        write_parquet(folder.pictures, inputs.pictures)
+    splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge_note["merged"])
+    for fold, split in enumerate(splits):
+        _check_split(folder.fold(fold) / "split.parquet", split)
+    # First, for it says whose folder this is.
     folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits])
+    write_manifest(folder.manifest, dataset.manifest)
+    write_parquet(folder.pictures, inputs.pictures)
     tasks = []
     for fold, split in enumerate(splits):
-        _write_split(folder.fold(fold) / "split.parquet", split)
+        path = folder.fold(fold) / "split.parquet"
+        if not path.exists():
+            write_parquet(path, split)
         tasks.append(
             FoldTask(
                 folder=folder.fold_place(fold),
@@ -170,28 +194,21 @@ def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cac
     return _Plan(settings, folder, tasks, warnings, description)
 
 
-def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> tuple[bool, dict[str, Any]]:
-    """Whether the given test nominals join the nominal pool (step 0), and why."""
-    settled = settled_merge(settings, manifest)
-    if settled is not None:
-        return settled["merged"], settled
+def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> dict[str, Any]:
+    """Whether the given test nominals join the nominal pool (step 0), and why, from the deepest stored features."""
     nominal = manifest.filter(pa.compute.equal(manifest["label"], 0)).sort_by("image_id")
     is_test = np.array([split == "test" for split in nominal["given_split"].to_pylist()], bool)
     features = FeatureStore.open(local(store))
-    deepest = features.read(nominal["image_id"].to_pylist(), features.layers[-1])
-    pooled = deepest.astype(np.float64).mean(axis=(2, 3))
+    pooled = features.means(nominal["image_id"].to_pylist(), features.layers[-1])
     objects = np.array(nominal["object_id"].to_pylist())
     check = check_iid(pooled[~is_test], objects[~is_test], pooled[is_test], objects[is_test], seed=settings.seed)
-    return check.merge, {"merged": check.merge, "p_value": check.p_value, "reason": check.sentence}
+    return {"merged": check.merge, "p_value": check.p_value, "reason": check.sentence}
 
 
-def _write_split(path: Path, split: pa.Table) -> None:
-    """Write a fold's split, or hold it against the one that is there."""
-    if path.exists():
-        if not read_parquet(path).equals(split):
-            raise UserError(f"{path} differs from the plan for this data and seed; choose another --out.")
-        return
-    write_parquet(path, split)
+def _check_split(path: Path, split: pa.Table) -> None:
+    """Hold a fold's split against the one that is there, if any."""
+    if path.exists() and not read_parquet(path).equals(split):
+        raise UserError(f"{path} differs from the plan for this data and seed; choose another --out.")
 
 
 def _run_missing_folds(
@@ -225,7 +242,7 @@ def _run_missing_folds(
             for listener in listeners:
                 listener(folder, numbers)
 
-        failures = run_folds(missing, resources, join(plans[0].folder.place, ".ray"), progress, display.warn)
+        failures = run_folds(missing, resources, join(plans[0].folder.place, TUNE_FOLDER), progress, display.warn)
     for failure in failures:
         display.warn(f"{titles[failure.folder]} failed: {failure.message}")
     return failures
@@ -235,13 +252,12 @@ def _title(task: FoldTask, *, several: bool) -> str:
     return f"{task.detector} seed {task.seed} fold {task.fold}" if several else f"fold {task.fold}"
 
 
-def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -> dict[str, Any]:
-    """Outcomes of the finished folds, on disk and as a dictionary."""
+def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -> RunOutcome:
+    """Outcomes of the finished folds, on disk and for the caller."""
     finished = [task for task in plan.tasks if fold_is_finished(local(task.folder))]
     failed = [failure for failure in failures if failure.folder in {task.folder for task in plan.tasks}]
     if not finished:
-        reasons = f" ({failed[0].message})" if failed else ""
-        raise UserError(f"{plan.folder.place}: no fold finished{reasons}; see error.json in its folds, then --resume.")
+        return RunOutcome(plan.folder.place, None, tuple(failed))
     scores = pa.concat_tables(read_parquet(local(task.folder) / "scores.parquet") for task in finished)
     pixels = [
         table.append_column("fold", pa.array([task.fold] * table.num_rows, pa.int32()))
@@ -278,7 +294,7 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -
     values = summary.to_dict()
     write_json(plan.folder.summary, values)
     publish(plan.folder.place, ["metrics.parquet", "tensorboard/*", "summary.json"])
-    return json.loads(json.dumps(values))
+    return RunOutcome(plan.folder.place, json.loads(json.dumps(values)), tuple(failed))
 
 
 def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa.Table]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raylab2f.cluster.fold import fold_is_finished
 from raylab2f.cluster.inputs import Inputs, prepare_inputs
 from raylab2f.cluster.run_folder import RunFolder, RunSettings
 from raylab2f.cluster.storage import fetch, local
@@ -87,10 +88,10 @@ def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvide
         UserError: there is no run, or none of its folds is finished.
     """
     folder = RunFolder(place_of(place))
-    path = fetch(folder.place)
+    fetch(folder.place)
     settings = folder.settings()
     folder.refuse_links()
-    finished = sorted(int(file.parent.name) for file in path.glob("folds/*/fold.json"))
+    finished = [fold for fold in range(settings.folds) if fold_is_finished(folder.fold(fold))]
     if not finished or not folder.metrics.exists():
         raise UserError(f"{folder.place}: no fold is finished; finish the run with run-cv --resume.")
     manifest, pictures = read_parquet(folder.manifest), read_parquet(folder.pictures)
@@ -130,7 +131,8 @@ def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
 
 def spatial_means(run: RunEvidence, image_ids: Sequence[str]) -> np.ndarray:
     """(n, C) means over positions of the deepest stored features."""
-    return np.concatenate([maps.mean(axis=(2, 3), dtype=np.float64) for maps in _features(run, image_ids)])
+    store = FeatureStore.open(local(run.inputs.stores[0]))
+    return store.means(image_ids, store.layers[-1])
 
 
 def activations_of(inputs: Inputs, image_ids: Sequence[str]) -> Activations:

@@ -16,18 +16,27 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from raylab2f.atomic import write_json
-from raylab2f.cluster.storage import local
+from raylab2f.atomic import remove_temporaries, write_json
+from raylab2f.cluster.storage import fetch, local
+from raylab2f.datasets.entries import first_few
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, join, name_of
+from raylab2f.locks import folder_in_use
+from raylab2f.places import absolute, is_uri, join, name_of, names_in
 from raylab2f.preparation import PreparationSettings
 
-__all__ = ["DataSettings", "RunFolder", "RunSettings"]
+__all__ = ["TUNE_FOLDER", "DataSettings", "RunFolder", "RunSettings"]
+
+#: Ray Tune's own files while it works, in the run's folder; deleted before and after.
+TUNE_FOLDER = ".raylab2f-tune"
+
+_T = TypeVar("_T")
 
 _VERSIONED = ("raylab2f", "ray", "torch", "timm", "FrEIA", "numpy", "pyarrow", "scikit-learn")
 
@@ -153,26 +162,51 @@ class RunFolder:
         """Whether a run was begun here."""
         return (self.path / "run.json").exists()
 
+    def begins_or_continues(self, settings: RunSettings, *, resume: bool) -> bool:
+        """Whether a run with these settings goes on here, rather than begins.
+
+        Raises:
+            UserError: there is a run and it shall not go on, or cannot with these settings; or there are other files.
+        """
+        fetch(self.place, ["run.json"])
+        if not self.exists():
+            if others := names_in(self.place):
+                raise UserError(f"--out {self.place} holds no run, but {first_few(others)}; choose an empty folder.")
+            return False
+        if not resume:
+            raise UserError(
+                f"--out {self.place} holds a run already; add --resume to go on with it, or choose another."
+            )
+        self.check_continues(settings)
+        return True
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other commands out of the folder inside the block, and delete what a killed one left half-written.
+
+        A folder on a store cannot be kept for oneself.
+
+        Raises:
+            UserError: another command works in it, or nobody may write there.
+        """
+        if is_uri(self.place):
+            yield
+            return
+        with folder_in_use(self.path):
+            remove_temporaries(self.path)
+            yield
+
     def refuse_links(self) -> None:
         """`UserError` if anything inside is a link, through which results would be written elsewhere."""
         for folder, folders, files in os.walk(self.path):
             for name in (*folders, *files):
                 if (path := Path(folder) / name).is_symlink():
                     raise UserError(f"{path} is a link; put what it points to in its place, or choose another --out.")
-            # Ray's own files while it works, deleted before and after.
-            folders[:] = [name for name in folders if name != ".ray"]
+            folders[:] = [name for name in folders if name != TUNE_FOLDER]
 
     def settings(self) -> RunSettings:
         """Those the run was begun with; `UserError` when there is no run, or it cannot be read."""
-        try:
-            record = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-            return RunSettings.from_dict(record["settings"])
-        except FileNotFoundError as error:
-            raise UserError(f"{self.place} holds no run (no run.json); check --out.") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{join(self.place, 'run.json')} cannot be read ({error}); choose another --out."
-            ) from error
+        return self._recorded(lambda record: RunSettings.from_dict(record["settings"]))
 
     def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
         """Record the settings, the dataset's description, each fold's partition sizes, and the versions in use."""
@@ -187,11 +221,16 @@ class RunFolder:
         write_json(self.path / "run.json", record)
 
     def check_continues(self, settings: RunSettings) -> None:
-        """`UserError` unless a run begun here may go on with `settings`: all equal but the number of folds and what
-        happens to the scores afterwards.
+        """`UserError` unless a run begun here may go on with `settings`: all equal but the number of folds, which may
+        grow, and what happens to the scores afterwards.
         """
         self.refuse_links()
         before, now = self.settings().to_dict(), settings.to_dict()
+        if settings.scheme == "balanced" and now["folds"] < before["folds"]:
+            raise UserError(
+                f"--resume: {self.place} was begun with --folds {before['folds']}; ask for as many or more, or choose "
+                "another --out."
+            )
         free = {"evaluation"} | ({"folds"} if settings.scheme == "balanced" else set())
         for name in (f.name for f in fields(RunSettings) if f.name not in free):
             if before[name] != now[name]:
@@ -199,6 +238,30 @@ class RunFolder:
                     f"--resume: {self.place} was begun with another {name.replace('_', '-')} "
                     f"({_difference(before[name], now[name])}); leave it as it was or choose another --out."
                 )
+
+    def check_pictures(self, identity: str) -> None:
+        """`UserError` if a run was begun here on pictures with another fingerprint."""
+        if not self.exists():
+            return
+        name, pictures, before = self._recorded(
+            lambda record: [record["dataset"][key] for key in ("name", "pictures", "fingerprint")]
+        )
+        if before != identity:
+            raise UserError(
+                f"--resume: {self.place} was begun on other pictures ({name}, {pictures} pictures); restore them, or "
+                "choose another --out."
+            )
+
+    def _recorded(self, pick: Callable[[dict[str, Any]], _T]) -> _T:
+        """What `pick` finds in `run.json`."""
+        try:
+            return pick(json.loads((self.path / "run.json").read_text(encoding="utf-8")))
+        except FileNotFoundError as error:
+            raise UserError(f"{self.place} holds no run (no run.json); check --out.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{join(self.place, 'run.json')} cannot be read ({error}); choose another --out."
+            ) from error
 
 
 def _difference(before: Any, now: Any) -> str:

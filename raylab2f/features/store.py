@@ -27,6 +27,8 @@ from raylab2f.parquet import read_parquet
 
 __all__ = ["FeatureStore"]
 
+_PORTION = 256
+
 
 @dataclass(frozen=True)
 class FeatureStore:
@@ -107,6 +109,16 @@ class FeatureStore:
             target, source = order[run[0]], row[run[0]]
             maps[target : target + len(run)] = mapped[source : source + len(run)]
         return maps
+
+    def means(self, image_ids: Sequence[str], layer: str) -> np.ndarray:
+        """(n, C) float64: the maps of the named pictures, averaged over positions; a portion at a time is in memory.
+
+        Raises:
+            UserError: as for `read`.
+        """
+        portions = (image_ids[start : start + _PORTION] for start in range(0, len(image_ids), _PORTION))
+        means = [self.read(portion, layer).mean(axis=(2, 3), dtype=np.float64) for portion in portions]
+        return np.concatenate([np.empty((0, self.shapes[layer][0])), *means])
 
     def verify(self) -> None:
         """Read every file and compare its sha256.

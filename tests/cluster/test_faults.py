@@ -195,8 +195,12 @@ def test_damaged_files_are_recognised_made_again_and_named(run_on_a_full_disk, r
     for path in (shard, features, out / "folds" / "0" / "scores.parquet"):
         flip_a_bit(path)
     pickled = pickle.dumps(Payload(tmp_path / "code ran"))
-    (out / ".ray" / "folds").mkdir(parents=True)
-    for name in (".ray/folds/tuner.pkl", ".ray/folds/trainable.pkl", "folds/0/checkpoint.safetensors"):
+    (out / ".raylab2f-tune" / "folds").mkdir(parents=True)
+    for name in (
+        ".raylab2f-tune/folds/tuner.pkl",
+        ".raylab2f-tune/folds/trainable.pkl",
+        "folds/0/checkpoint.safetensors",
+    ):
         (out / name).write_bytes(pickled)
     options = ["--detector", "csflow", "--layers", "blocks.4", "--folds", 1, "--cache", cache]
     process = run(*options, "--out", out, "--resume")

@@ -10,7 +10,7 @@ def assert_nothing_is_left(watched, out):
     watched.wait_for_processes()
     assert len(watched.temporary) == 1
     assert not watched.temporary & temporary_folders()
-    assert not (out / ".ray").exists()
+    assert not (out / ".raylab2f-tune").exists()
     assert [path for path in out.rglob("*") if path.name.endswith(".tmp")] == []
 
 

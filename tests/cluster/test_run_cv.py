@@ -44,7 +44,7 @@ def test_a_run_leaves_what_the_readme_promises(finished_run, read_summary):
         files = {path.name for path in (folder / "folds" / fold).iterdir()}
         expected = {"split", "scores", "maps", "pixels"}
         assert files == {f"{name}.parquet" for name in expected} | {"model.safetensors", "model.json", "fold.json"}
-    assert not (folder / ".ray").exists()
+    assert not (folder / ".raylab2f-tune").exists()
     assert "auroc" in process.stdout
 
 
@@ -157,7 +157,8 @@ def test_a_failing_fold_is_reported_and_does_not_sink_the_others(finished_run, r
     # A folder stands where fold 1 wants to write a file.
     (folder / "folds" / "1" / "maps.parquet").unlink()
     (folder / "folds" / "1" / "maps.parquet" / "in the way").mkdir(parents=True)
-    process = run("--detector", "glass", "--folds", 3, "--out", folder, "--resume")
+    process = run("--detector", "glass", "--folds", 3, "--out", folder, "--resume", check=False)
+    assert process.returncode == 1, process.stdout + process.stderr
     summary = read_summary(folder)
     assert summary["folds"] == {"planned": 3, "finished": 2}
     assert any("Fold 1 failed" in warning for warning in summary["warnings"])
@@ -243,23 +244,23 @@ def test_shortcuts_are_shown_where_there_is_something_to_show(finished_run, run,
     )
 
 
-def test_several_detectors_share_one_command(run, read_summary, tmp_path):
-    run(
-        "--detector",
-        "glass",
-        "--detector",
-        "csflow",
-        "--size",
-        128,
-        "--folds",
-        1,
-        "--epochs",
-        1,
-        "--out",
-        tmp_path / "both",
-    )
+def test_several_detectors_share_one_command_and_one_that_fails_sinks_no_other(run, read_summary, tmp_path):
+    out = tmp_path / "both"
+    detectors = ("--detector", "glass", "--detector", "csflow")
+    options = [*detectors, "--size", 128, "--folds", 1, "--epochs", 1, "--out", out]
+    run(*options)
     for name in ("glass", "csflow"):
-        assert read_summary(tmp_path / "both" / f"{name}-seed0")["detector"] == name
+        assert read_summary(out / f"{name}-seed0")["detector"] == name
+
+    fold = out / "glass-seed0" / "folds" / "0"
+    (fold / "fold.json").unlink()
+    (fold / "maps.parquet").unlink()
+    (fold / "maps.parquet" / "in the way").mkdir(parents=True)
+    (out / "csflow-seed0" / "summary.json").unlink()
+    process = run(*options, "--resume", check=False)
+    assert process.returncode == 2
+    assert "glass-seed0: no fold finished" in process.stderr
+    assert read_summary(out / "csflow-seed0")["folds"] == {"planned": 1, "finished": 1}
 
 
 @pytest.mark.parametrize(
