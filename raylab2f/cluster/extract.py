@@ -18,6 +18,7 @@ from ray.util.annotations import RayDeprecationWarning
 from torch.nn import functional
 
 from raylab2f.atomic import STALE_SECONDS, remove_temporaries
+from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.cluster.storage import fetch, local, publish, repair
@@ -183,7 +184,7 @@ def _extraction(items: list[dict[str, Any]], pictures: str, stores: list[_Store]
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return ray.data.from_items(items, override_num_blocks=len(items)).map(
             _Extractor,  # type: ignore[arg-type]  # Ray annotates functions only
-            fn_constructor_args=(pictures, stores, "cuda" if gpus else "cpu"),
+            fn_constructor_args=(pictures, stores, gpus > 0),
             compute=ActorPoolStrategy(size=actors),
             num_cpus=1,
             num_gpus=1 if gpus else 0,
@@ -194,8 +195,8 @@ def _extraction(items: list[dict[str, Any]], pictures: str, stores: list[_Store]
 class _Extractor:
     """An actor that holds the backbones and writes the features of one shard after another."""
 
-    def __init__(self, pictures: str, stores: list[_Store], device: str) -> None:
-        self.device = torch.device(device)
+    def __init__(self, pictures: str, stores: list[_Store], has_gpu: bool) -> None:
+        self.device = device_for(has_gpu)
         self.pictures = pictures
         self.shards = PictureShards.open(fetch(pictures, ["shards.json"]))
         self.stores = stores

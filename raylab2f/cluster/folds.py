@@ -24,6 +24,7 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from raylab2f.atomic import write_json
+from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
 from raylab2f.cluster.memory_kills import MEMORY_RAN_OUT, memory_kills_are_deaths
 from raylab2f.cluster.placement import FoldResources, Placement, cluster_nodes, place_folds
@@ -155,8 +156,6 @@ def _run_trials(
 
 def _train_in_trial(config: dict[str, Any]) -> None:
     """A trial whose own process trains the fold."""
-    import torch
-
     task = FoldTask.from_dict(config["task"])
     last = 0.0
 
@@ -166,10 +165,8 @@ def _train_in_trial(config: dict[str, Any]) -> None:
             last = time.monotonic()
             ray.tune.report(metrics | _gpu_memory())
 
-    # Not whatever GPU is to be seen: on a cluster that hides none, it may be somebody else's.
-    device = torch.device("cuda" if config["scaling"]["gpus"] else "cpu")
     with _errors_recorded(task):
-        run_fold(task, report, device=device)
+        run_fold(task, report, device=device_for(config["scaling"]["gpus"]))
 
 
 def _train_distributed(config: dict[str, Any]) -> None:

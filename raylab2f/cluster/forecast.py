@@ -20,6 +20,7 @@ import ray
 import torch
 
 from raylab2f.cluster.data import open_dataset
+from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.extract import backbone_features, backbone_spec, store_ingredients
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.fold import fold_is_finished
@@ -169,7 +170,7 @@ def _forecast(
                 _probe_pictures(pictures),
                 settings.data.pixel_limit,
                 settings.seed,
-                "cuda" if placement.gpus_per_worker else "cpu",
+                placement.gpus_per_worker,
             )
         )
         progress(1, 1)
@@ -245,10 +246,10 @@ def _probe(
     rows: list[dict[str, Any]],
     pixel_limit: int,
     seed: int,
-    device_name: str,
+    gpus: float,
 ) -> _Rates:
     """Measure on this process; everything is done once before it is timed, for first calls are slow."""
-    device = torch.device(device_name)
+    device = device_for(gpus)
     ready_at = time.time()
     cls, config = detector_class(settings.detector), config_from_dict(settings.detector, settings.config)
     backbones = {
