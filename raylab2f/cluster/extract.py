@@ -69,6 +69,7 @@ def extract_features(
     cache: str | Path,
     *,
     dtype: str = "float16",
+    gpus_come: bool = False,
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Extraction:
@@ -77,6 +78,7 @@ def extract_features(
     Arguments:
         pictures: the place of the shards of the dataset with this `fingerprint` and `preparation`.
         dtype: `float16` or `float32`, on disk.
+        gpus_come: the cluster adds a node with a GPU if one is asked for; a cluster without GPUs is then asked.
         progress: called with pictures done and pictures in all.
         warn: called with a sentence on files that were found damaged and are made again.
 
@@ -95,7 +97,7 @@ def extract_features(
         total = extracted + sum(_shard_size(shards, item["shard"]) for item in items)
         try:
             with ray_session(), user_errors_unwrapped():
-                for row in _extraction(items, pictures, todo).iter_rows():
+                for row in _extraction(items, pictures, todo, gpus_come).iter_rows():
                     extracted += row["count"]
                     if progress:
                         progress(extracted, total)
@@ -174,9 +176,10 @@ def _missing_shards(stores: list[_Store], shard_count: int) -> list[dict[str, An
     ]
 
 
-def _extraction(items: list[dict[str, Any]], pictures: str, stores: list[_Store]) -> ray.data.Dataset:
+def _extraction(items: list[dict[str, Any]], pictures: str, stores: list[_Store], gpus_come: bool) -> ray.data.Dataset:
     """The lazy dataset whose rows appear as shards are done: one actor per GPU, or per processor slot."""
     cpus, gpus = cluster_slots()
+    gpus = gpus or int(gpus_come)
     actors = min(gpus or cpus, -(-len(items) // _SHARDS_PER_ACTOR))
     # Ray would restart a lost actor only while the process that made its arguments lives, and says so on the terminal
     # each time; without restarts `extract_features` goes on with what is missing. Ray 2.60 has no other name for it.

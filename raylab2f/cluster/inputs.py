@@ -54,12 +54,14 @@ def prepare_inputs(
     display: Display,
     *,
     requests: tuple[FeatureRequest, ...] | None = None,
+    gpus_come: bool = False,
 ) -> Inputs:
     """Pictures and features for a run's detector. Needs a connection to Ray only where something has to be made.
 
     Arguments:
         manifest: the data set; `identity` is its fingerprint.
         requests: the features wanted; `None`: those of the detector.
+        gpus_come: as for `extract_features`.
     """
     config = config_from_dict(settings.detector, settings.config)
     pictures = with_copies(manifest, settings.preparation.angles)
@@ -82,6 +84,7 @@ def prepare_inputs(
             detector_class(settings.detector).feature_requests(config) if requests is None else requests,
             cache,
             dtype=settings.feature_dtype,
+            gpus_come=gpus_come,
             progress=progress,
             warn=display.warn,
         )

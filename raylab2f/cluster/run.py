@@ -117,7 +117,7 @@ def run_cross_validation(
         stack.enter_context(ray_session(address, dashboard=show))
         require_shared_folders({"--cache": cache, "--out": folders[0].place})
         plans = [
-            _prepare_run(settings, folder, dataset, cache, display)
+            _prepare_run(settings, folder, dataset, cache, display, resources)
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
         if log:
@@ -131,14 +131,22 @@ def run_cross_validation(
         return outcomes
 
 
-def _prepare_run(settings: RunSettings, folder: RunFolder, dataset: Dataset, cache: str, display: Display) -> _Plan:
+def _prepare_run(
+    settings: RunSettings,
+    folder: RunFolder,
+    dataset: Dataset,
+    cache: str,
+    display: Display,
+    resources: FoldResources,
+) -> _Plan:
     """Shards, features and fold plans of one run, found or made."""
     identity = fingerprint(dataset.manifest)
     settled = settled_merge(settings, dataset.manifest)
     # Mistakes in the plan are told before the pictures are prepared.
     copies = with_copies(dataset.manifest, settings.preparation.angles)
     plan_splits(settings, dataset.manifest, copies, identity, merge=settled is None or settled["merged"])
-    inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display)
+    gpus_come = resources.grow and bool(resources.gpus)
+    inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display, gpus_come=gpus_come)
     for warning in inputs.warnings:
         display.warn(warning)
     found = len(inputs.shards.image_ids) - inputs.extracted

@@ -44,9 +44,20 @@ def growing(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_folds_that_need_a_gpu_make_the_cluster_grow(growing, pictures, cache, tmp_path):
+def test_features_and_folds_that_need_a_gpu_make_the_cluster_grow(growing, pictures, tmp_path):
     options = ["--preset", "fast", "--detector", "csflow", "--layers", "blocks.4", "--size", 64, "--epochs", 1]
-    options += ["--data", pictures, "--cache", cache, "--out", tmp_path / "run", "--folds", 2, "--replicates", 200]
+    options += [
+        "--data",
+        pictures,
+        "--cache",
+        tmp_path / "cache",
+        "--out",
+        tmp_path / "run",
+        "--folds",
+        2,
+        "--replicates",
+        200,
+    ]
     assert growing.alive_nodes() == 1
     subprocess.run(
         [
