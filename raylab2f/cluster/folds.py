@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,13 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from raylab2f.atomic import write_json
 from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
-from raylab2f.cluster.memory_kills import MEMORY_RAN_OUT, memory_kills_are_deaths
+from raylab2f.cluster.memory_kills import (
+    MEMORY_RAN_OUT,
+    MemoryRanOutError,
+    memory_kills_are_deaths,
+    memory_kills_named,
+    release_slots,
+)
 from raylab2f.cluster.placement import FoldResources, Placement, cluster_nodes, place_folds
 from raylab2f.cluster.storage import erase, fetch, fetch_file, local, publish
 from raylab2f.places import absolute, file_exists, is_uri, join, name_of, parent_of
@@ -63,7 +68,8 @@ def run_folds(
 ) -> list[FoldFailure]:
     """Run all folds and wait for them; a failing fold does not stop the others.
 
-    Folds that Ray's memory monitor ended are tried again, half as many at a time.
+    A fold whose process dies is started again, twice at most; one that Ray's memory monitor ended after a pause, and
+    with fewer others beside it.
 
     Arguments:
         tasks: of one run or of several.
@@ -80,24 +86,26 @@ def run_folds(
     storage = absolute(storage)
     errors: dict[str, str] = {}
     waiting = list(tasks)
-    for attempt in count():
+    for attempt in range(_RESTARTS + 1):
         placement = place_folds(len(waiting), resources, cluster_nodes())
         errors |= _run_trials(waiting, resources.workers, placement, storage, progress)
         waiting = [
             task
             for task in waiting
-            if errors.get(task.folder, "").startswith(MEMORY_RAN_OUT)
+            if _may_go_on(errors.get(task.folder), resources.workers)
             and not fold_is_finished(fetch(task.folder, alone=True))
         ]
-        if not waiting or (attempt > 0 and placement.parallel == 1):
+        if not waiting or attempt == _RESTARTS:
             break
-        resources = replace(resources, max_parallel=max(1, placement.parallel // 2))
-        if warn:
-            warn(
-                f"memory ran out, and Ray ended the processes of {len(waiting)} fold(s); they go on in "
-                f"{_MEMORY_PAUSE_SECONDS:.0f} s, at most {resources.max_parallel} at a time."
-            )
-        time.sleep(_MEMORY_PAUSE_SECONDS)
+        release_slots()
+        if any(MEMORY_RAN_OUT in errors[task.folder] for task in waiting):
+            resources = replace(resources, max_parallel=max(1, placement.parallel // 4))
+            if warn:
+                warn(
+                    f"memory ran out, and Ray ended the processes of {len(waiting)} fold(s); they go on in "
+                    f"{_MEMORY_PAUSE_SECONDS:.0f} s, at most {resources.max_parallel} at a time."
+                )
+            time.sleep(_MEMORY_PAUSE_SECONDS)
     for task in waiting:
         progress(task.folder, {"done": True, "failed": True})
     return [
@@ -105,6 +113,15 @@ def run_folds(
         for task in tasks
         if not fold_is_finished(fetch(task.folder, alone=True))
     ]
+
+
+def _may_go_on(error: str | None, workers: int) -> bool:
+    """Whether what ended a fold's trial is worth another try.
+
+    Tune starts the trial again by itself where it is the process that trains. Where it launches others, a new one might
+    wait for slots that those of the old one still hold.
+    """
+    return error is not None and (workers > 1 or MEMORY_RAN_OUT in error)
 
 
 def _run_trials(
@@ -124,7 +141,7 @@ def _run_trials(
         "scaling": {"workers": workers, "cpus": placement.cpus_per_worker, "gpus": placement.gpus_per_worker},
         "storage": storage,
     }
-    watcher = _ProgressCallback(progress)
+    watcher = _ProgressCallback(progress, lambda error: not _may_go_on(error, workers))
     tuner = ray.tune.Tuner(
         ray.tune.with_resources(trainable, slots),
         param_space=space,
@@ -138,7 +155,7 @@ def _run_trials(
             name="folds",
             storage_path=storage,
             verbose=0,
-            failure_config=ray.tune.FailureConfig(max_failures=_RESTARTS),
+            failure_config=ray.tune.FailureConfig(max_failures=_RESTARTS if workers == 1 else 0),
             callbacks=[watcher],
         ),
     )
@@ -193,7 +210,7 @@ def _train_distributed(config: dict[str, Any]) -> None:
             callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # missing in Ray's annotation
         ),
     )
-    with _errors_recorded(task):
+    with _errors_recorded(task), memory_kills_named():
         trainer.fit()
 
 
@@ -233,9 +250,14 @@ def _gpu_memory() -> dict[str, int]:
 
 @contextmanager
 def _errors_recorded(task: FoldTask) -> Iterator[None]:
-    """Write an exception into the fold's folder and end the trial without it: a repetition would fail alike."""
+    """Write an exception into the fold's folder and end the trial without it: a repetition would fail alike.
+
+    Where memory ran out, it may not.
+    """
     try:
         yield
+    except MemoryRanOutError:
+        raise
     except Exception as error:
         cause = getattr(error, "cause", None) or error
         record = {"error": f"{type(cause).__name__}: {cause}".strip(), "traceback": traceback.format_exc()}
@@ -246,9 +268,10 @@ def _errors_recorded(task: FoldTask) -> Iterator[None]:
 class _ProgressCallback(TrialProgressCallback):
     """Hands Tune's events to the display; in place of Tune's own callback of this class, which prints."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, is_final: Callable[[str], bool]) -> None:
         super().__init__()
         self.progress = progress
+        self.is_final = is_final
         self.errors: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -271,8 +294,7 @@ class _ProgressCallback(TrialProgressCallback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         folder = trial.config["task"]["folder"]
         self.errors[folder] = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines()[-1]
-        # Those for which memory ran out may be tried again.
-        if not self.errors[folder].startswith(MEMORY_RAN_OUT):
+        if self.is_final(self.errors[folder]):
             self.progress(folder, {"done": True, "failed": True})
 
 

@@ -10,14 +10,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ray
+from ray._raylet import PlacementGroupID
 from ray.air.execution._internal.event_manager import RayEventManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 
-__all__ = ["MEMORY_RAN_OUT", "memory_kills_are_deaths"]
+__all__ = ["MEMORY_RAN_OUT", "MemoryRanOutError", "memory_kills_are_deaths", "memory_kills_named", "release_slots"]
 
+
+# How Ray's own sentence about a kill goes on after the number of processes.
+_MONITOR = "killed due to the node running low on memory"
 
 #: What the error of a trial that was killed for memory begins with.
 MEMORY_RAN_OUT = "memory ran out, and Ray ended the fold's process"
+
+
+class MemoryRanOutError(Exception):
+    """Ray's memory monitor killed a process; begins with `MEMORY_RAN_OUT`."""
+
+
+@contextmanager
+def memory_kills_named() -> Iterator[None]:
+    """Raise `MemoryRanOutError` for a Ray error inside the block of which a memory kill is the cause."""
+    try:
+        yield
+    except Exception as error:
+        if _MONITOR in str(error):
+            raise MemoryRanOutError(f"{MEMORY_RAN_OUT} ({_line(str(error))})") from error
+        raise
+
+
+def release_slots() -> None:
+    """Give back what trainers hold that were killed together with what should have tidied up after them.
+
+    Only while none of this process's folds runs. Groups of other people's jobs are not touched.
+    """
+    job = ray.get_runtime_context().get_job_id()
+    for identity, group in placement_group_table().items():
+        if identity.endswith(job) and group["state"] != "REMOVED":
+            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(identity))))
 
 
 @contextmanager
@@ -44,7 +76,13 @@ def memory_kills_are_deaths() -> Iterator[None]:
 def _translated(on_error: Callable[[Exception], None]) -> Callable[[Exception], None]:
     def translate(error: Exception) -> None:
         if isinstance(error, OutOfMemoryError):
-            error = RayActorError(error_msg=f"{MEMORY_RAN_OUT} ({str(error).splitlines()[0]})")
+            error = RayActorError(error_msg=f"{MEMORY_RAN_OUT} ({_line(str(error))})")
         on_error(error)
 
     return translate
+
+
+def _line(text: str) -> str:
+    """The line in which the monitor says what it did, or the first one."""
+    lines = text.strip().splitlines()
+    return next((line.strip() for line in lines if _MONITOR in line), lines[0] if lines else "")

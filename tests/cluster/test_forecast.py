@@ -1,5 +1,6 @@
 """What `--dry-run` says, against what a run really leaves."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -27,15 +28,20 @@ def test_a_dry_run_writes_nothing_and_knows_the_sizes(finished_run, run, cache, 
     stored = sum(
         np.load(file, mmap_mode="r").nbytes
         for folder in (cache / "features").iterdir()
-        if "blocks.2" in (folder / "store.json").read_text(encoding="utf-8")
+        if _is_of(folder, layer="blocks.2", size=[64, 64])
         for file in folder.glob("*.npy")
     )
     assert _cell(process.stdout, "storage: features") == f"{stored / (1 << 10):.1f} KiB"
     assert _cell(process.stdout, "pictures that train and are judged, a fold") == "24 + 24"
 
 
+def _is_of(store, layer, size):
+    ingredients = json.loads((store / "store.json").read_text(encoding="utf-8"))["ingredients"]
+    return layer in ingredients["layers"] and ingredients["size"] == size
+
+
 def test_what_is_done_already_costs_nothing(finished_run, run):
-    process = run("--detector", "glass", "--folds", 5, "--out", finished_run[0], "--dry-run")
+    process = run("--detector", "glass", "--folds", 5, "--out", finished_run[0], "--resume", "--dry-run")
     assert _cell(process.stdout, "folds") == "5, 3 of them finished"
     assert _cell(process.stdout, "storage: features") == "in the cache"
     assert _cell(process.stdout, "time: extract features") == "in the cache"
