@@ -26,10 +26,10 @@ from simulated_factory import ESTIMANDS, Plan, Setting, draw_scores, plan_folds,
 
 import raylab2f.evaluation
 from raylab2f.atomic import atomic_path
-from raylab2f.evaluation.bootstrap import fold_mean
 from raylab2f.evaluation.cautions import find_cautions
 from raylab2f.evaluation.interval_table import build_intervals
 from raylab2f.evaluation.intervals import INTERVALS
+from raylab2f.evaluation.means import fold_mean
 from raylab2f.evaluation.metrics import Costs
 from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import Problem, build_problem, judge
@@ -204,7 +204,17 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 def _code_digest() -> str:
     """Portions count only for the code that made them."""
     package = Path(raylab2f.evaluation.__file__).parent
-    judged = ("bootstrap", "cautions", "curves", "interval_table", "intervals", "metrics", "object_scores", "outcomes")
+    judged = (
+        "bootstrap",
+        "cautions",
+        "curves",
+        "interval_table",
+        "intervals",
+        "means",
+        "metrics",
+        "object_scores",
+        "outcomes",
+    )
     digest = hashlib.blake2b(digest_size=8)
     for path in (
         *(package / f"{name}.py" for name in (*judged, "fold_plan", "scores", "thresholds", "whole_objects")),

@@ -2,7 +2,7 @@
 
 Objects recur across folds, so a replicate draws objects once, with replacement and within each class (the
 protocol fixes how many defective and good objects there are), and gives every picture the weight of its object
-in every fold. The estimate of a replicate is the mean over folds, as for the data themselves.
+in every fold. The estimate of a replicate is made of its folds as that of the data themselves is (`mean_outcomes`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from raylab2f.evaluation.means import mean_outcomes
 from raylab2f.evaluation.outcomes import Problem, judge
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["CHUNK", "bootstrap_chunks", "fold_mean", "jackknife_means", "object_weights", "weighted_means"]
+__all__ = ["CHUNK", "bootstrap_chunks", "jackknife_means", "object_weights", "weighted_means"]
 
 # Replicates drawn from one branch of the seed: results do not depend on which process computes which chunk.
 CHUNK = 500
@@ -46,7 +47,7 @@ def object_weights(strata: np.ndarray, replicates: int, rng: np.random.Generator
 
 
 def bootstrap_chunks(problem: Problem, replicates: int, seed: int, chunks: Iterable[int] | None = None) -> np.ndarray:
-    """Mean over folds of every estimate in every replicate.
+    """Every estimate in every replicate.
 
     Arguments:
         problem: ranked scores.
@@ -67,7 +68,7 @@ def bootstrap_chunks(problem: Problem, replicates: int, seed: int, chunks: Itera
 
 
 def jackknife_means(problem: Problem) -> np.ndarray:
-    """(estimates, objects) mean over folds with one object left out at a time."""
+    """(estimates, objects) estimates with one object left out at a time."""
     objects = len(problem.strata)
     parts = []
     for start in range(0, objects, CHUNK):
@@ -79,18 +80,9 @@ def jackknife_means(problem: Problem) -> np.ndarray:
 
 
 def weighted_means(problem: Problem, weights: np.ndarray) -> np.ndarray:
-    """(estimates, b) mean over folds of every estimate for (objects, b) weights of the objects."""
+    """(estimates, b) every estimate for (objects, b) weights of the objects."""
     rows = max(len(cell["image"].threshold.group) for cell in problem.cells)
     width = max(_LEAST_WIDTH, _CACHED // rows)
     blocks = [weights[:, start : start + width] for start in range(0, weights.shape[1], width)]
-    return np.concatenate([fold_mean(judge(problem, np.ascontiguousarray(b)).values) for b in blocks], axis=1)
-
-
-def fold_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over axis 1 (folds) of the values that are not NaN; NaN where there is none."""
-    missing = np.isnan(values)
-    if not missing.any():
-        return values.mean(axis=1)
-    count = values.shape[1] - missing.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        return np.where(missing, 0, values).sum(axis=1) / np.where(count > 0, count, np.nan)
+    judged = [judge(problem, np.ascontiguousarray(block)).values for block in blocks]
+    return np.concatenate([mean_outcomes(problem, values) for values in judged], axis=1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from raylab2f.evaluation.bootstrap import fold_mean
 from raylab2f.evaluation.interval_table import IntervalTable
+from raylab2f.evaluation.means import mean_outcomes
 from raylab2f.evaluation.metrics import OBJECT_RATES
 from raylab2f.evaluation.outcomes import Outcomes, Problem
 from raylab2f.evaluation.scores import Scores
@@ -48,7 +48,8 @@ def find_cautions(
             f"There are only {anomalous} anomalous objects; with fewer than {FEW_OBJECTS} the intervals may be too "
             "narrow."
         )
-    found += _warn_of_few_errors(problem, fold_mean(outcomes.values)[:, 0])
+    means = mean_outcomes(problem, outcomes.values)[:, 0]
+    found += _warn_of_few_errors(problem, means)
     for number, strategy in enumerate(problem.strategies):
         missing = np.isnan(outcomes.thresholds[0, number, :, 0])
         if missing.any():
@@ -67,7 +68,7 @@ def find_cautions(
                 "intervals rest on the others."
             )
     low = intervals.ends[default][0]
-    if any(np.isnan(low) & ~np.isnan(fold_mean(outcomes.values)[:, 0])):
+    if any(np.isnan(low) & ~np.isnan(means)):
         found.append(f"The interval method '{default}' does not apply to all estimates; see the other intervals there.")
     return found
 

@@ -30,9 +30,10 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.bootstrap import CHUNK, fold_mean, object_weights, weighted_means
+from raylab2f.evaluation.bootstrap import CHUNK, object_weights, weighted_means
 from raylab2f.evaluation.interval_table import overlap_ratio
-from raylab2f.evaluation.metrics import Costs
+from raylab2f.evaluation.means import mean_outcomes
+from raylab2f.evaluation.metrics import MEAN_RATE_RATIOS, Costs
 from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import Problem, build_problem, judge
 from raylab2f.evaluation.paired_tests import (
@@ -61,12 +62,13 @@ class Difference:
     Arguments:
         first, second: the runs.
         strategy, level, metric: as in a summary.
-        first_mean, second_mean: means over folds.
-        difference: mean over folds of first minus second.
+        first_mean, second_mean: the estimates, as in a summary.
+        difference: first minus second.
         folds: how many folds give a value.
         bootstrap: t interval from the standard deviation of the difference over bootstrap replicates in which both runs
             get the same objects and choose their thresholds anew; `None` where no replicate gives a value.
-        corrected_t: Nadeau and Bengio's; `None` with fewer than two folds.
+        corrected_t: Nadeau and Bengio's; `None` with fewer than two folds, and, as everything else that is about the
+            mean of the folds' differences, for `MEAN_RATE_RATIOS`, whose estimates are no such means.
         bootstrap_p_holm, corrected_t_p_holm: p values adjusted for all differences of the comparison.
         first_better, equivalent, second_better: posterior probabilities of the Bayesian correlated t-test; for costs
             and error rates, better is lower. `None` with fewer than two folds.
@@ -163,22 +165,23 @@ def compare_scores(
     problems = {name: build_problem(part, parsed, rule, costs) for name, part in scores.items()}
     first = next(iter(tables))
     wanted = _select(problems[first], metrics, levels)
-    folds = {
-        name: judge(problem, np.ones((len(problem.strata), 1))).values[wanted, :, 0]
-        for name, problem in problems.items()
-    }
+    values = {name: judge(problem, np.ones((len(problem.strata), 1))).values for name, problem in problems.items()}
+    folds = {name: part[wanted, :, 0] for name, part in values.items()}
+    estimated = {name: mean_outcomes(problems[name], part)[wanted, 0] for name, part in values.items()}
     drawn = _paired_replicates(scores, problems, wanted, replicates, seed)
     ratio = overlap_ratio(scores[first])
     rows = []
     for one, other in combinations(tables, 2):
         for index, number in enumerate(wanted):
             estimate = problems[first].estimates[number]
-            pair = folds[one][index], folds[other][index]
-            if np.isnan(fold_mean(np.stack(pair))).any():
+            means = float(estimated[one][index]), float(estimated[other][index])
+            if np.isnan(means).any():
                 continue
-            test = _bootstrap_test(pair, drawn[one][index] - drawn[other][index], problems[first].strata, confidence)
+            change = drawn[one][index] - drawn[other][index]
+            test = _bootstrap_test(means[0] - means[1], change, problems[first].strata, confidence)
             names = (one, other, estimate.strategy, estimate.level, estimate.metric)
-            rows.append(_difference(names, pair, test, ratio, rope, confidence))
+            by_fold = folds[one][index] - folds[other][index]
+            rows.append(_difference(names, means, by_fold[~np.isnan(by_fold)], test, ratio, rope, confidence))
     warnings = dict.fromkeys(sentence for part in scores.values() for sentence in part.warnings)
     if len(next(iter(folds.values()))[0]) == 1:
         warnings["There is only one fold: the tests over folds do not apply."] = None
@@ -277,42 +280,38 @@ def _paired_replicates(
     return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
 
 
-def _bootstrap_test(
-    pair: tuple[np.ndarray, np.ndarray], drawn: np.ndarray, strata: np.ndarray, confidence: float
-) -> TTest | None:
-    means = fold_mean(np.stack(pair))
+def _bootstrap_test(difference: float, drawn: np.ndarray, strata: np.ndarray, confidence: float) -> TTest | None:
     valid = drawn[~np.isnan(drawn)]
     if len(valid) < 2:
         return None
     # Resampling n objects within their class understates the variance by (n - 1) / n.
     smaller = max(int(min(strata.sum(), (~strata).sum())), 2)
     error = float(valid.std()) * np.sqrt(smaller / (smaller - 1))
-    test = t_test(float(means[0] - means[1]), float(error), len(strata) - 2, confidence)
+    test = t_test(difference, float(error), len(strata) - 2, confidence)
     # No test can be surer than an exact one: swapping the runs object by object has 2^n outcomes.
     return replace(test, p=max(test.p, 2.0 ** (1 - len(strata))))
 
 
 def _difference(
     names: tuple[str, str, str, str, str],
-    pair: tuple[np.ndarray, np.ndarray],
+    means: tuple[float, float],
+    by_fold: np.ndarray,
     test: TTest | None,
     ratio: float,
     rope: float,
     confidence: float,
 ) -> Difference:
-    both = ~np.isnan(pair[0]) & ~np.isnan(pair[1])
-    folds = (pair[0] - pair[1])[both]
-    means = fold_mean(np.stack(pair))
+    folds = by_fold[:0] if names[4] in MEAN_RATE_RATIOS else by_fold
     posterior = correlated_t_posterior(folds, ratio, rope)
     if posterior is not None and names[4] not in _LOWER_IS_BETTER:
         posterior = posterior[::-1]
     first_better, equivalent, second_better = posterior or (None, None, None)
     return Difference(
         *names,
-        first_mean=float(means[0]),
-        second_mean=float(means[1]),
-        difference=float(means[0] - means[1]),
-        folds=len(folds),
+        first_mean=means[0],
+        second_mean=means[1],
+        difference=means[0] - means[1],
+        folds=len(by_fold),
         bootstrap=test,
         corrected_t=corrected_t_test(folds, ratio, confidence),
         bootstrap_p_holm=None,

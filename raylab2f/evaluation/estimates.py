@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from raylab2f.evaluation.bootstrap import fold_mean
 from raylab2f.evaluation.intervals import Ends
 from raylab2f.evaluation.outcomes import Estimate
 
@@ -44,8 +43,9 @@ class EstimateRow:
         strategy: threshold strategy, or `any` for metrics that need no threshold.
         level: `image`, `object` or `pixel`.
         metric: name in snake_case.
-        mean: over folds; `None` where no fold gives a value.
-        std: standard deviation over folds (n - 1); `None` with fewer than two.
+        mean: over folds; for ratios at a prevalence the ratio of the folds' mean rates (see `mean_outcomes`); `None`
+            where no fold gives a value.
+        std: standard deviation of the values of the folds (n - 1); `None` with fewer than two.
         folds: how many folds gave a value.
         interval: by the method asked for; `None` where it does not apply.
         intervals: by all methods that apply.
@@ -62,18 +62,23 @@ class EstimateRow:
 
 
 def estimate_rows(
-    estimates: Sequence[Estimate], values: np.ndarray, ends: Mapping[str, Ends], default: str, confidence: float
+    estimates: Sequence[Estimate],
+    values: np.ndarray,
+    means: np.ndarray,
+    ends: Mapping[str, Ends],
+    default: str,
+    confidence: float,
 ) -> tuple[EstimateRow, ...]:
     """Rows of the summary.
 
     Arguments:
         estimates: what was estimated.
         values: (estimates, folds), NaN where a fold gives none.
+        means: (estimates,) what the folds together give.
         ends: method -> (estimates,) lower and upper ends, NaN where it does not apply.
         default: the method asked for.
         confidence: of the intervals.
     """
-    means = fold_mean(values[:, :, None])[:, 0]
     rows = []
     for index, estimate in enumerate(estimates):
         valid = values[index][~np.isnan(values[index])]

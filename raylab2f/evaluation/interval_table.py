@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raylab2f.evaluation.bootstrap import bootstrap_chunks, fold_mean, jackknife_means
+from raylab2f.evaluation.bootstrap import bootstrap_chunks, jackknife_means
 from raylab2f.evaluation.intervals import (
     Ends,
     bca_interval,
@@ -20,7 +20,8 @@ from raylab2f.evaluation.intervals import (
     percentile_interval,
     wilson_interval,
 )
-from raylab2f.evaluation.metrics import OBJECT_RATES, RANKING_METRICS, metric_range
+from raylab2f.evaluation.means import mean_outcomes
+from raylab2f.evaluation.metrics import MEAN_RATE_RATIOS, OBJECT_RATES, RANKING_METRICS, metric_range
 from raylab2f.evaluation.object_scores import ObjectScore
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Estimate, Outcomes, Problem, build_problem
 from raylab2f.evaluation.scores import Scores
@@ -75,8 +76,10 @@ def build_intervals(
         seed: the run's seed.
         replicator: computes the replicates, here or elsewhere.
     """
-    folds = outcomes.values[:, :, 0]
-    means = fold_mean(outcomes.values)[:, 0]
+    means = mean_outcomes(problem, outcomes.values)[:, 0]
+    # Methods over folds are about the mean of the folds' values, which these estimates are not.
+    ratios = np.array([estimate.metric in MEAN_RATE_RATIOS for estimate in problem.estimates])
+    folds = np.where(ratios[:, None], np.nan, outcomes.values[:, :, 0])
     lost = np.zeros(len(means))
     ends: dict[str, Ends] = {}
     if any(method.startswith("object-bootstrap") for method in methods):

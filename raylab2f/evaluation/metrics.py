@@ -14,6 +14,7 @@ from raylab2f.evaluation.curves import Curve
 
 __all__ = [
     "COUNT_METRICS",
+    "MEAN_RATE_RATIOS",
     "OBJECT_RATES",
     "PREVALENCE_METRICS",
     "RANKING_METRICS",
@@ -21,6 +22,7 @@ __all__ = [
     "Counts",
     "count_metrics",
     "metric_range",
+    "prevalence_metrics",
     "ranking_metrics",
 ]
 
@@ -44,6 +46,8 @@ COUNT_METRICS = (
     "expected_cost",
 )
 PREVALENCE_METRICS = ("precision_at_prevalence", "npv_at_prevalence", "cost_at_prevalence")
+# Ratios of rates: several folds together have the ratio of their mean rates, not the mean of their ratios.
+MEAN_RATE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
 RANKING_METRICS = ("auroc", "average_precision", "partial_auroc")
 
 # Rates of one class: the class whose objects are counted, True for anomalous.
@@ -107,13 +111,25 @@ def count_metrics(counts: Counts, costs: Costs) -> dict[str, np.ndarray]:
         "expected_cost": 1000 * _rate(costs.escape * fn + costs.overkill * fp, p + n),
     }
     if costs.prevalence is not None:
-        defective, good = costs.prevalence, 1 - costs.prevalence
-        values["precision_at_prevalence"] = _ratio(defective * recall, defective * recall + good * overkill_rate)
-        values["npv_at_prevalence"] = _ratio(good * specificity, good * specificity + defective * escape_rate)
-        values["cost_at_prevalence"] = 1000 * (
-            costs.escape * defective * escape_rate + costs.overkill * good * overkill_rate
-        )
+        values |= prevalence_metrics(recall, overkill_rate, costs)
     return values
+
+
+def prevalence_metrics(recall: np.ndarray, overkill_rate: np.ndarray, costs: Costs) -> dict[str, np.ndarray]:
+    """The metrics of `PREVALENCE_METRICS` where a share `costs.prevalence` of the parts is defective.
+
+    `precision_at_prevalence` is the share of defective parts among those rejected, `npv_at_prevalence` the share of
+    good parts among those accepted.
+    """
+    assert costs.prevalence is not None
+    defective, good = costs.prevalence, 1 - costs.prevalence
+    rejected = defective * recall, good * overkill_rate
+    escaped, accepted = defective * (1 - recall), good * (1 - overkill_rate)
+    return {
+        "precision_at_prevalence": _ratio(rejected[0], rejected[0] + rejected[1]),
+        "npv_at_prevalence": _ratio(accepted, accepted + escaped),
+        "cost_at_prevalence": 1000 * (costs.escape * escaped + costs.overkill * rejected[1]),
+    }
 
 
 def ranking_metrics(curve: Curve, costs: Costs) -> dict[str, np.ndarray]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from raylab2f.evaluation.bootstrap import fold_mean
 from raylab2f.evaluation.estimates import EstimateRow, estimate_rows, metrics_table
 from raylab2f.evaluation.intervals import (
     Ends,
@@ -17,6 +16,7 @@ from raylab2f.evaluation.intervals import (
     naive_t_interval,
     percentile_interval,
 )
+from raylab2f.evaluation.means import fold_mean
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Estimate
 from raylab2f.evaluation.pixel_metrics import (
     PIXEL_METRICS,
@@ -62,10 +62,11 @@ def judge_pixel_level(
         return PixelLevel()
     estimates = [Estimate(ANY_STRATEGY, "pixel", metric) for metric in PIXEL_METRICS]
     values = judge_pixel_problem(problem, np.ones((len(problem.strata), 1)))[:, :, 0]
-    ends = _ends(problem, values, ratio, methods, confidence, replicates, seed)
+    means = fold_mean(values[:, :, None])[:, 0]
+    ends = _ends(problem, values, means, ratio, methods, confidence, replicates, seed)
     unmasked = f"{problem.unmasked} of {problem.anomalous} anomalous pictures have no defect mask; pixel metrics rest"
     return PixelLevel(
-        estimate_rows(estimates, values, ends, default, confidence),
+        estimate_rows(estimates, values, means, ends, default, confidence),
         metrics_table(problem.folds, estimates, values, np.full(values.shape, np.nan)),
         (f"{unmasked} on the others.",) if problem.unmasked else (),
     )
@@ -74,6 +75,7 @@ def judge_pixel_level(
 def _ends(
     problem: PixelProblem,
     values: np.ndarray,
+    means: np.ndarray,
     ratio: float,
     methods: Sequence[str],
     confidence: float,
@@ -87,7 +89,7 @@ def _ends(
             defective, nominal = float(problem.strata.sum()), float((~problem.strata).sum())
             share = np.array([metric == "peak_in_defect" for metric in PIXEL_METRICS])
             ends["object-bootstrap"] = deviation_interval(
-                fold_mean(values[:, :, None])[:, 0],
+                means,
                 drawn,
                 objects=np.column_stack((np.full(len(share), defective), np.where(share, defective, nominal))),
                 degrees=len(problem.strata) - 2.0,

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from raylab2f.evaluation.bootstrap import CHUNK, fold_mean, object_weights
+from raylab2f.evaluation.bootstrap import CHUNK, object_weights
+from raylab2f.evaluation.means import fold_mean
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["PIXEL_METRICS", "PixelProblem", "build_pixel_problem", "judge_pixel_problem", "pixel_replicates"]

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.bootstrap import fold_mean
 from raylab2f.evaluation.curves import rank_scores, sweep
+from raylab2f.evaluation.means import mean_outcomes
 from raylab2f.evaluation.metrics import RANKING_METRICS, Costs, ranking_metrics
 from raylab2f.evaluation.object_scores import ObjectScore
 from raylab2f.evaluation.outcomes import Estimate, build_problem, judge
@@ -75,7 +75,7 @@ class Protocol:
     def claims(self, shortcut: str, scores: Scores, levels: Sequence[str], *, swap: bool = False) -> list[Shortcut]:
         """What a shortcut claims when it judges `scores`, for the metrics that it changes."""
         problem = build_problem(scores, self.strategies, self.object_score, self.costs, swap=swap)
-        means = fold_mean(judge(problem, np.ones((len(problem.strata), 1))).values)[:, 0]
+        means = mean_outcomes(problem, judge(problem, np.ones((len(problem.strata), 1))).values)[:, 0]
         claimed = dict(zip(problem.estimates, means.tolist(), strict=True))
         metrics = [name for name in _REPORTED if not (swap and name in RANKING_METRICS)]
         found = []

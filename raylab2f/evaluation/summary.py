@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.bootstrap import bootstrap_chunks, fold_mean
+from raylab2f.evaluation.bootstrap import bootstrap_chunks
 from raylab2f.evaluation.cautions import find_cautions
 from raylab2f.evaluation.estimates import METRICS_SCHEMA, EstimateRow, Interval, estimate_rows, metrics_table
 from raylab2f.evaluation.interval_table import Replicator, build_intervals, overlap_ratio
 from raylab2f.evaluation.intervals import INTERVALS
+from raylab2f.evaluation.means import mean_outcomes
 from raylab2f.evaluation.metrics import Costs
 from raylab2f.evaluation.object_scores import ObjectScore, parse_object_score
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
@@ -170,7 +171,8 @@ def evaluate(
         seed=seed,
         replicator=replicator,
     )
-    protocol = Protocol(parsed, rule, costs, problem.estimates, fold_mean(outcomes.values)[:, 0])
+    means = mean_outcomes(problem, outcomes.values)[:, 0]
+    protocol = Protocol(parsed, rule, costs, problem.estimates, means)
     shortcuts = same_partition_optimism(protocol, scores)
     if picture_split is not None:
         shortcuts += picture_split_optimism(protocol, picture_split)
@@ -209,7 +211,7 @@ def evaluate(
             "max_fpr": max_fpr,
         },
         estimates=(
-            *estimate_rows(problem.estimates, outcomes.values[:, :, 0], intervals.ends, interval, confidence),
+            *estimate_rows(problem.estimates, outcomes.values[:, :, 0], means, intervals.ends, interval, confidence),
             *pixel_level.estimates,
         ),
         shortcuts=tuple(shortcuts),

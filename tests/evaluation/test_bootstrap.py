@@ -5,10 +5,11 @@ import pytest
 from sklearn import metrics as sk
 
 from raylab2f.evaluation import bootstrap
-from raylab2f.evaluation.bootstrap import bootstrap_chunks, fold_mean, jackknife_means, object_weights
+from raylab2f.evaluation.bootstrap import bootstrap_chunks, jackknife_means, object_weights
+from raylab2f.evaluation.means import fold_mean
 from raylab2f.evaluation.metrics import Costs
 from raylab2f.evaluation.object_scores import parse_object_score
-from raylab2f.evaluation.outcomes import build_problem, judge
+from raylab2f.evaluation.outcomes import Estimate, build_problem, judge
 from raylab2f.evaluation.scores import prepare_scores
 from raylab2f.evaluation.thresholds import STRATEGIES, choose_threshold, parse_strategy
 
@@ -153,6 +154,20 @@ def test_pictures_as_units_equal_objects_of_one_picture(simulate):
     ours, naive = bootstrap_chunks(by_object, 50, seed=0), bootstrap_chunks(by_picture, 50, seed=0)
     place = [by_object.estimates.index(estimate) for estimate in by_picture.estimates]
     np.testing.assert_array_equal(ours[place], naive)
+
+
+def test_ratios_at_a_prevalence_come_from_the_mean_rates_in_every_replicate(simulate):
+    _, problem = make_problem(simulate(separation=3.0, folds=5), ("youden", "conformal:0.4"))
+    for drawn in (bootstrap_chunks(problem, 50, seed=0), jackknife_means(problem)):
+        for strategy in ("youden", "conformal:0.4"):
+            for level in ("image", "object"):
+                recall, overkill_rate, precision, npv = (
+                    drawn[problem.estimates.index(Estimate(strategy, level, metric))]
+                    for metric in ("recall", "overkill_rate", "precision_at_prevalence", "npv_at_prevalence")
+                )
+                rejected, alarms = 0.03 * recall, 0.97 * overkill_rate
+                np.testing.assert_allclose(precision, rejected / (rejected + alarms), rtol=1e-12)
+                np.testing.assert_allclose(npv, (0.97 - alarms) / (1 - rejected - alarms), rtol=1e-12)
 
 
 def test_the_mean_over_folds_leaves_out_missing_ones():

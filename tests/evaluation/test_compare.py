@@ -69,6 +69,21 @@ def test_means_are_those_of_the_summary(runs):
         assert row.difference == pytest.approx(means[0] - means[1], abs=1e-12)
 
 
+def test_ratios_at_a_prevalence_are_those_of_the_summary_and_have_no_tests_over_folds(runs):
+    metrics = ("precision_at_prevalence", "npv_at_prevalence", "cost_at_prevalence")
+    options = {"prevalence": 0.02, "replicates": 50}
+    rows = compare_scores({"a": runs["plain"], "b": runs["better"]}, metrics=metrics, **options).differences
+    summaries = [evaluate(runs[name], **options) for name in ("plain", "better")]
+    for row in rows:
+        means = [summary.find(row.metric).mean for summary in summaries]
+        assert (row.first_mean, row.second_mean) == pytest.approx(means, abs=1e-12)
+        assert row.difference == pytest.approx(means[0] - means[1], abs=1e-12)
+        assert row.folds == 5
+        assert row.bootstrap is not None
+        over_folds = (row.corrected_t, row.corrected_t_p_holm, row.first_better, row.replicability)
+        assert [value is None for value in over_folds] == [row.metric != "cost_at_prevalence"] * 4
+
+
 def test_the_better_detector_is_found_also_where_lower_is_better(runs):
     rows = compare_scores({"plain": runs["plain"], "better": runs["better"]}, **QUICK).differences
     found = {(row.metric, row.level): row for row in rows}

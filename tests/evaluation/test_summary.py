@@ -247,6 +247,37 @@ def test_costs_and_prevalence_reach_the_strategy_and_the_metric(simulate):
     assert row.mean == pytest.approx(expected)
 
 
+def at_prevalence(recall, overkill_rate, prevalence):
+    rejected, alarms = prevalence * recall, (1 - prevalence) * overkill_rate
+    return rejected / (rejected + alarms), (1 - prevalence - alarms) / (1 - rejected - alarms)
+
+
+def test_folds_without_false_alarms_do_not_make_rejected_parts_defective(simulate):
+    table = simulate(separation=3.0, folds=6)
+    summary = evaluate(table, prevalence=0.02, **QUICK)
+    rows = [row for row in summary.metrics.to_pylist() if row["level"] == "object"]
+    folds = {name: [row["value"] for row in rows if row["metric"] == name] for name in {row["metric"] for row in rows}}
+    assert folds["overkill_rate"].count(0) >= 3
+    assert max(folds["overkill_rate"]) > 0
+    for values in zip(
+        *(folds[name] for name in ("recall", "overkill_rate", "precision_at_prevalence", "npv_at_prevalence")),
+        strict=True,
+    ):
+        assert values[2:] == pytest.approx(at_prevalence(*values[:2], 0.02))
+    precision, npv = at_prevalence(summary.find("recall").mean, summary.find("overkill_rate").mean, 0.02)
+    assert summary.find("precision_at_prevalence").mean == pytest.approx(precision)
+    assert summary.find("npv_at_prevalence").mean == pytest.approx(npv)
+    # The mean of the folds, which was reported once, promises twice as much.
+    assert np.mean(folds["precision_at_prevalence"]) > 2 * precision
+
+
+def test_methods_over_folds_do_not_apply_to_ratios_of_mean_rates(simulate):
+    summary = evaluate(simulate(), prevalence=0.02, **QUICK)
+    methods = {i.method for i in summary.find("precision_at_prevalence").intervals}
+    assert methods == {"object-bootstrap", "object-bootstrap-percentile", "object-bootstrap-bca"}
+    assert "corrected-t" in {i.method for i in summary.find("cost_at_prevalence").intervals}
+
+
 def test_replicates_may_be_computed_elsewhere(simulate):
     calls = []
 
