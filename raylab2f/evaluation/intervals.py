@@ -3,8 +3,9 @@
 Score interval: Wilson (1927), with the number of trials that the standard error amounts to, as Korn & Graubard (1998)
 do for exact bounds. Percentile and BCa: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), sections 13.3
 and 14.3; the acceleration for strata: Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section
-5.3.2. Corrected resampled t: Nadeau & Bengio, "Inference for the Generalization Error" (2003). AUROC: DeLong et al.
-(1988), for clusters Obuchowski (1997).
+5.3.2. Ratio of two rates from their intervals: Zou & Donner, "Construction of confidence limits about effect measures:
+a general approach", Statistics in Medicine 27 (2008). Corrected resampled t: Nadeau & Bengio, "Inference for the
+Generalization Error" (2003). AUROC: DeLong et al. (1988), for clusters Obuchowski (1997).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "deviation_interval",
     "logit_interval",
     "naive_t_interval",
+    "odds_interval",
     "percentile_interval",
     "score_interval",
     "wilson_interval",
@@ -122,6 +124,28 @@ def logit_interval(estimate: np.ndarray, deviation: np.ndarray, degrees: np.ndar
     half = t * deviation / (safe * (1 - safe))
     low, high = (expit(logit(safe) + sign * half) for sign in (-1, 1))
     return np.where(inside, low, np.nan), np.where(inside, high, np.nan)
+
+
+def odds_interval(
+    first: tuple[float, float, float], second: tuple[float, float, float], odds: float
+) -> tuple[float, float]:
+    """Interval of s = x / (1 + x) with x = odds a / b, for rates a and b whose own intervals are known.
+
+    The distances of log a and log b to their ends are added in quadrature (Zou & Donner 2008), as if the two were
+    independent. A threshold moves recall and overkill rate the same way, which makes their ratio vary less than that.
+
+    Arguments:
+        first: estimate of a with its lower and upper end, in [0, 1].
+        second: the same of b.
+        odds: above 0.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        (a, a_low, a_high), (b, b_low, b_high) = np.log(first), np.log(second)
+        # What is 0 has infinitely far to go to its upper end, and then only that end counts.
+        low = a - np.hypot(a - a_low, b_high - b) - b if np.isfinite(b) else a - b_high
+        high = a + np.hypot(a_high - a, b - b_low) - b if np.isfinite(a) else a_high - b
+    ends = expit(np.array((low, high)) + np.log(odds))
+    return float(0.0 if np.isneginf(a) else ends[0]), float(1.0 if np.isneginf(b) else ends[1])
 
 
 def percentile_interval(replicates: np.ndarray, confidence: float) -> Ends:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from raylab2f.evaluation.intervals import (
@@ -12,6 +14,7 @@ from raylab2f.evaluation.intervals import (
     delong_interval,
     logit_interval,
     naive_t_interval,
+    odds_interval,
     percentile_interval,
     score_interval,
     wilson_interval,
@@ -126,3 +129,37 @@ def test_clopper_pearson_covers_at_least_as_promised():
         low, high = clopper_pearson_interval(hits / 25, 25, 0.95)
         inside = (low <= rate) & (rate <= high)
         assert stats.binom(25, rate).pmf(hits)[inside].sum() >= 0.95
+
+
+RATES = st.lists(st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.001, 0.999)), min_size=3, max_size=3).map(sorted)
+
+
+@given(first=RATES, second=RATES, odds=st.floats(1e-4, 1e4))
+def test_odds_intervals_hold_the_estimate_and_mirror_each_other(first, second, odds):
+    (a_low, a, a_high), (b_low, b, b_high) = first, second
+    low, high = odds_interval((a, a_low, a_high), (b, b_low, b_high), odds)
+    assert 0 <= low <= high <= 1
+    if a or b:
+        assert low - 1e-9 <= odds * a / (odds * a + b) <= high + 1e-9
+    mirrored = odds_interval((b, b_low, b_high), (a, a_low, a_high), 1 / odds)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
+def test_odds_intervals_with_one_rate_known_are_those_of_the_other():
+    low, high = odds_interval((0.8, 0.6, 0.9), (0.1, 0.1, 0.1), 0.25)
+    assert (low, high) == pytest.approx((0.15 / (0.15 + 0.1), 0.225 / (0.225 + 0.1)))
+
+
+def test_odds_intervals_cover_as_promised():
+    # Independent rates, each with Wilson's interval; the precision at a prevalence of 0.02.
+    rng = np.random.default_rng(0)
+    odds = 0.02 / 0.98
+    for recall, overkill, size in ((0.9, 0.05, 60), (0.7, 0.2, 30), (0.95, 0.01, 200)):
+        true = odds * recall / (odds * recall + overkill)
+        covered = []
+        for _ in range(1000):
+            first, second = rng.binomial(size, recall) / size, rng.binomial(size, overkill) / size
+            a, b = ((rate, *(float(end) for end in wilson_interval(rate, size, 0.95))) for rate in (first, second))
+            low, high = odds_interval(a, b, odds)
+            covered.append(low <= true <= high)
+        assert 0.93 <= np.mean(covered) <= 0.985

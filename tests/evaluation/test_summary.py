@@ -271,6 +271,30 @@ def test_folds_without_false_alarms_do_not_make_rejected_parts_defective(simulat
     assert np.mean(folds["precision_at_prevalence"]) > 2 * precision
 
 
+def test_intervals_of_ratios_at_a_prevalence_come_from_those_of_the_rates(simulate):
+    summary = evaluate(simulate(separation=1.0, folds=6), prevalence=0.02, **QUICK)
+    for level in ("image", "object"):
+        recall, overkill, precision, npv = (
+            summary.find(name, level=level)
+            for name in ("recall", "overkill_rate", "precision_at_prevalence", "npv_at_prevalence")
+        )
+        # Within what both rates at their worst and best would give, beyond what one alone would.
+        worst, worst_npv = at_prevalence(recall.interval.low, overkill.interval.high, 0.02)
+        alone, alone_npv = at_prevalence(recall.mean, overkill.interval.high, 0.02)
+        assert worst < precision.interval.low < alone < precision.mean < precision.interval.high
+        assert worst_npv < npv.interval.low < alone_npv < npv.mean < npv.interval.high
+
+
+def test_without_false_alarms_a_precision_is_as_sure_as_the_overkill_rate(simulate):
+    table = simulate()
+    summary = evaluate(replaced(table, score=table["label"].cast(pa.float64()).to_pylist()), prevalence=0.02, **QUICK)
+    precision, _ = at_prevalence(1.0, summary.find("overkill_rate").interval.high, 0.02)
+    row = summary.find("precision_at_prevalence")
+    assert (row.mean, row.interval.high) == (1.0, 1.0)
+    assert row.interval.low == pytest.approx(precision)
+    assert precision < 0.2
+
+
 def test_methods_over_folds_do_not_apply_to_ratios_of_mean_rates(simulate):
     summary = evaluate(simulate(), prevalence=0.02, **QUICK)
     methods = {i.method for i in summary.find("precision_at_prevalence").intervals}
