@@ -13,7 +13,7 @@ from raylab2f.evaluation.thresholds import Strategy, why_no_threshold
 
 __all__ = ["FEW_ERRORS", "FEW_OBJECTS", "FEW_RANK_ERRORS", "find_cautions"]
 
-# With fewer anomalous objects the default interval is not shown to keep its promised coverage.
+# With fewer anomalous objects judged the default interval is not shown to keep its promised coverage.
 FEW_OBJECTS = 20
 
 # With errors worth fewer objects neither is it, nor with an AUROC that lacks less than this share of an object to 1.
@@ -42,11 +42,11 @@ def find_cautions(
         found.append(
             "There is only one fold: how much the figures depend on the split and on the training is not visible."
         )
-    anomalous = int(scores.object_anomalous.sum())
+    anomalous = int((problem.strata & problem.judged_objects()).sum())
     if anomalous < FEW_OBJECTS:
         found.append(
-            f"There are only {anomalous} anomalous objects; with fewer than {FEW_OBJECTS} the intervals may be too "
-            "narrow."
+            f"Only {anomalous} anomalous object{'s are' if anomalous != 1 else ' is'} judged in any fold; with fewer "
+            f"than {FEW_OBJECTS} the intervals may be too narrow."
         )
     means = mean_outcomes(problem, outcomes.values)[:, 0]
     found += _warn_of_few_errors(problem, means)
@@ -74,7 +74,8 @@ def find_cautions(
 
 
 def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
-    objects = {True: int(problem.strata.sum()), False: int((~problem.strata).sum())}
+    judged = problem.strata[problem.judged_objects()]
+    objects = {True: int(judged.sum()), False: int((~judged).sum())}
     near = []
     for estimate, mean in zip(problem.estimates, means, strict=True):
         if estimate.metric in ("recall", "specificity"):

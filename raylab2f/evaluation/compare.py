@@ -168,6 +168,7 @@ def compare_scores(
     values = {name: judge(problem, np.ones((len(problem.strata), 1))).values for name, problem in problems.items()}
     folds = {name: part[wanted, :, 0] for name, part in values.items()}
     estimated = {name: mean_outcomes(problems[name], part)[wanted, 0] for name, part in values.items()}
+    judged = problems[first].strata[problems[first].judged_objects()]
     drawn = _paired_replicates(scores, problems, wanted, replicates, seed)
     ratio = overlap_ratio(scores[first])
     rows = []
@@ -178,7 +179,7 @@ def compare_scores(
             if np.isnan(means).any():
                 continue
             change = drawn[one][index] - drawn[other][index]
-            test = _bootstrap_test(means[0] - means[1], change, problems[first].strata, confidence)
+            test = _bootstrap_test(means[0] - means[1], change, judged, confidence)
             names = (one, other, estimate.strategy, estimate.level, estimate.metric)
             by_fold = folds[one][index] - folds[other][index]
             rows.append(_difference(names, means, by_fold[~np.isnan(by_fold)], test, ratio, rope, confidence))
@@ -280,16 +281,17 @@ def _paired_replicates(
     return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
 
 
-def _bootstrap_test(difference: float, drawn: np.ndarray, strata: np.ndarray, confidence: float) -> TTest | None:
+def _bootstrap_test(difference: float, drawn: np.ndarray, judged: np.ndarray, confidence: float) -> TTest | None:
+    """`drawn`: (b,) replicates of the difference; `judged`: class of each object that is judged in any fold."""
     valid = drawn[~np.isnan(drawn)]
     if len(valid) < 2:
         return None
     # Resampling n objects within their class understates the variance by (n - 1) / n.
-    smaller = max(int(min(strata.sum(), (~strata).sum())), 2)
+    smaller = max(int(min(judged.sum(), (~judged).sum())), 2)
     error = float(valid.std()) * np.sqrt(smaller / (smaller - 1))
-    test = t_test(difference, float(error), len(strata) - 2, confidence)
+    test = t_test(difference, float(error), max(len(judged) - 2, 1), confidence)
     # No test can be surer than an exact one: swapping the runs object by object has 2^n outcomes.
-    return replace(test, p=max(test.p, 2.0 ** (1 - len(strata))))
+    return replace(test, p=max(test.p, 2.0 ** (1 - len(judged))))
 
 
 def _difference(

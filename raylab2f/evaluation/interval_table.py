@@ -96,9 +96,9 @@ def build_intervals(
     if "corrected-t" in methods:
         ends["corrected-t"] = corrected_t_interval(folds, overlap_ratio(scores), confidence)
     if "clopper-pearson" in methods:
-        ends["clopper-pearson"] = _rates(scores, problem, means, confidence, clopper_pearson_interval)
+        ends["clopper-pearson"] = _rates(problem, means, confidence, clopper_pearson_interval)
     if "wilson" in methods:
-        ends["wilson"] = _rates(scores, problem, means, confidence, wilson_interval)
+        ends["wilson"] = _rates(problem, means, confidence, wilson_interval)
     if "delong" in methods:
         ends["delong"] = _delong(problem, means, confidence)
     if "naive-picture-bootstrap" in methods:
@@ -121,11 +121,13 @@ def _from_deviation(problem: Problem, means: np.ndarray, drawn: np.ndarray, conf
     """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back."""
     smallest, largest = np.array([_scale(problem, estimate) for estimate in problem.estimates]).T
     span = np.where(largest > smallest, largest - smallest, 1.0)
+    judged = problem.strata[problem.judged_objects()]
+    objects = [_class_objects(problem, estimate, judged) for estimate in problem.estimates]
     low, high = deviation_interval(
         np.clip((means - smallest) / span, 0, 1),
         (drawn - smallest[:, None]) / span[:, None],
-        objects=np.array([_class_objects(problem, estimate) for estimate in problem.estimates], dtype=np.float64),
-        degrees=len(problem.strata) - 2.0,
+        objects=np.array(objects, dtype=np.float64),
+        degrees=max(len(judged) - 2.0, 1.0),
         ranking=np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates]),
         confidence=confidence,
     )
@@ -156,9 +158,13 @@ def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:
     return low, high
 
 
-def _class_objects(problem: Problem, estimate: Estimate) -> tuple[int, int]:
-    """How many objects of either class the estimate rests on; twice the same number for rates of one class."""
-    anomalous, nominal = int(problem.strata.sum()), int((~problem.strata).sum())
+def _class_objects(problem: Problem, estimate: Estimate, judged: np.ndarray) -> tuple[int, int]:
+    """How many objects of either class the estimate rests on; twice the same number for rates of one class.
+
+    Objects that only chose thresholds are no evidence of how often new ones are judged rightly; `judged` is the class
+    of each of the others.
+    """
+    anomalous, nominal = int(judged.sum()), int((~judged).sum())
     if estimate.metric in OBJECT_RATES:
         count = anomalous if OBJECT_RATES[estimate.metric] else nominal
         return count, count
@@ -201,7 +207,6 @@ def overlap_ratio(scores: Scores) -> float:
 
 
 def _rates(
-    scores: Scores,
     problem: Problem,
     means: np.ndarray,
     confidence: float,
@@ -213,12 +218,12 @@ def _rates(
     still one object. Exact where every object is judged once; that the threshold was itself estimated is left out.
     """
     low, high = np.full(len(means), np.nan), np.full(len(means), np.nan)
-    judged = np.unique(scores.object[scores.judged])
+    judged = problem.strata[problem.judged_objects()]
     for index, estimate in enumerate(problem.estimates):
         if estimate.level != "object" or np.isnan(means[index]):
             continue
         if estimate.metric in OBJECT_RATES:
-            trials = int((scores.object_anomalous[judged] == OBJECT_RATES[estimate.metric]).sum())
+            trials = int((judged == OBJECT_RATES[estimate.metric]).sum())
         elif estimate.metric.startswith(_TYPED):
             trials = problem.typed_objects(estimate)
         else:
@@ -229,18 +234,17 @@ def _rates(
 
 def _delong(problem: Problem, means: np.ndarray, confidence: float) -> Ends:
     low, high = np.full(len(means), np.nan), np.full(len(means), np.nan)
+    judged = problem.judged_objects()
     for index, estimate in enumerate(problem.estimates):
         if estimate.strategy != ANY_STRATEGY or estimate.metric != "auroc":
             continue
         influence = np.zeros(len(problem.strata))
-        judged = np.zeros(len(problem.strata), dtype=bool)
         for cell in problem.cells:
             ranking = cell[estimate.level].inference.ranking
             placement = delong_components(ranking.score[ranking.group], ranking.label)
             for rows in (ranking.label, ~ranking.label):
                 part = (placement[rows] - placement[rows].mean()) / (rows.sum() * len(problem.cells))
                 np.add.at(influence, ranking.owner[rows], part)
-            judged[ranking.owner] = True
         low[index], high[index] = delong_interval(
             float(means[index]), influence[judged], problem.strata[judged], confidence
         )

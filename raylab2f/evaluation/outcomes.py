@@ -91,6 +91,13 @@ class Problem:
     strata: np.ndarray
     types: dict[str, tuple[str, ...]]
 
+    def judged_objects(self) -> np.ndarray:
+        """(objects,) bool, True for objects judged in any fold; the others only chose thresholds."""
+        judged = np.zeros(len(self.strata), dtype=bool)
+        for cell in self.cells:
+            judged[cell[self.levels[0]].inference.ranking.owner] = True
+        return judged
+
     def typed_objects(self, estimate: Estimate) -> int:
         """How many objects the recall of one defect type rests on."""
         number = self.types[estimate.level].index(estimate.metric[len("recall[") : -1])

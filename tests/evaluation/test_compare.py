@@ -117,12 +117,13 @@ def test_three_runs_make_three_pairs_adjusted_together(runs):
 
 
 def test_no_p_is_smaller_than_an_exact_test_could_give(simulate):
-    table = simulate(anomalous=3, nominal=3, folds=1)
+    table = simulate(anomalous=6, nominal=6, folds=1)
     label = table["label"].to_numpy()
     scores = {"a": label * 1.0, "b": -label * 1.0}
     tables = {k: table.set_column(table.column_names.index("score"), "score", pa.array(v)) for k, v in scores.items()}
     row = compare_scores(tables, metrics=("auroc",), replicates=50).differences[0]
     assert row.difference == 1
+    # Three judged objects of each class; the others have no part in the AUROC.
     assert row.bootstrap.p == 2.0**-5
 
 

@@ -177,10 +177,10 @@ def test_rates_that_mirror_each_other_have_mirrored_intervals(simulate):
 def test_few_objects_single_folds_and_perfect_scores_are_warned_of(simulate):
     warnings = " ".join(evaluate(simulate(separation=30, folds=1), **QUICK).warnings)
     assert "only one fold" in warnings
-    assert "only 12 anomalous objects" in warnings
+    assert "Only 6 anomalous objects are judged in any fold" in warnings
     assert "Too few errors were seen to know how they vary, for recall of 'youden' at image level" in warnings
     assert "auroc at object level" in warnings
-    assert evaluate(simulate(anomalous=30, nominal=30, separation=1.0), **QUICK).warnings == ()
+    assert evaluate(simulate(anomalous=40, nominal=40, separation=1.0), **QUICK).warnings == ()
 
 
 @pytest.mark.filterwarnings("error")
@@ -200,7 +200,40 @@ def test_a_perfect_detector_is_not_certain(simulate):
     for metric in ("recall", "specificity", "balanced_accuracy", "auroc"):
         row = summary.find(metric, level="object")
         assert (row.mean, row.interval.high) == (1.0, 1.0)
-        assert 0.7 < row.interval.low < 0.95
+        assert 0.65 < row.interval.low < 0.9
+
+
+def one_fold(choosing, judged):
+    """One picture an object, no errors; so many objects of each class choose the threshold and are judged."""
+    rows = [
+        (part, label)
+        for part, size in (("threshold", choosing), ("inference", judged))
+        for label in (0, 1)
+        for _ in range(size)
+    ]
+    part, label = zip(*rows, strict=True)
+    names = [f"part {i}" for i in range(len(rows))]
+    score = np.array(label) + np.arange(len(rows)) / 1e4
+    columns = {"image_id": names, "object_id": names, "label": label, "score": score, "partition": part}
+    return pa.table({**columns, "fold": [0] * len(rows)})
+
+
+@pytest.mark.parametrize("choosing", [4, 200])
+def test_objects_that_only_choose_the_threshold_make_no_figure_surer(choosing):
+    summary = evaluate(one_fold(choosing, 20), **QUICK)
+    for metric in ("recall", "specificity", "auroc", "balanced_accuracy"):
+        assert summary.find(metric).interval.low == pytest.approx(0.8299, abs=1e-4)
+    # Beside it Wilson's, with normal quantiles in place of Student's.
+    assert {i.method: i.low for i in summary.find("recall").intervals}["wilson"] == pytest.approx(0.8389, abs=1e-4)
+    assert not any("judged in any fold" in warning for warning in summary.warnings)
+    few = evaluate(one_fold(choosing, 19), **QUICK).warnings
+    assert any("Only 19 anomalous objects are judged in any fold" in warning for warning in few)
+
+
+def test_even_one_judged_object_of_each_class_has_an_interval():
+    row = evaluate(one_fold(4, 1), **QUICK).find("recall")
+    assert (row.mean, row.interval.high) == (1.0, 1.0)
+    assert 0 < row.interval.low < 0.05
 
 
 def test_a_strategy_without_a_threshold_says_why(simulate):
