@@ -57,7 +57,9 @@ def deviation_interval(
 
     Their percentiles cover too little where the metric is near its limit, above all the AUROC, and too much where
     thresholds jump between few values. For metrics of ranking each end is the outer one of the score interval and of
-    the t interval on the logit scale (docs/coverage.md has the simulations behind both choices).
+    the t interval on the logit scale (docs/coverage.md has the simulations behind both choices). A class of one object
+    is the same in every replicate, so its share of the deviation is missing: then the trials are at most the objects,
+    as if each were wholly right or wrong.
 
     Arguments:
         estimate: (e,) in [0, 1].
@@ -76,7 +78,7 @@ def deviation_interval(
         objects=2 * objects.prod(axis=1) / np.maximum(objects.sum(axis=1), 1),
         degrees=np.full(len(estimate), degrees),
         confidence=confidence,
-        few_errors=np.where(ranking, 0.0, 1.0),
+        few_errors=np.where(smaller < 2, np.inf, np.where(ranking, 0.0, 1.0)),
     )
     outer = logit_interval(estimate, deviation, np.maximum(smaller - 1, 1), confidence)
     return np.where(ranking, np.fmin(low, outer[0]), low), np.where(ranking, np.fmax(high, outer[1]), high)

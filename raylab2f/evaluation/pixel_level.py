@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from raylab2f.evaluation.cautions import FEW_OBJECTS
 from raylab2f.evaluation.estimates import EstimateRow, estimate_rows, metrics_table
 from raylab2f.evaluation.intervals import (
     Ends,
@@ -64,12 +65,28 @@ def judge_pixel_level(
     values = judge_pixel_problem(problem, np.ones((len(problem.strata), 1)))[:, :, 0]
     means = fold_mean(values[:, :, None])[:, 0]
     ends = _ends(problem, values, means, ratio, methods, confidence, replicates, seed)
-    unmasked = f"{problem.unmasked} of {problem.anomalous} anomalous pictures have no defect mask; pixel metrics rest"
     return PixelLevel(
         estimate_rows(estimates, values, means, ends, default, confidence),
         metrics_table(problem.folds, estimates, values, np.full(values.shape, np.nan)),
-        (f"{unmasked} on the others.",) if problem.unmasked else (),
+        tuple(_find_cautions(problem)),
     )
+
+
+def _find_cautions(problem: PixelProblem) -> list[str]:
+    found = []
+    if problem.unmasked:
+        found.append(
+            f"{problem.unmasked} of {problem.anomalous} anomalous pictures have no defect mask; pixel metrics rest on "
+            "the others."
+        )
+    masked, nominal = int(problem.strata.sum()), int((~problem.strata).sum())
+    if min(masked, nominal) < FEW_OBJECTS:
+        found.append(
+            f"Pixel metrics rest on {masked} anomalous object{'s' * (masked != 1)} with a defect mask and {nominal} "
+            f"nominal one{'s' * (nominal != 1)}; with fewer than {FEW_OBJECTS} of either their intervals may be too "
+            "narrow."
+        )
+    return found
 
 
 def _ends(
@@ -92,7 +109,7 @@ def _ends(
                 means,
                 drawn,
                 objects=np.column_stack((np.full(len(share), defective), np.where(share, defective, nominal))),
-                degrees=len(problem.strata) - 2.0,
+                degrees=max(len(problem.strata) - 2.0, 1.0),
                 ranking=~share,
                 confidence=confidence,
             )

@@ -176,7 +176,11 @@ def test_the_table_has_a_row_for_every_picture_and_says_what_has_no_mask():
         assert curve[-1] == 1
         assert (np.diff(curve) >= 0).all()
     level = level_of([table])
-    assert level.warnings == ("1 of 4 anomalous pictures have no defect mask; pixel metrics rest on the others.",)
+    assert level.warnings[0] == "1 of 4 anomalous pictures have no defect mask; pixel metrics rest on the others."
+    assert level.warnings[1:] == (
+        "Pixel metrics rest on 2 anomalous objects with a defect mask and 2 nominal ones; with fewer than 20 of either "
+        "their intervals may be too narrow.",
+    )
 
 
 def test_without_masks_or_without_nominal_pictures_nothing_is_said():
@@ -243,6 +247,29 @@ def test_replicates_vary_as_much_as_new_samples():
     deviations = np.mean([pixel_replicates(sample(s), 300, 0).std(axis=1) for s in range(10)], axis=0)
     ratio = deviations / estimates.std(axis=0)
     assert np.all((ratio > 0.7) & (ratio < 1.4)), dict(zip(PIXEL_METRICS, ratio, strict=True))
+
+
+@pytest.mark.parametrize(("nominal", "masked"), [(40, 1), (1, 40), (1, 1)])
+def test_a_class_of_one_object_makes_no_pixel_metric_sure(nominal, masked):
+    rng = np.random.default_rng(0)
+    names = [f"{number}.png" for number in range(nominal + masked)]
+    known = {name: {"object_id": name, "label": int(number < masked)} for number, name in enumerate(names)}
+    maps = rng.standard_normal((len(names), 12, 12)).astype(np.float32)
+    defects = np.zeros(maps.shape, bool)
+    defects[:masked, 3:8, 4:9] = True
+    # One class hardly varies; what the one object of the other would have been is not known.
+    maps[defects] += 1.5
+    level = level_of([judge(names, maps, defects, known)])
+    for row in level.estimates:
+        if row.metric in ("auroc", "aupro_30"):
+            assert row.interval.high - row.interval.low > 0.5
+            assert row.interval.low <= row.mean <= row.interval.high
+    assert f"rest on {masked} anomalous object" in level.warnings[0]
+
+
+def test_enough_masked_objects_are_not_warned_of():
+    names, maps, defects, known = draw_pictures(0, pictures=80)
+    assert level_of([judge(names, maps, defects, known)]).warnings == ()
 
 
 def test_the_summary_holds_the_level_pixel(simulate):
