@@ -20,6 +20,7 @@ from raylab2f.evaluation.intervals import (
 from raylab2f.evaluation.means import fold_mean
 from raylab2f.evaluation.outcomes import ANY_STRATEGY, Estimate
 from raylab2f.evaluation.pixel_metrics import (
+    LEAST_PIMO_PIXELS,
     PIXEL_METRICS,
     PixelProblem,
     build_pixel_problem,
@@ -51,6 +52,8 @@ def judge_pixel_level(
 ) -> PixelLevel:
     """Estimate all pixel metrics with the intervals that apply to them.
 
+    `aupimo` has no value where a fold judges fewer than `LEAST_PIMO_PIXELS` pixels of nominal pictures.
+
     Arguments:
         pixels: tables of `judge_pixels` with the column `fold`; `None` or without rows: nothing is said.
         ratio: of the corrected t, see `corrected_t_interval`.
@@ -63,6 +66,8 @@ def judge_pixel_level(
         return PixelLevel()
     estimates = [Estimate(ANY_STRATEGY, "pixel", metric) for metric in PIXEL_METRICS]
     values = judge_pixel_problem(problem, np.ones((len(problem.strata), 1)))[:, :, 0]
+    if _fewest_nominal_pixels(problem) < LEAST_PIMO_PIXELS:
+        values[PIXEL_METRICS.index("aupimo")] = np.nan
     means = fold_mean(values[:, :, None])[:, 0]
     ends = _ends(problem, values, means, ratio, methods, confidence, replicates, seed)
     return PixelLevel(
@@ -70,6 +75,10 @@ def judge_pixel_level(
         metrics_table(problem.folds, estimates, values, np.full(values.shape, np.nan)),
         tuple(_find_cautions(problem)),
     )
+
+
+def _fewest_nominal_pixels(problem: PixelProblem) -> int:
+    return min(int(cell.nominal_pixels.sum()) for cell in problem.cells)
 
 
 def _find_cautions(problem: PixelProblem) -> list[str]:
@@ -85,6 +94,12 @@ def _find_cautions(problem: PixelProblem) -> list[str]:
             f"Pixel metrics rest on {masked} anomalous object{'s' * (masked != 1)} with a defect mask and {nominal} "
             f"nominal one{'s' * (nominal != 1)}; with fewer than {FEW_OBJECTS} of either their intervals may be too "
             "narrow."
+        )
+    fewest = _fewest_nominal_pixels(problem)
+    if fewest < LEAST_PIMO_PIXELS:
+        found.append(
+            f"aupimo is left out: it needs {LEAST_PIMO_PIXELS:,} pixels of nominal pictures in every fold to see a "
+            f"false-alarm rate of 1e-5, and one has {fewest:,}."
         )
     return found
 

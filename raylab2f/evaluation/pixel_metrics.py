@@ -21,12 +21,23 @@ from raylab2f.evaluation.bootstrap import CHUNK, object_weights
 from raylab2f.evaluation.means import fold_mean
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["PIXEL_METRICS", "PixelProblem", "build_pixel_problem", "judge_pixel_problem", "pixel_replicates"]
+__all__ = [
+    "LEAST_PIMO_PIXELS",
+    "PIXEL_METRICS",
+    "PixelProblem",
+    "build_pixel_problem",
+    "judge_pixel_problem",
+    "pixel_replicates",
+]
 
 PIXEL_METRICS = ("auroc", "aupro_30", "aupro_05", "aupimo", "peak_in_defect")
 
 _PRO_LIMITS = {"aupro_30": 0.3, "aupro_05": 0.05}
 _PIMO_RANGE = (1e-5, 1e-4)
+
+# With fewer pixels of nominal pictures, the lowest false-alarm rates of `aupimo` are less than one pixel: the recall
+# there depends on how many pixels there are, not on the detector.
+LEAST_PIMO_PIXELS = round(1 / _PIMO_RANGE[0])
 
 
 @dataclass(frozen=True)

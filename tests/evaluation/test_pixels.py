@@ -177,7 +177,7 @@ def test_the_table_has_a_row_for_every_picture_and_says_what_has_no_mask():
         assert (np.diff(curve) >= 0).all()
     level = level_of([table])
     assert level.warnings[0] == "1 of 4 anomalous pictures have no defect mask; pixel metrics rest on the others."
-    assert level.warnings[1:] == (
+    assert level.warnings[1:2] == (
         "Pixel metrics rest on 2 anomalous objects with a defect mask and 2 nominal ones; with fewer than 20 of either "
         "their intervals may be too narrow.",
     )
@@ -267,9 +267,28 @@ def test_a_class_of_one_object_makes_no_pixel_metric_sure(nominal, masked):
     assert f"rest on {masked} anomalous object" in level.warnings[0]
 
 
-def test_enough_masked_objects_are_not_warned_of():
-    names, maps, defects, known = draw_pictures(0, pictures=80)
-    assert level_of([judge(names, maps, defects, known)]).warnings == ()
+def test_enough_masked_objects_and_pixels_are_not_warned_of():
+    names, maps, defects, known = draw_pictures(0, pictures=80, size=(50, 50))
+    level = level_of([judge(names, maps, defects, known)])
+    assert level.warnings == ()
+    aupimo = {row.metric: row for row in level.estimates}["aupimo"]
+    assert aupimo.interval.low < aupimo.mean < aupimo.interval.high
+
+
+def test_aupimo_is_left_out_where_a_fold_cannot_show_its_false_alarm_rates():
+    # The second fold has one nominal picture of 2,500 pixels less than the 100,000 that are needed.
+    names, maps, defects, known = draw_pictures(0, pictures=80, size=(50, 50))
+    whole = judge(names, maps, defects, known)
+    level = level_of([whole, judge(names[:-1], maps[:-1], defects[:-1], {name: known[name] for name in names[:-1]})])
+    rows = {row.metric: row for row in level.estimates}
+    assert (rows["aupimo"].mean, rows["aupimo"].folds, rows["aupimo"].intervals) == (None, 0, ())
+    assert all(row.folds == 2 for metric, row in rows.items() if metric != "aupimo")
+    metrics = [row["value"] for row in level.metrics.to_pylist() if row["metric"] == "aupimo"]
+    assert metrics == [None, None]
+    assert level.warnings == (
+        "aupimo is left out: it needs 100,000 pixels of nominal pictures in every fold to see a false-alarm rate of "
+        "1e-5, and one has 97,500.",
+    )
 
 
 def test_the_summary_holds_the_level_pixel(simulate):
@@ -281,7 +300,7 @@ def test_the_summary_holds_the_level_pixel(simulate):
     assert [(row.strategy, row.level, row.metric) for row in summary.estimates[len(without.estimates) :]] == [
         ("any", "pixel", metric) for metric in PIXEL_METRICS
     ]
-    row = summary.find("aupimo", level="pixel")
+    row = summary.find("aupro_05", level="pixel")
     assert row.folds == 3
     assert row.interval.method == "object-bootstrap"
     assert row.interval.low <= row.mean <= row.interval.high
@@ -294,5 +313,5 @@ def test_the_summary_holds_the_level_pixel(simulate):
     metrics = summary.metrics.filter(pa.compute.equal(summary.metrics["level"], "pixel")).to_pylist()
     assert len(metrics) == 3 * len(PIXEL_METRICS)
     assert {m["threshold"] for m in metrics} == {None}
-    values = [m["value"] for m in metrics if m["metric"] == "aupimo"]
+    values = [m["value"] for m in metrics if m["metric"] == "aupro_05"]
     assert row.mean == pytest.approx(np.mean(values))
