@@ -94,9 +94,14 @@ def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
 
 
 def _fewest(problem: Problem, strategy: Strategy) -> tuple[int, int]:
-    """Anomalous and nominal scores in the threshold partition that has the fewest of those the strategy needs."""
+    """Anomalous and nominal scores in the threshold partition that has the fewest of those the strategy needs.
+
+    Nominal objects in place of scores if the strategy is `by_share`.
+    """
     level = "object" if strategy.on_objects else "image"
-    counts = [
-        (int(cell[level].threshold.label.sum()), int((~cell[level].threshold.label).sum())) for cell in problem.cells
-    ]
+    counts = []
+    for cell in problem.cells:
+        ranking = cell[level].threshold
+        nominal = ranking.owner[~ranking.label]
+        counts.append((int(ranking.label.sum()), len(np.unique(nominal) if strategy.by_share else nominal)))
     return min(counts, key=lambda pair: pair[0] if strategy.needs_defects else pair[1])

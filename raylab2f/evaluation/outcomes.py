@@ -20,7 +20,7 @@ from raylab2f.evaluation.metrics import (
 )
 from raylab2f.evaluation.object_scores import ObjectScore, aggregate_scores
 from raylab2f.evaluation.scores import Scores
-from raylab2f.evaluation.thresholds import Strategy, cuts, threshold_values
+from raylab2f.evaluation.thresholds import Strategy, cuts, nominal_shares, threshold_values
 
 __all__ = ["ANY_STRATEGY", "LEVELS", "Estimate", "Outcomes", "Problem", "build_problem", "judge"]
 
@@ -189,14 +189,18 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
                 ranked[level][row, fold] = metric
             for number, strategy in enumerate(strategies):
                 source = "object" if strategy.on_objects else level
-                cut = cuts(strategy, curves[source])
+                curve = curves[source]
+                if strategy.by_share:
+                    shares = nominal_shares(cell[source].threshold, len(weights))
+                    curve = sweep(cell[source].threshold, weights * shares[:, None])
+                cut = cuts(strategy, curve)
                 values = np.append(threshold_values(cell[source].threshold), np.nan)
                 thresholds[position, number, fold] = values[cut]
                 here = cell[level].inference_by_object if strategy.on_objects else cell[level].inference
                 _count(counted[level], number, fold, inference, here.flagged[cut], cut >= 0)
-                for kind, (curve, pair) in enumerate(zip(by_type, cell[level].by_type, strict=True)):
+                for kind, (of_type, pair) in enumerate(zip(by_type, cell[level].by_type, strict=True)):
                     flagged = pair[int(strategy.on_objects)].flagged[cut]
-                    typed[level][kind, number, fold] = _recall(curve, flagged, cut >= 0)
+                    typed[level][kind, number, fold] = _recall(of_type, flagged, cut >= 0)
     blocks = []
     for level in problem.levels:
         metrics = np.stack(list(count_metrics(counted[level], problem.costs).values()), axis=1)

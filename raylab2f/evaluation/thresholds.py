@@ -29,7 +29,8 @@ Strategies and their parameters, with defaults; `c_e` and `c_o` are the costs of
 | `f1`, `fbeta` | largest F-score | `beta=2` (`fbeta` only) |
 | `mcc` | largest Matthews correlation; 0 where undefined | |
 | `nominal-quantile` | the q-quantile of the nominal scores (inverse of their distribution function) | `q=0.95` |
-| `conformal` | a new nominal score is flagged with probability of at most alpha (split conformal) | `alpha=0.05` |
+| `conformal` | a nominal score of a new object is flagged with probability of at most alpha (split conformal) \
+| `alpha=0.05` |
 | `guaranteed-recall` | highest threshold for which, with confidence 1 - delta, at most a share alpha of defective \
 objects escapes | `alpha=0.1`, `delta=0.05` |
 
@@ -37,6 +38,10 @@ objects escapes | `alpha=0.1`, `delta=0.05` |
 with miss rate above alpha at most k of them escape with probability at most P(Binomial(m, alpha) <= k). The largest k
 with that probability at most delta is admissible (fixed-sequence testing from the lowest threshold upward:
 Angelopoulos et al., "Learn then Test", 2021). Without such a k there is no threshold.
+
+`conformal`: n nominal objects and the one to come are exchangeable, their pictures are not, for those of one object are
+alike. So an object's nominal pictures share the weight of one object, and so much weight may be flagged as leaves
+alpha (n + 1) with one object more (Lee, Barber & Willett, "Distribution-free inference with hierarchical data", 2023).
 """
 
 from __future__ import annotations
@@ -58,6 +63,7 @@ __all__ = [
     "admissible_misses",
     "choose_threshold",
     "cuts",
+    "nominal_shares",
     "objects_for_guarantee",
     "parse_strategy",
     "threshold_values",
@@ -108,6 +114,11 @@ class Strategy:
     def on_objects(self) -> bool:
         """Whether the threshold is chosen on object scores at both levels."""
         return self.name == "guaranteed-recall"
+
+    @property
+    def by_share(self) -> bool:
+        """Whether each nominal row counts as its share of its object, see `nominal_shares`."""
+        return self.name == "conformal"
 
     def __getitem__(self, parameter: str) -> float:
         value = self.parameters[parameter]
@@ -185,7 +196,8 @@ def choose_threshold(
         strategy: or its text.
         scores: (n,) finite scores, higher means more anomalous; of objects for `guaranteed-recall`.
         labels: (n,) 0 or 1.
-        weights: (n,) how often each row counts, >= 0; `None`: once.
+        weights: (n,) how often each row counts, >= 0; `None`: once. For pictures under `conformal`: 1 over the number
+            of nominal pictures of the same object.
     """
     if isinstance(strategy, str):
         strategy = parse_strategy(strategy)
@@ -194,7 +206,7 @@ def choose_threshold(
     curve = sweep(ranking, counts)
     cut = int(cuts(strategy, curve)[0])
     if cut < 0:
-        return Choice(None, why_no_threshold(strategy, int(curve.positives[0]), int(curve.negatives[0])))
+        return Choice(None, why_no_threshold(strategy, round(curve.positives[0]), round(curve.negatives[0])))
     return Choice(float(threshold_values(ranking)[cut]))
 
 
@@ -203,8 +215,16 @@ def threshold_values(ranking: Ranking) -> np.ndarray:
     return np.concatenate((ranking.score, np.nextafter(ranking.score, np.inf)))
 
 
+def nominal_shares(ranking: Ranking, objects: int) -> np.ndarray:
+    """(objects,) 1 over the number of the object's nominal rows; 1 where it has none."""
+    return 1 / np.maximum(np.bincount(ranking.owner[~ranking.label], minlength=objects), 1)
+
+
 def cuts(strategy: Strategy, curve: Curve) -> np.ndarray:
-    """(b,) index into `threshold_values` for each weighting; -1 where there is no threshold."""
+    """(b,) index into `threshold_values` for each weighting; -1 where there is no threshold.
+
+    A strategy `by_share` takes the curve of weights multiplied by `nominal_shares`.
+    """
     tp, fp = curve.tp, curve.fp
     p, n = curve.positives, curve.negatives
     groups = len(tp) - 1
@@ -212,7 +232,7 @@ def cuts(strategy: Strategy, curve: Curve) -> np.ndarray:
         case "target-fpr":
             return _cut_nominal(fp, np.floor(strategy["fpr"] * n + _ROUNDING), above=True)
         case "conformal":
-            return _cut_nominal(fp, np.floor(strategy["alpha"] * (n + 1) + _ROUNDING) - 1, above=True)
+            return _cut_nominal(fp, strategy["alpha"] * (n + 1) - 1 + _ROUNDING, above=True)
         case "nominal-quantile":
             return _cut_nominal(fp, np.floor((1 - strategy["q"]) * n + _ROUNDING), above=False)
         case "target-recall":
@@ -286,12 +306,12 @@ def objects_for_guarantee(alpha: float, delta: float) -> int:
 
 
 def why_no_threshold(strategy: Strategy, positives: int, negatives: int) -> str:
-    """One sentence: why a strategy gives no threshold on so many anomalous and nominal scores."""
+    """One sentence: why a strategy gives no threshold on so many anomalous and nominal scores (`by_share`: objects)."""
     if strategy.name == "guaranteed-recall":
         needed = objects_for_guarantee(strategy["alpha"], strategy["delta"])
         return f"Not enough defective parts, {needed - positives} more needed."
     if strategy.name == "conformal" and negatives > 0:
         needed = math.ceil(1 / strategy["alpha"] - 1 - _ROUNDING)
-        return f"Not enough nominal scores, {needed - negatives} more needed."
+        return f"Not enough nominal objects, {needed - negatives} more needed."
     missing = "nominal" if negatives == 0 else "anomalous"
     return f"The threshold partition has no {missing} scores."

@@ -33,10 +33,25 @@ def repeated_rows(scores, fold, judged, weight, level):
     return best.repeat(weight[owners]), scores.object_anomalous[owners].repeat(weight[owners])
 
 
+def slow_conformal(scores, alpha, fold, weight):
+    """Each object's nominal pictures count as one object together."""
+    rows = np.flatnonzero((scores.fold == fold) & ~scores.judged & ~scores.label)
+    owner = scores.object[rows]
+    share = np.array([weight[o] / (owner == o).sum() for o in owner])
+    for candidate in np.unique(scores.score[rows]):
+        flagged = share[scores.score[rows] > candidate].sum()
+        if share.sum() and flagged + 1 <= alpha * (share.sum() + 1) + 1e-9:
+            return np.nextafter(candidate, np.inf)
+    return None
+
+
 def slow_values(scores, strategy, level, fold, weight):
     """A few metrics of one replicate in one fold; None where a class is missing or there is no threshold."""
     source = "object" if strategy.name == "guaranteed-recall" else level
-    chosen = choose_threshold(strategy, *repeated_rows(scores, fold, False, weight, source)).threshold
+    if strategy.name == "conformal" and level == "image":
+        chosen = slow_conformal(scores, strategy["alpha"], fold, weight)
+    else:
+        chosen = choose_threshold(strategy, *repeated_rows(scores, fold, False, weight, source)).threshold
     score, label = repeated_rows(scores, fold, True, weight, level)
     if chosen is None or label.all() or not label.any():
         return None

@@ -4,6 +4,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,10 @@ from sklearn.metrics import roc_curve
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.curves import rank_scores, sweep
+from raylab2f.evaluation.metrics import Costs
+from raylab2f.evaluation.object_scores import parse_object_score
+from raylab2f.evaluation.outcomes import build_problem, judge
+from raylab2f.evaluation.scores import prepare_scores
 from raylab2f.evaluation.thresholds import (
     STRATEGIES,
     admissible_misses,
@@ -118,7 +123,7 @@ def test_conformal_is_just_above_the_conformal_quantile(rows, alpha):
     if rank > len(nominal):
         needed = math.ceil(1 / Fraction(str(alpha)) - 1) - len(nominal)
         assert choice.threshold is None
-        assert choice.reason == f"Not enough nominal scores, {needed} more needed."
+        assert choice.reason == f"Not enough nominal objects, {needed} more needed."
     else:
         assert choice.threshold == math.nextafter(nominal[rank - 1], math.inf)
 
@@ -131,6 +136,40 @@ def test_conformal_flags_new_nominal_scores_as_rarely_as_promised():
         chosen = choose_threshold("conformal:0.1", scores[:-1], np.zeros(39)).threshold
         flagged.append(scores[-1] >= chosen)
     assert np.mean(flagged) == pytest.approx(0.1, abs=0.015)
+
+
+def test_conformal_keeps_its_promise_for_pictures_that_are_alike():
+    # Ten pictures of each object with the correlation 0.9; ten good objects choose the threshold, fifty are judged.
+    owner = np.repeat(np.arange(64), 10)
+    label = owner >= 60
+    columns = {
+        "image_id": np.arange(len(owner)).astype(str),
+        "object_id": owner.astype(str),
+        "label": label.astype(int),
+        "partition": np.where((owner < 10) | (owner >= 62), "threshold", "inference"),
+        "fold": np.zeros(len(owner), int),
+    }
+    rates = []
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        score = rng.standard_normal(64)[owner] + rng.standard_normal(len(owner)) / 3 + 2 * label
+        scores = prepare_scores(pa.table({**columns, "score": score}))
+        problem = build_problem(scores, [parse_strategy("conformal:0.1")], parse_object_score("max"), Costs())
+        values = judge(problem, np.ones((64, 1))).values[:, 0, 0]
+        place = [(estimate.level, estimate.metric) for estimate in problem.estimates]
+        rates.append([values[place.index((level, "overkill_rate"))] for level in ("image", "object")])
+    # As pictures that are independent they were flagged in 0.12 of cases.
+    assert (np.mean(rates, axis=0) < 0.1).all()
+    assert (np.mean(rates, axis=0) > 0.04).all()
+
+
+def test_conformal_pictures_share_the_weight_of_their_object():
+    # Nine objects of one picture and one of ten: under alpha = 0.3, 0.3 * 11 - 1 = 2.3 objects may be flagged.
+    scores, shares = np.arange(19.0), np.concatenate((np.ones(9), np.full(10, 0.1)))
+    assert choose_threshold("conformal:0.3", scores, np.zeros(19), shares).threshold == math.nextafter(7, 20)
+    assert choose_threshold("conformal:0.05", scores, np.zeros(19), shares).threshold is None
+    # As pictures they would be enough, and 5 of them flagged.
+    assert choose_threshold("conformal:0.3", scores, np.zeros(19)).threshold == math.nextafter(13, 20)
 
 
 def test_guaranteed_recall_is_the_exact_binomial_bound():
