@@ -99,9 +99,9 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     _require_columns(table)
     score = _column_scores(table)
     label = _column_labels(table)
-    image_name = _column_text(table, "image_id")
+    image_name = _column_names(table, "image_id")
     if "object_id" in table.column_names:
-        object_name = _column_text(table, "object_id")
+        object_name = _column_names(table, "object_id")
     else:
         object_name = image_name
         warnings.append(
@@ -184,6 +184,16 @@ def _column_text(table: pa.Table, name: str) -> np.ndarray:
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type) or pa.types.is_nested(values.type):
         raise UserError(f"The column {name} of the score table holds {values.type}, not text.")
     return np.array(pc.fill_null(values.cast(pa.string()), "").to_pylist(), dtype=str)
+
+
+def _column_names(table: pa.Table, name: str) -> np.ndarray:
+    # The empty cells of a CSV file come as empty text; together they would be one object.
+    names = _column_text(table, name)
+    blank = int((np.char.strip(names) == "").sum())
+    if blank:
+        mend = "every picture needs a name" if name == "image_id" else "fill them in, or leave the column out"
+        raise UserError(f"The column {name} of the score table is empty in {blank} of {len(names)} rows; {mend}.")
+    return names
 
 
 def _column_scores(table: pa.Table) -> np.ndarray:

@@ -124,6 +124,11 @@ BAD = {
     ),
     "no column": (lambda t: t.drop_columns(["image_id", "score"]), "lacks the columns image_id, score"),
     "empty": (lambda t: t.slice(0, 0), "empty"),
+    "blank picture": (lambda t: changed(t, "image_id", 3, ""), "image_id of the score table is empty in 1 of"),
+    "blank objects": (
+        lambda t: with_column(t, "object_id", [" "] * 4 + t["object_id"].to_pylist()[4:]),
+        "object_id of the score table is empty in 4 of .* rows; fill them in, or leave the column out",
+    ),
     "duplicate": (lambda t: pa.concat_tables([t, t.slice(4, 1)]), "more than once in a fold"),
     "partition": (lambda t: changed(t, "partition", 0, "test"), "Unknown partition 'test'"),
     "fold": (lambda t: with_column(t, "fold", ["a"] * t.num_rows), "not whole numbers"),
@@ -146,6 +151,13 @@ def test_meaningless_tables_are_refused_in_one_sentence(table, name):
     with pytest.raises(UserError, match=message) as error:
         prepare_scores(spoil(table))
     assert str(error.value).rstrip(".").count(". ") == 0
+
+
+def test_empty_cells_of_a_csv_file_are_no_object(tmp_path):
+    rows = [f"{i}.png,{'part ' + str(i) if i % 4 else ''},{int(i < 20)},{i / 40}" for i in range(40)]
+    (tmp_path / "scores.csv").write_text("\n".join(["image_id,object_id,label,score", *rows]) + "\n")
+    with pytest.raises(UserError, match="object_id of the score table is empty in 10 of 40 rows"):
+        prepare_scores(read_scores(tmp_path / "scores.csv"))
 
 
 def test_a_table_too_small_to_split_is_refused():
