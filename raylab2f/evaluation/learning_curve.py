@@ -14,6 +14,11 @@ __all__ = ["DEFAULT_METRICS", "CurvePoint", "learning_curve"]
 
 DEFAULT_METRICS = ("balanced_accuracy", "auroc")
 
+# Settings in which runs of one curve may differ: the fraction itself, how the scores are evaluated (all alike here),
+# what changes no score, and the number of folds, which the fold plans show. The pictures may lie elsewhere.
+_FREE = frozenset({"train_fraction", "evaluation", "epoch_scores", "folds"})
+_FREE_DATA = frozenset({"data"})
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -59,11 +64,14 @@ def learning_curve(
         replicates, seed: of the bootstrap.
 
     Raises:
-        UserError: fewer than two runs, other partitions, a missing or repeated fraction, or an unknown metric.
+        UserError: fewer than two runs, other partitions, settings that differ in more than the fraction, a missing or
+            repeated fraction, or an unknown metric.
     """
     if len(runs) < 2:
         raise UserError("A learning curve needs at least two runs with different training fractions.")
     require_same_plan(runs, training=False)
+    for other in runs[1:]:
+        _require_alike(runs[0], other)
     fractions: dict[float, RunScores] = {}
     for run in runs:
         fraction = run.settings.get("train_fraction")
@@ -81,6 +89,23 @@ def learning_curve(
         for fraction, run in sorted(fractions.items())
         for point in _points(run, fraction, metrics, level, options | {"replicates": replicates, "seed": seed})
     )
+
+
+def _require_alike(first: RunScores, other: RunScores) -> None:
+    """`UserError` naming the first setting of both runs that differs and is not free to."""
+    for name in (name for name in first.settings if name in other.settings and name not in _FREE):
+        mine, theirs = first.settings[name], other.settings[name]
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            free = _FREE_DATA if name == "data" else frozenset()
+            keys = [k for k in dict.fromkeys((*mine, *theirs)) if k not in free and mine.get(k) != theirs.get(k)]
+            if not keys:
+                continue
+            name, mine, theirs = f"{name}, {keys[0]}", mine.get(keys[0]), theirs.get(keys[0])
+        if mine != theirs:
+            raise UserError(
+                f"'{first.path}' and '{other.path}' differ in more than the training fraction ({name}: {mine} and "
+                f"{theirs}); a learning curve needs runs with another --train-fraction and nothing else."
+            )
 
 
 def _points(

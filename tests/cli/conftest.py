@@ -14,7 +14,7 @@ DEFECTIVE, GOOD, PICTURES = 16, 40, 2
 def write_run():
     """write_run(path, separation=..., ...) -> path, a finished run of 56 parts with two pictures each."""
 
-    def write(path, *, separation=1.5, seed=0, plan_seed=0, folds=4, train_fraction=1.0, evaluation=None):
+    def write(path, *, separation=1.5, seed=0, plan_seed=0, folds=4, train_fraction=1.0, evaluation=None, **others):
         owner = np.repeat(np.arange(DEFECTIVE + GOOD), PICTURES)
         label = owner < DEFECTIVE
         ids = [f"part{o}/{i}.png" for i, o in enumerate(owner)]
@@ -39,7 +39,7 @@ def write_run():
             table = table.append_column("label", pa.array([int(one) for one, _ in label_and_score], pa.int8()))
             table = table.append_column("score", pa.array([one for _, one in label_and_score]))
             write_parquet(path / "folds" / str(fold) / "scores.parquet", table)
-        settings = {"train_fraction": train_fraction, "evaluation": evaluation or {"strategies": ["youden"]}}
+        settings = {"train_fraction": train_fraction, "evaluation": evaluation or {"strategies": ["youden"]}, **others}
         write_json(path / "run.json", {"settings": settings})
         return path
 

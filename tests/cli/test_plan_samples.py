@@ -91,6 +91,35 @@ def test_curves_that_are_none(write_run, tmp_path):
     assert "Unknown metric" in refusal("--curve", runs[0], "--curve", half, "--metric", "nonsense")
 
 
+@pytest.mark.parametrize(
+    ("first", "other", "said"),
+    [
+        ({"detector": "csflow"}, {"detector": "glass"}, "detector: csflow and glass"),
+        ({"preset": "fast", "config": {"epochs": 5}}, {"preset": "paper", "config": {"epochs": 9}}, "fast and paper"),
+        ({"config": {"epochs": 5, "lr": 1}}, {"config": {"epochs": 9, "lr": 2}}, "config, epochs: 5 and 9"),
+        ({"preparation": {"angles": [0]}}, {"preparation": {"angles": [0, 90]}}, "preparation, angles"),
+        ({"data": {"data": "here", "category": "a"}}, {"data": {"data": "there", "category": "b"}}, "data, category"),
+        ({"merge_nominal_test": "yes"}, {"merge_nominal_test": "no"}, "merge_nominal_test: yes and no"),
+    ],
+)
+def test_a_curve_joins_no_runs_that_differ_in_more_than_the_fraction(write_run, tmp_path, first, other, said):
+    runs = [
+        write_run(tmp_path / name, train_fraction=fraction, **settings)
+        for name, fraction, settings in (("a", 0.5, first), ("b", 1.0, other))
+    ]
+    message = refusal("--curve", runs[0], "--curve", runs[1])
+    assert "more than the training fraction" in message
+    assert said in message
+
+
+def test_a_curve_joins_runs_whose_pictures_were_moved(write_run, tmp_path):
+    runs = [
+        write_run(tmp_path / name, train_fraction=fraction, data={"data": name, "layout": "auto"}, epoch_scores=epochs)
+        for name, fraction, epochs in (("a", 0.5, 0), ("b", 1.0, 4))
+    ]
+    assert len(values("--curve", runs[0], "--curve", runs[1])["learning_curve"]) == 4
+
+
 def test_an_expectation_that_the_guarantee_cannot_keep():
     found = values("--recall", 0.9, "--alpha", 0.1)
     assert found["guarantee"] is None
