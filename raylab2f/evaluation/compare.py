@@ -44,7 +44,7 @@ from raylab2f.evaluation.paired_tests import (
     sign_replicability,
     t_test,
 )
-from raylab2f.evaluation.scores import Scores, prepare_scores
+from raylab2f.evaluation.scores import Scores, prepare_scores, read_labels
 from raylab2f.evaluation.thresholds import parse_strategy
 from raylab2f.seeding import numpy_generator
 
@@ -229,9 +229,10 @@ def _require_same_rows(tables: Mapping[str, pa.Table]) -> None:
         missing = [column for column in ("fold", "partition") if column not in table.column_names]
         if missing:
             raise UserError(f"The scores of '{name}' have no column {missing[0]}; the folds of a comparison are given.")
-        columns = ["partition", "label", *(["object_id"] if "object_id" in table.column_names else [])]
-        keys = zip(table["fold"].to_pylist(), table["image_id"].to_pylist(), strict=True)
-        values = zip(*(map(str, table[column].to_pylist()) for column in columns), strict=True)
+        columns = ["partition", *(["object_id"] if "object_id" in table.column_names else [])]
+        keys = zip(table["fold"].to_pylist(), map(str, table["image_id"].to_pylist()), strict=True)
+        texts = (map(str, table[column].to_pylist()) for column in columns)
+        values = zip(*texts, map(str, read_labels(table).tolist()), strict=True)
         rows = {key: value for key, value in zip(keys, values, strict=True) if value[0] != "train"}
         if position == 0:
             reference = rows

@@ -65,7 +65,7 @@ def learning_curve(
 
     Raises:
         UserError: fewer than two runs, other partitions, settings that differ in more than the fraction, a missing or
-            repeated fraction, or an unknown metric.
+            repeated fraction, other rules of evaluation, or an unknown metric.
     """
     if len(runs) < 2:
         raise UserError("A learning curve needs at least two runs with different training fractions.")
@@ -83,7 +83,7 @@ def learning_curve(
                 "give runs with different ones."
             )
         fractions[float(fraction)] = run
-    options = agreed_settings(runs, {})
+    options = agreed_settings(runs, {}, mend="evaluate them alike first with run-cv --resume and the same {option}")
     return tuple(
         point
         for fraction, run in sorted(fractions.items())

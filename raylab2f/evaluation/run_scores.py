@@ -117,12 +117,18 @@ def require_same_plan(runs: Sequence[RunScores], *, training: bool = True) -> No
                 )
 
 
-def agreed_settings(runs: Sequence[RunScores], given: Mapping[str, Any]) -> dict[str, Any]:
+def agreed_settings(
+    runs: Sequence[RunScores],
+    given: Mapping[str, Any],
+    *,
+    mend: str = "say which to compare them by with {option}",
+) -> dict[str, Any]:
     """Options of the evaluation: those given, else those that all runs were evaluated with.
 
     Arguments:
         runs: those to compare.
         given: option -> value, `None` where the user said nothing; options as in `evaluate`.
+        mend: what the user can do about runs that disagree; `{option}` stands for the option's name.
 
     Raises:
         UserError: the runs disagree on an option that was not given.
@@ -138,7 +144,7 @@ def agreed_settings(runs: Sequence[RunScores], given: Mapping[str, Any]) -> dict
                 name = {"strategies": "threshold"}.get(option, option.replace("_", "-"))
                 raise UserError(
                     f"'{runs[0].path}' was evaluated with {name} {_text(values[0])}, '{run.path}' with "
-                    f"{_text(value)}; say which to compare them by with --{name}."
+                    f"{_text(value)}; {mend.format(option=f'--{name}')}."
                 )
         agreed[option] = values[0]
     return agreed

@@ -15,7 +15,7 @@ from raylab2f.evaluation.whole_objects import draw_objects
 from raylab2f.parquet import read_parquet
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["Scores", "prepare_scores", "read_scores"]
+__all__ = ["Scores", "prepare_scores", "read_labels", "read_scores"]
 
 _REQUIRED = ("image_id", "label", "score")
 _PARTITIONS = ("train", "threshold", "inference")
@@ -98,7 +98,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     warnings: list[str] = []
     _require_columns(table)
     score = _column_scores(table)
-    label = _column_labels(table)
+    label = read_labels(table)
     image_name = _column_names(table, "image_id")
     if "object_id" in table.column_names:
         object_name = _column_names(table, "object_id")
@@ -163,6 +163,24 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     return replace(scores, warnings=(*warnings, *_warn_of_leaks(scores)))
 
 
+def read_labels(table: pa.Table) -> np.ndarray:
+    """(n,) bool, True where anomalous; the column `label` may hold whole numbers, decimals or truth values.
+
+    Raises:
+        UserError: anything else than 0 and 1.
+    """
+    values = table["label"].combine_chunks()
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return values.to_numpy(zero_copy_only=False).astype(bool)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        label = values.to_numpy(zero_copy_only=False)
+        if np.isin(label, (0, 1)).all():
+            return label.astype(bool)
+    found = ", ".join(str(value) for value in sorted(map(str, values.unique().to_pylist()))[:5])
+    raise UserError(f"Labels are 0 (nominal) or 1 (anomalous); the score table has {found}.")
+
+
 def _require_columns(table: pa.Table) -> None:
     missing = [name for name in _REQUIRED if name not in table.column_names]
     if missing:
@@ -206,19 +224,6 @@ def _column_scores(table: pa.Table) -> np.ndarray:
         raise UserError(f"{bad} scores are NaN or infinite; every picture needs a finite score.")
     # Minus zero and zero are one score.
     return score + 0.0
-
-
-def _column_labels(table: pa.Table) -> np.ndarray:
-    values = table["label"].combine_chunks()
-    kind = values.type
-    if pa.types.is_boolean(kind):
-        return values.to_numpy(zero_copy_only=False).astype(bool)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        label = values.to_numpy(zero_copy_only=False)
-        if np.isin(label, (0, 1)).all():
-            return label.astype(bool)
-    found = ", ".join(str(value) for value in sorted(map(str, values.unique().to_pylist()))[:5])
-    raise UserError(f"Labels are 0 (nominal) or 1 (anomalous); the score table has {found}.")
 
 
 def _column_folds(table: pa.Table) -> np.ndarray | None:

@@ -112,6 +112,17 @@ def test_a_curve_joins_no_runs_that_differ_in_more_than_the_fraction(write_run, 
     assert said in message
 
 
+def test_runs_of_a_curve_that_were_evaluated_otherwise_are_named_with_what_helps(write_run, tmp_path):
+    runs = [
+        write_run(tmp_path / name, train_fraction=fraction, evaluation={"strategies": [strategy]})
+        for name, fraction, strategy in (("a", 0.5, "youden"), ("b", 1.0, "cost"))
+    ]
+    message = refusal("--curve", runs[0], "--curve", runs[1])
+    assert "was evaluated with threshold youden" in message
+    # `plan-samples` has no such option; `run-cv` has.
+    assert message.endswith("evaluate them alike first with run-cv --resume and the same --threshold.")
+
+
 def test_a_curve_joins_runs_whose_pictures_were_moved(write_run, tmp_path):
     runs = [
         write_run(tmp_path / name, train_fraction=fraction, data={"data": name, "layout": "auto"}, epoch_scores=epochs)

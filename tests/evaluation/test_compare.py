@@ -127,6 +127,16 @@ def test_no_p_is_smaller_than_an_exact_test_could_give(simulate):
     assert row.bootstrap.p == 2.0**-5
 
 
+@pytest.mark.parametrize("kind", [pa.bool_(), pa.float64(), pa.int64()])
+def test_how_labels_are_written_does_not_matter(runs, kind):
+    table = runs["other"]
+    table = table.set_column(table.column_names.index("label"), "label", table["label"].cast(kind))
+    options = {"metrics": ("recall",), "replicates": 20}
+    assert compare_scores({"a": runs["plain"], "b": table}, **options) == compare_scores(
+        {"a": runs["plain"], "b": runs["other"]}, **options
+    )
+
+
 def test_everything_is_plain_json(runs):
     comparison = compare_scores({"a": runs["plain"], "b": runs["other"]}, **QUICK)
     values = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
