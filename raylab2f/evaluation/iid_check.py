@@ -4,12 +4,16 @@ The test is the energy distance with permuted objects (Székely & Rizzo, "Energy
 difference of distributions, not only of means; it has nothing to tune, unlike a kernel two-sample test (bandwidth) or a
 classifier test (which classifier, how trained, part of the data lost to its training), so a run's decision cannot be
 argued away; and permutations make its level exact at any sample size. Whole objects are permuted, because pictures of
-one object resemble each other and would make any two sets of objects look different.
+one object resemble each other and would make any two sets of objects look different. With very few objects no
+difference, however large, could reach the level (2 and 2 objects: p is at least 1/3); that none is found means nothing
+then, and the sets stay apart.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -31,15 +35,17 @@ class IidCheck:
         p_value: probability of a distance at least as large if the objects of both sets are exchangeable.
         statistic: energy distance, unbiased (it can be below 0), in standard deviations of the features.
         level: significance level.
-        merge: True if the test does not object to merging, p_value >= level.
+        merge: True if the test could object to merging, smallest_p < level, and does not, p_value >= level.
+        smallest_p: the p-value that the largest difference would have, with so many objects and permutations.
         train_objects, test_objects: how many objects were compared.
-        permutations: how many permutations the p-value rests on.
+        permutations: how many permutations the p-value rests on; all of them where they are few.
     """
 
     p_value: float
     statistic: float
     level: float
     merge: bool
+    smallest_p: float
     train_objects: int
     test_objects: int
     permutations: int
@@ -47,10 +53,16 @@ class IidCheck:
     @property
     def sentence(self) -> str:
         """What was found, for the report."""
+        who = f"Nominal training and test pictures ({self.train_objects} and {self.test_objects} objects)"
+        if self.smallest_p >= self.level:
+            return (
+                f"{who}: so few objects could not show any difference (p of at least {self.smallest_p:.3g}, level "
+                f"{self.level:g}), so they stay apart; decide otherwise with --merge-nominal-test yes."
+            )
         finding = "no difference found, so they are merged" if self.merge else "they differ, so they stay apart"
         return (
-            f"Nominal training and test pictures ({self.train_objects} and {self.test_objects} objects): {finding} "
-            f"(energy distance of their features, objects permuted, p = {self.p_value:.3g}, level {self.level:g})."
+            f"{who}: {finding} (energy distance of their features, objects permuted, p = {self.p_value:.3g}, level "
+            f"{self.level:g})."
         )
 
 
@@ -73,7 +85,7 @@ def check_iid(
         test_objects: (m,) object of each picture. An object on both sides is left out: it is no evidence.
         seed: the run's seed.
         level: significance level.
-        permutations: the smallest possible p-value is 1 / (permutations + 1).
+        permutations: how many are drawn where there are more than that.
 
     Raises:
         UserError: fewer than 2 objects on a side, or features that are not finite.
@@ -96,11 +108,27 @@ def check_iid(
     first = np.zeros(len(distance), dtype=bool)
     first[: len(sides[0])] = True
     observed = float(_energy(distance, first[None])[0])
-    shuffled = np.stack([rng.permutation(first) for _ in range(permutations)])
+    sizes = len(sides[0]), len(sides[1])
+    shuffled, exact = _permute(first, permutations, rng)
     # Sums over permuted rows can differ in the last digits though the split is the same.
     reached = int((_energy(distance, shuffled) >= observed - 1e-12 * distance.max()).sum())
-    p_value = (1 + reached) / (1 + permutations)
-    return IidCheck(p_value, observed, level, p_value >= level, len(sides[0]), len(sides[1]), permutations)
+    # The observed split is one of all, and is added to those drawn.
+    p_value = reached / len(shuffled) if exact else (1 + reached) / (1 + permutations)
+    # Sets of equal size may be exchanged without any change to their distance.
+    smallest = (2 if sizes[0] == sizes[1] else 1) / len(shuffled) if exact else 1 / (1 + permutations)
+    merge = smallest < level <= p_value
+    return IidCheck(p_value, observed, level, merge, smallest, *sizes, len(shuffled))
+
+
+def _permute(first: np.ndarray, permutations: int, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+    """(b, k) assignments to the first set: all there are and True, or if these are too many as many as asked for."""
+    size, count = int(first.sum()), len(first)
+    if comb(count, size) > permutations:
+        return np.stack([rng.permutation(first) for _ in range(permutations)]), False
+    members = np.array(list(combinations(range(count), size)))
+    every = np.zeros((len(members), count), dtype=bool)
+    np.put_along_axis(every, members, True, axis=1)
+    return every, True
 
 
 def _at_most(objects: np.ndarray, rng: np.random.Generator) -> np.ndarray:

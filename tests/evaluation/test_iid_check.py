@@ -37,6 +37,30 @@ def test_it_is_deterministic_and_says_what_was_found():
     assert "they differ" in first.sentence
 
 
+@pytest.mark.parametrize(("train", "test", "smallest"), [(2, 2, 1 / 3), (2, 3, 0.1), (3, 3, 0.1), (4, 2, 1 / 15)])
+def test_too_few_objects_to_object_stay_apart_however_alike_they_are(train, test, smallest):
+    for shift in (0.0, 1000.0):
+        rng = np.random.default_rng(0)
+        found = check_iid(*sample(rng, train, 3), *sample(rng, test, 3, shift=shift, first=1000), seed=0)
+        assert found.smallest_p == pytest.approx(smallest)
+        assert found.p_value >= found.smallest_p - 1e-12
+        assert not found.merge
+        assert "so few objects could not show any difference" in found.sentence
+    assert found.p_value == pytest.approx(smallest)
+
+
+@pytest.mark.parametrize(("train", "test"), [(5, 2), (3, 4), (4, 4)])
+def test_few_objects_are_permuted_in_all_ways_so_that_no_seed_decides(train, test):
+    rng = np.random.default_rng(0)
+    here, far = sample(rng, train, 2), sample(rng, test, 2, shift=1000.0, first=1000)
+    alike = sample(rng, test, 2, first=1000)
+    found = [check_iid(*here, *far, seed=seed) for seed in range(5)]
+    assert {one.p_value for one in found} == {found[0].smallest_p}
+    assert not found[0].merge
+    assert "they differ" in found[0].sentence
+    assert len({check_iid(*here, *alike, seed=seed).p_value for seed in range(5)}) == 1
+
+
 def test_objects_on_both_sides_are_no_evidence():
     rng = np.random.default_rng(0)
     train, test = sample(rng, 10, 2), sample(rng, 12, 2)
