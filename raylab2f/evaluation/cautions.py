@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from raylab2f.evaluation.curves import Ranking
 from raylab2f.evaluation.interval_table import IntervalTable
 from raylab2f.evaluation.means import mean_outcomes
 from raylab2f.evaluation.metrics import OBJECT_RATES
@@ -19,6 +22,8 @@ FEW_OBJECTS = 20
 # With errors worth fewer objects neither is it, nor with an AUROC that lacks less than this share of an object to 1.
 FEW_ERRORS = 3
 FEW_RANK_ERRORS = 0.5
+
+_NOUNS = {"image": "pictures", "object": "objects"}
 
 
 def find_cautions(
@@ -50,23 +55,10 @@ def find_cautions(
         )
     means = mean_outcomes(problem, outcomes.values)[:, 0]
     found += _warn_of_few_errors(problem, means)
+    found += _warn_of_unjudged(problem)
     for number, strategy in enumerate(problem.strategies):
-        missing = np.isnan(outcomes.thresholds[0, number, :, 0])
-        if missing.any():
-            reason = why_no_threshold(strategy, *_fewest(problem, strategy))
-            found.append(
-                f"Strategy '{strategy.text}' gives no threshold in {missing.sum()} of {finished} folds: {reason}"
-            )
-        lost = [
-            share
-            for estimate, share in zip(problem.estimates, intervals.lost, strict=True)
-            if estimate.strategy == strategy.text and estimate.metric == "balanced_accuracy"
-        ]
-        if max(lost) > 0.01 and not missing.all():
-            found.append(
-                f"Strategy '{strategy.text}' gives no outcome in {max(lost):.0%} of the bootstrap replicates; its "
-                "intervals rest on the others."
-            )
+        found += _warn_of_missing_thresholds(problem, strategy, outcomes.thresholds[:, number, :, 0])
+        found += _warn_of_lost_replicates(problem, strategy, means, intervals.lost)
     low = intervals.ends[default][0]
     if any(np.isnan(low) & ~np.isnan(means)):
         found.append(f"The interval method '{default}' does not apply to all estimates; see the other intervals there.")
@@ -93,15 +85,57 @@ def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
     ]
 
 
-def _fewest(problem: Problem, strategy: Strategy) -> tuple[int, int]:
-    """Anomalous and nominal scores in the threshold partition that has the fewest of those the strategy needs.
+def _warn_of_unjudged(problem: Problem) -> list[str]:
+    """Pictures of both classes are judged in every fold, objects perhaps not."""
+    found = []
+    for level in problem.levels:
+        labels = [cell[level].inference.ranking.label for cell in problem.cells]
+        for wanted, word in ((True, "anomalous"), (False, "nominal")):
+            without = sum(not (label == wanted).any() for label in labels)
+            if without:
+                found.append(
+                    f"{without} of {len(labels)} folds judge no {word} {_NOUNS[level]} and give no figures at {level} "
+                    "level; an object with one anomalous picture is anomalous."
+                )
+    return found
 
-    Nominal objects in place of scores if the strategy is `by_share`.
-    """
-    level = "object" if strategy.on_objects else "image"
-    counts = []
-    for cell in problem.cells:
-        ranking = cell[level].threshold
-        nominal = ranking.owner[~ranking.label]
-        counts.append((int(ranking.label.sum()), len(np.unique(nominal) if strategy.by_share else nominal)))
-    return min(counts, key=lambda pair: pair[0] if strategy.needs_defects else pair[1])
+
+def _warn_of_missing_thresholds(problem: Problem, strategy: Strategy, thresholds: np.ndarray) -> list[str]:
+    """`thresholds`: (levels, folds), NaN where there is none."""
+    levels: dict[str, list[str]] = {}
+    for level, values in zip(problem.levels, thresholds, strict=True):
+        missing = np.flatnonzero(np.isnan(values))
+        if len(missing):
+            source = "object" if strategy.on_objects else level
+            noun = "objects" if strategy.by_share else _NOUNS[source]
+            counts = [_count(problem.cells[fold][source].threshold, strategy) for fold in missing]
+            fewest = min(counts, key=lambda pair: pair if strategy.needs_defects else pair[::-1])
+            reason = why_no_threshold(strategy, *fewest, noun)
+            levels.setdefault(f"in {len(missing)} of {len(values)} folds: {reason}", []).append(level)
+    return [f"Strategy '{strategy.text}' gives no threshold {_where(problem, at)}{rest}" for rest, at in levels.items()]
+
+
+def _warn_of_lost_replicates(problem: Problem, strategy: Strategy, means: np.ndarray, lost: np.ndarray) -> list[str]:
+    """Where the data themselves give a value; where they give none it was said why."""
+    shares = {
+        estimate.level: float(share)
+        for estimate, mean, share in zip(problem.estimates, means, lost, strict=True)
+        if (estimate.strategy, estimate.metric) == (strategy.text, "balanced_accuracy") and not np.isnan(mean)
+    }
+    high = {level: share for level, share in shares.items() if share > 0.01}
+    if not high:
+        return []
+    return [
+        f"Strategy '{strategy.text}' gives no outcome {_where(problem, list(high))}in {max(high.values()):.0%} of the "
+        "bootstrap replicates; its intervals rest on the others."
+    ]
+
+
+def _where(problem: Problem, levels: Sequence[str]) -> str:
+    return "" if len(levels) == len(problem.levels) else f"at {' and '.join(levels)} level "
+
+
+def _count(ranking: Ranking, strategy: Strategy) -> tuple[int, int]:
+    """Anomalous and nominal scores of a threshold partition, nominal objects if the strategy is `by_share`."""
+    nominal = ranking.owner[~ranking.label]
+    return int(ranking.label.sum()), len(np.unique(nominal) if strategy.by_share else nominal)

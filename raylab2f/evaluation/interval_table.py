@@ -239,11 +239,13 @@ def _delong(problem: Problem, means: np.ndarray, confidence: float) -> Ends:
         if estimate.strategy != ANY_STRATEGY or estimate.metric != "auroc":
             continue
         influence = np.zeros(len(problem.strata))
-        for cell in problem.cells:
-            ranking = cell[estimate.level].inference.ranking
+        rankings = [cell[estimate.level].inference.ranking for cell in problem.cells]
+        # A fold that judges objects of one class only has no AUROC.
+        rankings = [ranking for ranking in rankings if ranking.label.any() and not ranking.label.all()]
+        for ranking in rankings:
             placement = delong_components(ranking.score[ranking.group], ranking.label)
             for rows in (ranking.label, ~ranking.label):
-                part = (placement[rows] - placement[rows].mean()) / (rows.sum() * len(problem.cells))
+                part = (placement[rows] - placement[rows].mean()) / (rows.sum() * len(rankings))
                 np.add.at(influence, ranking.owner[rows], part)
         low[index], high[index] = delong_interval(
             float(means[index]), influence[judged], problem.strata[judged], confidence

@@ -305,8 +305,8 @@ def objects_for_guarantee(alpha: float, delta: float) -> int:
     return math.ceil(math.log(delta) / math.log1p(-alpha) - _ROUNDING)
 
 
-def why_no_threshold(strategy: Strategy, positives: int, negatives: int) -> str:
-    """One sentence: why a strategy gives no threshold on so many anomalous and nominal scores (`by_share`: objects)."""
+def why_no_threshold(strategy: Strategy, positives: int, negatives: int, noun: str = "scores") -> str:
+    """One sentence: why a strategy gives no threshold on so many anomalous and nominal scores, or what `noun` says."""
     if strategy.name == "guaranteed-recall":
         needed = objects_for_guarantee(strategy["alpha"], strategy["delta"])
         return f"Not enough defective parts, {needed - positives} more needed."
@@ -314,4 +314,4 @@ def why_no_threshold(strategy: Strategy, positives: int, negatives: int) -> str:
         needed = math.ceil(1 / strategy["alpha"] - 1 - _ROUNDING)
         return f"Not enough nominal objects, {needed - negatives} more needed."
     missing = "nominal" if negatives == 0 else "anomalous"
-    return f"The threshold partition has no {missing} scores."
+    return f"The threshold partition has no {missing} {noun}."

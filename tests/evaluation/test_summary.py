@@ -246,6 +246,50 @@ def test_a_strategy_without_a_threshold_says_why(simulate):
     json.dumps(summary.to_dict(), allow_nan=False)
 
 
+def without_good_objects(partition):
+    """Good pictures everywhere, but good objects in the other partition only; three pictures an object."""
+    rows = []
+    for place, first, count in (("threshold", 0, 20), ("inference", 20, 40)):
+        for part in range(first, first + count):
+            defective = place == partition or part % 2 == 0
+            rows += [(f"{part}-{view}", f"{part}", int(defective and view == 0), place, 0) for view in range(3)]
+    columns = dict(zip(("image_id", "object_id", "label", "partition", "fold"), zip(*rows, strict=True), strict=True))
+    score = 2 * np.array(columns["label"]) + np.random.default_rng(0).standard_normal(len(rows))
+    return pa.table({**columns, "score": score})
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("partition", "said"),
+    [
+        (
+            "threshold",
+            "Strategy 'youden' gives no threshold at object level in 1 of 1 folds: The threshold partition has no "
+            "nominal objects.",
+        ),
+        (
+            "inference",
+            "1 of 1 folds judge no nominal objects and give no figures at object level; an object with one anomalous "
+            "picture is anomalous.",
+        ),
+    ],
+)
+def test_a_level_without_objects_of_a_class_is_named(partition, said):
+    summary = evaluate(without_good_objects(partition), **QUICK)
+    assert summary.find("recall", level="image").mean is not None
+    assert summary.find("recall", level="object").mean is None
+    assert said in summary.warnings
+    assert not any("bootstrap replicates" in warning for warning in summary.warnings)
+
+
+def test_replicates_without_a_threshold_are_counted_where_they_are_lost():
+    # Four good objects choose, just enough; at image level the good pictures of five defective ones help.
+    table = without_good_objects("none")
+    kept = pc.or_(pc.not_equal(table["partition"], "threshold"), pc.less(pc.cast(table["object_id"], pa.int64()), 9))
+    warnings = evaluate(table.filter(kept), strategies=("conformal:0.2",), **QUICK).warnings
+    assert any("gives no outcome at object level in" in warning for warning in warnings)
+
+
 def test_strategies_on_nominal_scores_need_no_defects_to_choose(simulate):
     table = simulate()
     table = table.filter(pc.or_(pc.equal(table["partition"], "inference"), pc.equal(table["label"], 0)))
