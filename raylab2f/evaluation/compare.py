@@ -33,7 +33,7 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.bootstrap import CHUNK, object_weights, weighted_means
 from raylab2f.evaluation.interval_table import overlap_ratio
 from raylab2f.evaluation.means import mean_outcomes
-from raylab2f.evaluation.metrics import MEAN_RATE_RATIOS, Costs
+from raylab2f.evaluation.metrics import LOWER_IS_BETTER, MEAN_RATE_RATIOS, Costs
 from raylab2f.evaluation.object_scores import parse_object_score
 from raylab2f.evaluation.outcomes import Problem, build_problem, judge
 from raylab2f.evaluation.paired_tests import (
@@ -51,8 +51,6 @@ from raylab2f.seeding import numpy_generator
 __all__ = ["DEFAULT_METRICS", "Comparison", "Difference", "compare_scores"]
 
 DEFAULT_METRICS = ("balanced_accuracy", "recall", "specificity", "auroc")
-
-_LOWER_IS_BETTER = frozenset({"escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence", "fp", "fn"})
 
 
 @dataclass(frozen=True)
@@ -306,7 +304,7 @@ def _difference(
 ) -> Difference:
     folds = by_fold[:0] if names[4] in MEAN_RATE_RATIOS else by_fold
     posterior = correlated_t_posterior(folds, ratio, rope)
-    if posterior is not None and names[4] not in _LOWER_IS_BETTER:
+    if posterior is not None and names[4] not in LOWER_IS_BETTER:
         posterior = posterior[::-1]
     first_better, equivalent, second_better = posterior or (None, None, None)
     return Difference(

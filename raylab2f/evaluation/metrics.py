@@ -14,6 +14,7 @@ from raylab2f.evaluation.curves import Curve
 
 __all__ = [
     "COUNT_METRICS",
+    "LOWER_IS_BETTER",
     "MEAN_RATE_RATIOS",
     "OBJECT_RATES",
     "PREVALENCE_METRICS",
@@ -49,6 +50,8 @@ PREVALENCE_METRICS = ("precision_at_prevalence", "npv_at_prevalence", "cost_at_p
 # Ratios of rates: several folds together have the ratio of their mean rates, not the mean of their ratios.
 MEAN_RATE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
 RANKING_METRICS = ("auroc", "average_precision", "partial_auroc")
+
+LOWER_IS_BETTER = frozenset({"fp", "fn", "escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence"})
 
 # Rates of one class: the class whose objects are counted, True for anomalous.
 OBJECT_RATES = {"recall": True, "escape_rate": True, "specificity": False, "overkill_rate": False}

@@ -39,7 +39,6 @@ __all__ = [
     "design_effect",
     "estimate_clustering",
     "half_width",
-    "intraclass_correlation",
     "objects_for_half_width",
     "plan_guarantee",
 ]
@@ -199,20 +198,6 @@ def design_effect(pictures: float, correlation: float) -> float:
     return 1 + (pictures - 1) * correlation
 
 
-def intraclass_correlation(value: np.ndarray, owner: np.ndarray) -> float | None:
-    """One-way analysis of variance: the share of the variance that lies between objects, cut off at 0.
-
-    Arguments:
-        value: (n,) finite values of the pictures.
-        owner: (n,) object of each.
-
-    Returns:
-        In [0, 1]; `None` if the values are all equal, or no object has two pictures, or there is only one object.
-    """
-    between, within, size = _mean_squares(value, owner)
-    return _correlation(between, within, size)
-
-
 def estimate_clustering(table: pa.Table, strategy: str = "youden") -> dict[bool, Clustering]:
     """Pictures per object and the intraclass correlation of being flagged, from a run's scores.
 
@@ -266,6 +251,7 @@ def _mean_squares(value: np.ndarray, owner: np.ndarray) -> tuple[float, float, f
 
 
 def _correlation(between: float, within: float, size: float) -> float | None:
+    """Share of the variance that lies between objects, in [0, 1], cut off at 0; `None` if nothing varies."""
     whole = between + (size - 1) * within
     if not whole > 0:
         return None

@@ -42,7 +42,6 @@ class Scores:
         object_anomalous: (objects,) True for objects with an anomalous picture.
         image_anomalous: (pictures,) label of each picture.
         object_names: (objects,) what the table calls each object, to match objects between tables.
-        train_pictures: (folds,) training rows of each fold; 0 where the table holds none.
         warnings: what the user should know about the table.
     """
 
@@ -58,7 +57,6 @@ class Scores:
     object_anomalous: np.ndarray
     image_anomalous: np.ndarray
     object_names: np.ndarray
-    train_pictures: np.ndarray
     warnings: tuple[str, ...]
 
 
@@ -128,7 +126,6 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     object_of = _number(object_name, facts)
     # Pictures that look alike may still belong to different objects.
     image_of = _number(image_name, np.column_stack((object_of, facts)))
-    fold_count = len(fold_names)
     if partition is None:
         anomalous = np.bincount(object_of, weights=label) > 0
         judged = _draw_partitions(fold, object_of[rows], anomalous, fold_names, seed)
@@ -136,7 +133,6 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     else:
         judged = partition[rows] == "inference"
         trains = partition[rows] == "train"
-    train_pictures = np.bincount(fold[trains], minlength=fold_count)
     keep = ~trains
     rows, fold, judged = rows[keep], fold[keep], judged[keep]
     # Numbers without gaps, for training rows are gone.
@@ -156,7 +152,6 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
         object_anomalous=np.bincount(object_index, weights=label[rows]) > 0,
         image_anomalous=np.bincount(image_index, weights=label[rows]) > 0,
         object_names=object_name[rows][first_row],
-        train_pictures=train_pictures,
         warnings=(),
     )
     _refuse_meaningless(scores)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from raylab2f.errors import UserError
 from raylab2f.evaluation.curves import rank_scores, sweep
 from raylab2f.evaluation.means import mean_outcomes
-from raylab2f.evaluation.metrics import RANKING_METRICS, Costs, ranking_metrics
+from raylab2f.evaluation.metrics import LOWER_IS_BETTER, RANKING_METRICS, Costs, ranking_metrics
 from raylab2f.evaluation.object_scores import ObjectScore
 from raylab2f.evaluation.outcomes import Estimate, build_problem, judge
 from raylab2f.evaluation.scores import Scores, prepare_scores
@@ -19,7 +19,6 @@ from raylab2f.evaluation.thresholds import Strategy
 
 __all__ = ["Protocol", "Shortcut", "best_epoch_optimism", "picture_split_optimism", "same_partition_optimism"]
 
-_LOWER_IS_BETTER = frozenset({"escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence"})
 _REPORTED = (
     "accuracy",
     "balanced_accuracy",
@@ -82,7 +81,7 @@ class Protocol:
         for estimate, honest in zip(self.estimates, self.honest.tolist(), strict=True):
             claim = claimed.get(estimate, np.nan)
             if estimate.level in levels and estimate.metric in metrics and np.isfinite((honest, claim)).all():
-                gain = (claim - honest) * (-1 if estimate.metric in _LOWER_IS_BETTER else 1)
+                gain = (claim - honest) * (-1 if estimate.metric in LOWER_IS_BETTER else 1)
                 key = estimate.strategy, estimate.level, estimate.metric
                 found.append(Shortcut(shortcut, *key, honest, claim, gain))
         return found

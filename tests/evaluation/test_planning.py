@@ -12,7 +12,6 @@ from raylab2f.evaluation.planning import (
     design_effect,
     estimate_clustering,
     half_width,
-    intraclass_correlation,
     objects_for_half_width,
     plan_guarantee,
 )
@@ -82,22 +81,32 @@ def test_widths_that_cannot_be(arguments):
         objects_for_half_width(*arguments)
 
 
-def test_intraclass_correlation_by_hand_and_at_its_limits():
-    owner = np.array([0, 0, 1, 1])
-    # Means 1.5 and 3.5: mean square between 4, within 0.5; (4 - 0.5) / (4 + 0.5).
-    assert intraclass_correlation(np.array([1.0, 2.0, 3.0, 4.0]), owner) == pytest.approx(3.5 / 4.5)
-    assert intraclass_correlation(np.array([1.0, 1.0, 0.0, 0.0]), owner) == 1
-    assert intraclass_correlation(np.array([1.0, 0.0, 1.0, 0.0]), owner) == 0
-    assert intraclass_correlation(np.ones(4), owner) is None
-    assert intraclass_correlation(np.arange(4.0), np.arange(4)) is None
+def flagged(*objects):
+    """One fold whose threshold is 1; the pictures of each judged defective object have these scores."""
+    rows = [("threshold", f"chosen {label}", label, float(label)) for label in (0, 1)]
+    rows += [("inference", "good", 0, 0.0)]
+    rows += [("inference", f"bad {number}", 1, score) for number, scores in enumerate(objects) for score in scores]
+    partition, owner, label, score = zip(*rows, strict=True)
+    columns = {"partition": partition, "object_id": owner, "label": label, "score": score, "fold": [0] * len(rows)}
+    return pa.table({"image_id": [f"{row}" for row in range(len(rows))], **columns})
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.3, 0.8])
-def test_intraclass_correlation_finds_the_simulated_one_with_unequal_objects(rho):
-    rng = np.random.default_rng(0)
-    owner = np.repeat(np.arange(3000), rng.integers(1, 6, 3000))
-    value = np.sqrt(rho) * rng.standard_normal(3000)[owner] + np.sqrt(1 - rho) * rng.standard_normal(len(owner))
-    assert intraclass_correlation(value, owner) == pytest.approx(rho, abs=0.03)
+@pytest.mark.parametrize(
+    ("objects", "correlation"),
+    [
+        # Mean squares 11/24 between and 1/8 within.
+        ([(1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0)], 4 / 7),
+        # Unequal objects: mean squares 5/12 and 1/6, their size in the mean (6 - 14/6) / 2.
+        ([(1.0,), (1.0, 0.0), (0.0, 0.0, 0.0)], 0.45),
+        ([(1.0, 1.0), (0.0, 0.0)], 1),
+        ([(1.0, 0.0), (1.0, 0.0)], 0),
+        ([(1.0, 1.0), (1.0, 1.0)], None),
+        ([(1.0,), (0.0,)], None),
+    ],
+)
+def test_the_correlation_within_objects_is_that_of_the_analysis_of_variance(objects, correlation):
+    found = estimate_clustering(flagged(*objects))[True]
+    assert found.correlation == (correlation if correlation is None else pytest.approx(correlation))
 
 
 def scores_of(agreeing: bool) -> pa.Table:
