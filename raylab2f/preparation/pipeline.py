@@ -19,6 +19,10 @@ from raylab2f.preparation.rotation import rotate_mask, rotate_picture
 
 __all__ = ["Preparation", "Prepared", "prepare"]
 
+# Raised whenever the same description gives other pictures than before, so that stored ones are not mistaken for them.
+# 2: elongated pictures and masks are averaged along the side that shrinks though the other one grows.
+_VERSION = 2
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -60,6 +64,7 @@ class Preparation:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able description, part of every store's address."""
         return {
+            "version": _VERSION,
             **asdict(self),
             "size": list(self.size),
             "canvas": None if self.canvas is None else list(self.canvas),

@@ -14,29 +14,33 @@ FITS = ("stretch", "pad")
 
 
 def resize_picture(picture: NDArray[np.uint8], size: tuple[int, int], fit: str) -> NDArray[np.uint8]:
-    """A (H, W, 3) uint8 picture as (*size, 3); area-averaged when shrunk, bilinear when enlarged.
+    """A (H, W, 3) uint8 picture as (*size, 3); averaged along a side that shrinks, linear along one that grows.
 
     Arguments:
         size: height and width in pixels.
         fit: `stretch`, or `pad`: keep the aspect, centre, fill with black.
     """
-    height, width = _inner_size(picture.shape[:2], size, fit)
-    shrinks = height * width < picture.shape[0] * picture.shape[1]
-    resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return _pad(np.asarray(resized, np.uint8), size)
+    inner = _inner_size(picture.shape[:2], size, fit)
+    return _pad(np.asarray(_resize(picture, inner, cv2.INTER_LINEAR), np.uint8), size)
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int], fit: str) -> NDArray[np.bool_]:
-    """A (H, W) mask as `size`; shrunk, a pixel is true when any part of it was, so small defects survive."""
+    """A (H, W) mask as `size`; a pixel is true when any part of it was, so small defects survive shrinking."""
     if not mask.any():
         return np.zeros(size, bool)
-    height, width = _inner_size(mask.shape, size, fit)
-    shrinks = height * width < mask.shape[0] * mask.shape[1]
-    source = mask.astype(np.float32)
     # The other nearest neighbour of OpenCV lies up to half a pixel beside the picture.
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST_EXACT
-    resized = cv2.resize(source, (width, height), interpolation=method)
-    return np.asarray(_pad(np.asarray(resized), size) > 0)
+    resized = _resize(mask.astype(np.float32), _inner_size(mask.shape, size, fit), cv2.INTER_NEAREST_EXACT)
+    return np.asarray(_pad(resized, size) > 0)
+
+
+def _resize(array: NDArray[Any], size: tuple[int, int], enlarging: int) -> NDArray[Any]:
+    """First shrink, then enlarge: where one side grows, OpenCV averages along neither."""
+    smaller = min(size[0], array.shape[0]), min(size[1], array.shape[1])
+    if smaller != array.shape[:2]:
+        array = cv2.resize(array, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if smaller != size:
+        array = cv2.resize(array, size[::-1], interpolation=enlarging)
+    return array
 
 
 def _inner_size(shape: tuple[int, ...], size: tuple[int, int], fit: str) -> tuple[int, int]:

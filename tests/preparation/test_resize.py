@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,3 +36,20 @@ def test_a_defect_of_one_pixel_survives_shrinking(row, column, fit):
     resized = resize_mask(mask, (20, 20), fit)
     assert resized.dtype == bool
     assert 1 <= resized.sum() <= 4
+
+
+@pytest.mark.parametrize(("height", "width"), [(1000, 100), (2000, 20), (403, 115), (100, 1000), (20, 2000)])
+@pytest.mark.parametrize("fit", FITS)
+def test_no_part_of_a_defect_is_skipped_where_one_side_shrinks_and_the_other_grows(height, width, fit):
+    for axis, length in enumerate((height, width)):
+        for place in range(0, length, 7):
+            mask = np.zeros((height, width), bool)
+            mask[(slice(None),) * axis + (place,)] = True
+            assert resize_mask(mask, (256, 256), fit).any(), (axis, place)
+
+
+def test_a_picture_is_averaged_along_the_side_that_shrinks_though_the_other_grows():
+    stripes = np.zeros((1000, 100, 3), np.uint8)
+    stripes[::2] = 200
+    for picture, size in ((stripes, (250, 300)), (stripes.transpose(1, 0, 2), (300, 250))):
+        assert (resize_picture(picture, size, "stretch") == 100).all()
