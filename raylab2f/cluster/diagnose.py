@@ -148,8 +148,10 @@ class _Work:
         table = table.append_column("object_id", pa.array([owner for owner, _ in rows], pa.string()))
         return table.append_column("label", pa.array([label for _, label in rows], pa.int8()))
 
-    def sample(self, fold: int, label: int) -> tuple[str, ...]:
-        """Inference pictures of a fold in turns and views that trained, at most `pictures_per_fold`."""
+    def sample(self, fold: int, label: int, among: frozenset[str] | None = None) -> tuple[str, ...]:
+        """Inference pictures of a fold in turns and views that trained, at most `pictures_per_fold`, perhaps only those
+        `among` some.
+        """
         scores = self.run.scores
         rows = scores.filter(
             pc.and_(
@@ -157,7 +159,7 @@ class _Work:
                 pc.and_(pc.equal(scores["partition"], "inference"), scores["trained"]),
             )
         )
-        image_ids = sorted(rows["image_id"].to_pylist())
+        image_ids = sorted(i for i in rows["image_id"].to_pylist() if among is None or i in among)
         if len(image_ids) <= self.pictures_per_fold:
             return tuple(image_ids)
         order = numpy_generator(self.seed, "diagnosed pictures", fold, label).permutation(len(image_ids))
@@ -166,17 +168,21 @@ class _Work:
 
 def _background(work: _Work) -> Finding:
     swapped = None
-    if not work.stored_only and work.run.inputs.shards.has_foregrounds:
+    masked = work.run.masked
+    if not work.stored_only and masked:
         wanted = []
         for fold, split in work.run.splits.items():
             folder = work.run.folder.fold_place(fold)
-            image_ids = work.sample(fold, 0) + work.sample(fold, 1)
-            donors = tuple(sorted(split.filter(pc.equal(split["partition"], "train"))["image_id"].to_pylist()))
+            good, bad = (work.sample(fold, label, masked) for label in (0, 1))
+            trained = split.filter(pc.equal(split["partition"], "train"))["image_id"].to_pylist()
+            donors = tuple(sorted(masked.intersection(trained)))
+            if not (good and bad and donors):
+                continue
             wanted += [
-                AlteredPictures(fold, folder, image_ids, alteration, donors=donors)
+                AlteredPictures(fold, folder, good + bad, alteration, donors=donors)
                 for alteration in ("none", *BACKGROUND_ALTERATIONS)
             ]
-        swapped = work.rescore(wanted, "score pictures with other backgrounds")
+        swapped = work.rescore(wanted, "score pictures with other backgrounds") if wanted else None
     return diagnose_background(fold_maps(work.run), swapped, seed=work.seed)
 
 

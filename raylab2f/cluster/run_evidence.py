@@ -75,6 +75,12 @@ class RunEvidence:
         """The threshold strategy by which decisions are read."""
         return str(self.settings.evaluation.get("strategies", ["youden"])[0])
 
+    @property
+    def masked(self) -> frozenset[str]:
+        """Prepared pictures with a known foreground mask."""
+        known = self.pictures.filter(pc.is_valid(self.pictures["foreground_path"]))
+        return frozenset(known["image_id"].to_pylist())
+
     def plain(self, label: int | None = None) -> pa.Table:
         """Rows of `pictures` as they are, without turned copies, perhaps of one label only."""
         rows = self.pictures.filter(pc.equal(self.pictures["rotation"], 0.0))
@@ -106,6 +112,7 @@ def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvide
 
 def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
     """Maps of each fold's evaluation pictures in turns and views that trained."""
+    masked = run.masked
     for fold in run.splits:
         scores = run.scores.filter(pc.and_(pc.equal(run.scores["fold"], fold), run.scores["trained"]))
         if not scores.num_rows:
@@ -125,6 +132,7 @@ def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
             scores=np.array(scores["score"].to_pylist(), np.float64),
             maps=np.asarray(maps, np.float32),
             foregrounds=foregrounds[rows],
+            masked=np.array([image_id in masked for image_id in image_ids]),
             defects=defects[rows] > 0,
         )
 

@@ -6,7 +6,7 @@ defective pictures differ, the figures can be excellent though nothing of the pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -33,19 +33,26 @@ def diagnose_background(folds: Iterable[FoldMaps], swapped: pa.Table | None = No
     """Hold the background's part in the scores against chance.
 
     Arguments:
-        folds: maps of evaluation pictures with foreground masks.
+        folds: maps of evaluation pictures; those without a known foreground mask are left out.
         swapped: scores of evaluation pictures with other backgrounds: `fold`, `image_id`, `object_id`, `label`,
             `alteration` (`none`, `background-swap`, `background-black`), `score`; `None`: not computed.
         seed: of the resampling.
     """
     name = "background"
     # One pass: maps of many folds need not fit into memory together.
-    reduced = [(region_columns(fold), _map_facts(fold)) for fold in folds]
+    reduced, unknown = [], 0
+    for fold in folds:
+        known = fold.with_masks()
+        unknown += len(fold.labels) - len(known.labels)
+        if len(known.labels):
+            reduced.append((region_columns(known), _map_facts(known)))
     facts = {key: np.concatenate([part[key] for _, part in reduced]) for key in reduced[0][1]} if reduced else {}
-    if not facts or not facts["area_outside"].any():
-        return skipped(
-            name, "No foreground masks are known, so background and part cannot be told apart; see raylab2f segment."
-        )
+    if why := _missing_masks(facts):
+        return skipped(name, why)
+    seen_on = []
+    if unknown:
+        total = unknown + len(facts["label"])
+        seen_on = [f"{unknown} of {total} evaluation pictures (all folds together) have no foreground mask: left out."]
     regions = region_scores([part for part, _ in reduced])
     draws = resample(regions.objects, regions.labels, seed=seed)
     alone = auroc(draws, regions.background, regions.labels, regions.fold)
@@ -92,7 +99,21 @@ def diagnose_background(folds: Iterable[FoldMaps], swapped: pa.Table | None = No
             measures.append(Measure(f"{column.replace('_', '-')}-{word}", share, sentence))
     order = np.argsort(-(facts["mass_outside"] - facts["area_outside"]), kind="stable")
     evidence = pa.table({key: pa.array(values[order]) for key, values in facts.items()})
-    return conclude(name, measures, evidence)
+    return conclude(name, measures, evidence, seen_on)
+
+
+def _missing_masks(facts: Mapping[str, np.ndarray]) -> str | None:
+    """Why the background cannot be judged; `None` where it can."""
+    known = facts["label"] if facts else np.empty(0)
+    bad = int(known.sum())
+    if not len(known):
+        return "No foreground masks are known, so background and part cannot be told apart; see raylab2f segment."
+    if bad in (0, len(known)):
+        return (
+            f"Foreground masks are known for {len(known) - bad} good and {bad} defective evaluation pictures only, so "
+            "their backgrounds cannot be compared; see raylab2f segment."
+        )
+    return None if facts["area_outside"].any() else "The foreground masks leave no background in any picture."
 
 
 def _from_chance(estimate: Estimate) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -23,7 +23,8 @@ class FoldMaps:
         labels: (n,) 0 or 1.
         scores: (n,) image scores.
         maps: (n, h, w) float32, at the detector's own resolution, higher is more anomalous.
-        foregrounds: (n, h, w) float32 share of each cell that shows the object.
+        foregrounds: (n, h, w) float32 share of each cell that shows the object; 1 where no mask is known.
+        masked: (n,) bool, whether a foreground mask of the picture is known.
         defects: (n, h, w) bool, cells that show some of the defect; all false where no mask is known.
     """
 
@@ -34,7 +35,13 @@ class FoldMaps:
     scores: NDArray[np.float64]
     maps: NDArray[np.float32]
     foregrounds: NDArray[np.float32]
+    masked: NDArray[np.bool_]
     defects: NDArray[np.bool_]
+
+    def with_masks(self) -> FoldMaps:
+        """Of the pictures with a known foreground mask."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "fold"}
+        return replace(self, **{name: values[self.masked] for name, values in own.items()})
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def diagnose_silhouette(folds: Iterable[FoldMaps], *, seed: int) -> Finding:
         if good.all() or not good.any():
             continue
         parts.append(averages(fold))
-        has_masks |= bool((fold.foregrounds < 1).any())
+        known = good & fold.masked
+        has_masks |= bool((fold.foregrounds[known] < 1).any())
         usual_map, usual_object = parts[-1]["map_mean"], parts[-1]["foreground_mean"]
         rows += [
             {
@@ -45,7 +46,7 @@ def diagnose_silhouette(folds: Iterable[FoldMaps], *, seed: int) -> Finding:
                 "image_id": str(image_id),
                 "object_id": str(owner),
                 "label": int(label),
-                "with_average_object": correlation(map_, usual_object),
+                "with_average_object": correlation(map_, usual_object) if known.any() else float("nan"),
                 "with_average_map": correlation(map_, usual_map),
             }
             for image_id, owner, label, map_ in zip(fold.image_ids, fold.objects, fold.labels, fold.maps, strict=True)
@@ -99,10 +100,14 @@ def mean_maps(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray
 
 
 def averages(fold: FoldMaps) -> dict[str, np.ndarray]:
-    """Mean and standard deviation (h, w) of maps and foregrounds over a fold's nominal pictures."""
+    """Mean and standard deviation (h, w) of maps and foregrounds over a fold's nominal pictures; of foregrounds over
+    those whose mask is known, where there are any.
+    """
     good = fold.labels == 0
+    known = good & fold.masked
+    masks = fold.foregrounds[known if known.any() else good]
     return {
-        f"{name}_{what}": getattr(values[good], what)(axis=0)
-        for name, values in (("map", fold.maps), ("foreground", fold.foregrounds))
+        f"{name}_{what}": getattr(values, what)(axis=0)
+        for name, values in (("map", fold.maps[good]), ("foreground", masks))
         for what in ("mean", "std")
     }

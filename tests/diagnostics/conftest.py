@@ -14,7 +14,8 @@ def make_maps():
     """make_maps(defect=..., background=...) -> one fold of 40 good and 20 defective pictures, two an object.
 
     The part fills the middle of the grid. Every map is noise; to defective ones `defect` is added at one cell of the
-    part and `background` at one cell outside of it; `outline` is added to the part in all maps.
+    part and `background` at one cell outside of it; `outline` is added to the part in all maps. `masks`: whether
+    foreground masks are known, of all pictures or (60,) of each.
     """
 
     def make(*, defect=0.0, background=0.0, outline=0.0, seed=0, fold=0, masks=True):
@@ -30,8 +31,8 @@ def make_maps():
             defects[row, place[0], place[1]] = True
             maps[row, place[0], place[1]] += defect
             maps[row, 0, rng.integers(GRID)] += background
-        if not masks:
-            foregrounds[:] = 1
+        masked = np.broadcast_to(masks, count)
+        foregrounds[~masked] = 1
         return FoldMaps(
             fold=fold,
             image_ids=np.array([f"{i}.png" for i in range(count)]),
@@ -40,6 +41,7 @@ def make_maps():
             scores=maps.reshape(count, -1).max(axis=1).astype(np.float64),
             maps=maps,
             foregrounds=foregrounds,
+            masked=masked,
             defects=defects,
         )
 

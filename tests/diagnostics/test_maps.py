@@ -8,6 +8,8 @@ from raylab2f.diagnostics import diagnose_background, diagnose_silhouette
 from raylab2f.diagnostics.maps import correlation, masks_on_grid, region_columns, region_scores
 from raylab2f.diagnostics.silhouette import averages, mean_maps
 
+LABELS = np.repeat([0, 1], [40, 20])
+
 
 def test_a_detector_that_sees_the_defect_passes(make_maps):
     finding = diagnose_background([make_maps(defect=6.0)], seed=0)
@@ -34,6 +36,37 @@ def test_without_foregrounds_it_says_so(make_maps):
     finding = diagnose_background([make_maps(masks=False)], seed=0)
     assert finding.verdict == "skip"
     assert "segment" in finding.why
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_masks_of_one_class_alone_tell_nothing(make_maps, label):
+    finding = diagnose_background([make_maps(background=8.0, masks=label == LABELS)], seed=0)
+    assert finding.verdict == "skip"
+    assert ("40 good and 0 defective" if label == 0 else "0 good and 20 defective") in finding.why
+
+
+def test_only_pictures_whose_mask_is_known_are_judged(make_maps):
+    finding = diagnose_background([make_maps(background=8.0, masks=np.arange(60) % 3 != 0)], seed=0)
+    assert finding.verdict == "fail"
+    assert finding.figure.estimate.value > 0.95
+    assert finding.evidence.num_rows == 40
+    assert finding.measure("mass-outside-nominal").estimate.value == pytest.approx(0.75, abs=0.02)
+    assert "20 of 60" in finding.seen_on[0]
+
+
+def test_masks_that_show_no_background_are_not_called_missing(make_maps):
+    maps = make_maps()
+    whole = type(maps)(**{**vars(maps), "foregrounds": np.ones_like(maps.foregrounds)})
+    finding = diagnose_background([whole], seed=0)
+    assert finding.verdict == "skip"
+    assert "no background" in finding.why
+
+
+def test_the_average_object_is_that_of_known_masks(make_maps):
+    good_only = diagnose_silhouette([make_maps(outline=5.0, masks=(LABELS == 0) & (np.arange(60) % 2 == 0))], seed=0)
+    assert good_only.figure.estimate == diagnose_silhouette([make_maps(outline=5.0)], seed=0).figure.estimate
+    defective_only = diagnose_silhouette([make_maps(outline=5.0, masks=LABELS == 1)], seed=0)
+    assert [measure.name for measure in defective_only.measures] == ["average-map-correlation"]
 
 
 def test_a_fall_with_other_backgrounds_fails(make_maps):
