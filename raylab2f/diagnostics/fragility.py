@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
@@ -36,55 +38,21 @@ def diagnose_fragility(
     """
     name = "threshold"
     columns = {key: np.array(scores[key].to_pylist()) for key in scores.column_names}
-    chosen = parse_strategy(strategy, {"escape": cost_escape, "overkill": cost_overkill})
-    cheapest = parse_strategy("cost", {"escape": cost_escape, "overkill": cost_overkill})
-    rows, positions = [], []
-    for fold in np.unique(columns["fold"]):
-        here = columns["fold"] == fold
-        choosing, judged = here & (columns["partition"] == "threshold"), here & (columns["partition"] == "inference")
-        score, label = columns["score"].astype(np.float64), columns["label"].astype(np.int64)
-        threshold = choose_threshold(chosen, score[choosing], label[choosing]).threshold
-        if threshold is None or not judged.any():
-            continue
-        again = _thresholds_again(chosen, score[choosing], label[choosing], columns["object_id"][choosing], seed, fold)
-        flips = ((score[judged][:, None] >= again) != (score[judged] >= threshold)[:, None]).mean(axis=1)
-        cost = choose_threshold(cheapest, score[choosing], label[choosing]).threshold
-        youden = choose_threshold("youden", score[choosing], label[choosing]).threshold
-        between = (
-            np.full(judged.sum(), np.nan)
-            if cost is None or youden is None
-            else (score[judged] >= youden) != (score[judged] >= cost)
-        )
-        nominal = score[here & (label == 0)]
-        scale = float(nominal.std()) or 1.0
-        positions.append((threshold - float(nominal.mean())) / scale)
-        rows += [
-            {
-                "fold": int(fold),
-                "image_id": str(image_id),
-                "object_id": str(owner),
-                "label": int(one),
-                "flagged": bool(value >= threshold),
-                "distance": float((value - threshold) / scale),
-                "flips": float(flip),
-                "youden_and_cost_differ": float(differ),
-            }
-            for image_id, owner, one, value, flip, differ in zip(
-                columns["image_id"][judged],
-                columns["object_id"][judged],
-                label[judged],
-                score[judged],
-                flips,
-                between,
-                strict=True,
-            )
-        ]
-    if not rows:
+    columns |= {"score": columns["score"].astype(np.float64), "label": columns["label"].astype(np.int64)}
+    costs = {"escape": cost_escape, "overkill": cost_overkill}
+    chosen, cheapest = parse_strategy(strategy, costs), parse_strategy("cost", costs)
+    folds = [
+        judged
+        for fold in np.unique(columns["fold"])
+        if (judged := _judge_fold(_rows(columns, columns["fold"] == fold), chosen, cheapest, seed)) is not None
+    ]
+    if not folds:
         return skipped(name, f"The strategy {strategy} gives no threshold in any fold.")
-    table = pa.Table.from_pylist(rows)
-    facts = {key: np.array(table[key].to_pylist()) for key in table.column_names}
+    facts = {key: np.concatenate([decisions[key] for decisions, _ in folds]) for key in folds[0][0]}
+    positions = [position for _, position in folds]
     draws = resample(facts["object_id"], facts["label"], seed=seed)
     flips = mean(draws, facts["flips"])
+    apart = mean(draws, facts["youden_and_cost_differ"])
     measures = [
         Measure(
             "decision-flips",
@@ -94,16 +62,13 @@ def diagnose_fragility(
             FLIPS,
         ),
         *_fold_flips(facts),
-    ]
-    apart = mean(draws, facts["youden_and_cost_differ"])
-    measures.append(
         Measure(
             "youden-from-cost",
             apart,
             f"Youden's and the cost-optimal threshold (escape {cost_escape:g}, overkill {cost_overkill:g}) decide "
             f"{apart.value:.0%} of the pictures differently.",
-        )
-    )
+        ),
+    ]
     if len(positions) > 1:
         spread = float(np.std(positions, ddof=1))
         measures.append(
@@ -113,7 +78,8 @@ def diagnose_fragility(
                 f"Over {len(positions)} folds the threshold varies by {spread:.2f} standard deviations of good scores.",
             )
         )
-    return conclude(name, measures, table.sort_by([("flips", "descending"), ("image_id", "ascending")]))
+    evidence = pa.table(facts).sort_by([("flips", "descending"), ("image_id", "ascending")])
+    return conclude(name, measures, evidence)
 
 
 def outcome_curves(scores: pa.Table, points: int = 101) -> dict[str, np.ndarray]:
@@ -139,15 +105,48 @@ def outcome_curves(scores: pa.Table, points: int = 101) -> dict[str, np.ndarray]
     return {"position": position, "recall": np.stack(recall), "specificity": np.stack(specificity)}
 
 
-def _thresholds_again(
-    strategy: Strategy, score: np.ndarray, label: np.ndarray, owner: np.ndarray, seed: int, fold: int
-) -> np.ndarray:
+def _judge_fold(
+    columns: Mapping[str, np.ndarray], strategy: Strategy, cheapest: Strategy, seed: int
+) -> tuple[dict[str, np.ndarray], float] | None:
+    """The decisions on one fold's judged pictures and how sure they are, and the threshold in standard deviations of
+    nominal scores about their mean; `None` where there is no threshold or nothing is judged.
+    """
+    choosing = _rows(columns, columns["partition"] == "threshold")
+    judged = _rows(columns, columns["partition"] == "inference")
+    threshold = choose_threshold(strategy, choosing["score"], choosing["label"]).threshold
+    if threshold is None or not len(judged["score"]):
+        return None
+    nominal = columns["score"][columns["label"] == 0]
+    scale = float(nominal.std()) or 1.0
+    score = judged["score"]
+    flagged = score >= threshold
+    again = _thresholds_again(strategy, choosing, seed)
+    cost, youden = (choose_threshold(s, choosing["score"], choosing["label"]).threshold for s in (cheapest, "youden"))
+    known = cost is not None and youden is not None
+    decisions = {
+        **{key: judged[key] for key in ("fold", "image_id", "object_id", "label")},
+        "flagged": flagged,
+        "distance": (score - threshold) / scale,
+        "flips": ((score[:, None] >= again) != flagged[:, None]).mean(axis=1),
+        "youden_and_cost_differ": (
+            ((score >= youden) != (score >= cost)).astype(np.float64) if known else np.full(len(score), np.nan)
+        ),
+    }
+    return decisions, (threshold - float(nominal.mean())) / scale
+
+
+def _rows(columns: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str, np.ndarray]:
+    return {key: values[where] for key, values in columns.items()}
+
+
+def _thresholds_again(strategy: Strategy, choosing: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
     """(r,) thresholds from resampled objects; replicates without a threshold are left out."""
-    names, number = np.unique(owner, return_inverse=True)
+    label = choosing["label"]
+    names, number = np.unique(choosing["object_id"], return_inverse=True)
     anomalous = np.bincount(number, weights=label, minlength=len(names)) > 0
-    rng = numpy_generator(seed, "threshold fragility", int(fold))
+    rng = numpy_generator(seed, "threshold fragility", int(choosing["fold"][0]))
     weights = object_weights(anomalous, _REPLICATES, rng)
-    ranking = rank_scores(score, number, label.astype(bool))
+    ranking = rank_scores(choosing["score"], number, label.astype(bool))
     cut = cuts(strategy, sweep(ranking, weights))
     return threshold_values(ranking)[cut[cut >= 0]]
 
