@@ -61,6 +61,8 @@ DIAGNOSES = ("background", "silhouette", "variance", "invariance", "leakage", "s
 # Detectors whose score is a likelihood.
 _LIKELIHOOD = frozenset({"csflow"})
 _MOST_VIEWS = 6
+# Settings of the evaluation on which the run's thresholds depend.
+_THRESHOLD_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "beta")
 
 
 def diagnose_run(
@@ -260,8 +262,8 @@ def _shift(work: _Work) -> Finding:
 
 def _threshold(work: _Work) -> Finding:
     evaluation = work.run.settings.evaluation
-    costs = {name: float(evaluation.get(name, usual)) for name, usual in (("cost_escape", 10), ("cost_overkill", 1))}
-    return diagnose_fragility(work.run.scores, work.run.strategy, seed=work.seed, **costs)
+    rules = {name: evaluation[name] for name in _THRESHOLD_RULES if name in evaluation}
+    return diagnose_fragility(work.run.scores, work.run.strategy, seed=work.seed, **rules)
 
 
 def _likelihood(work: _Work) -> Finding:

@@ -10,7 +10,8 @@ import pyarrow as pa
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.resampling import Estimate, mean, resample
 from raylab2f.evaluation.bootstrap import object_weights
-from raylab2f.evaluation.curves import rank_scores, sweep
+from raylab2f.evaluation.curves import Ranking, rank_scores, sweep
+from raylab2f.evaluation.object_scores import ObjectScore, aggregate_scores, parse_object_score
 from raylab2f.evaluation.thresholds import Strategy, choose_threshold, cuts, parse_strategy, threshold_values
 from raylab2f.seeding import numpy_generator
 
@@ -26,25 +27,36 @@ _REPLICATES = 300
 
 
 def diagnose_fragility(
-    scores: pa.Table, strategy: str, *, cost_escape: float = 10.0, cost_overkill: float = 1.0, seed: int
+    scores: pa.Table,
+    strategy: str,
+    *,
+    object_score: str = "max",
+    prevalence: float | None = None,
+    cost_escape: float = 10.0,
+    cost_overkill: float = 1.0,
+    beta: float = 2.0,
+    seed: int,
 ) -> Finding:
     """Choose thresholds again from resampled parts, compare folds, and compare Youden's with the cheapest threshold.
 
     Arguments:
         scores: `fold`, `partition` (threshold, inference), `image_id`, `object_id`, `label`, `score`.
         strategy: that the run is read by.
-        cost_escape, cost_overkill: of the cost-optimal threshold.
+        object_score, prevalence, cost_escape, cost_overkill, beta: what the run is evaluated with, see
+            `evaluation.evaluate`.
         seed: of the resampling.
     """
     name = "threshold"
     columns = {key: np.array(scores[key].to_pylist()) for key in scores.column_names}
     columns |= {"score": columns["score"].astype(np.float64), "label": columns["label"].astype(np.int64)}
-    costs = {"escape": cost_escape, "overkill": cost_overkill}
-    chosen, cheapest = parse_strategy(strategy, costs), parse_strategy("cost", costs)
+    columns["anomalous"] = np.isin(columns["object_id"], columns["object_id"][columns["label"] == 1])
+    defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
+    chosen, cheapest = parse_strategy(strategy, defaults), parse_strategy("cost", defaults)
+    rule = parse_object_score(object_score)
     folds = [
         judged
         for fold in np.unique(columns["fold"])
-        if (judged := _judge_fold(_rows(columns, columns["fold"] == fold), chosen, cheapest, seed)) is not None
+        if (judged := _judge_fold(_rows(columns, columns["fold"] == fold), chosen, cheapest, rule, seed)) is not None
     ]
     if not folds:
         return skipped(name, f"The strategy {strategy} gives no threshold in any fold.")
@@ -65,8 +77,9 @@ def diagnose_fragility(
         Measure(
             "youden-from-cost",
             apart,
-            f"Youden's and the cost-optimal threshold (escape {cost_escape:g}, overkill {cost_overkill:g}) decide "
-            f"{apart.value:.0%} of the pictures differently.",
+            f"Youden's and the cost-optimal threshold (escape {cost_escape:g}, overkill {cost_overkill:g}"
+            + (f", prevalence {prevalence:g}" if prevalence is not None else "")
+            + f") decide {apart.value:.0%} of the pictures differently.",
         ),
     ]
     if len(positions) > 1:
@@ -106,21 +119,26 @@ def outcome_curves(scores: pa.Table, points: int = 101) -> dict[str, np.ndarray]
 
 
 def _judge_fold(
-    columns: Mapping[str, np.ndarray], strategy: Strategy, cheapest: Strategy, seed: int
+    columns: Mapping[str, np.ndarray], strategy: Strategy, cheapest: Strategy, rule: ObjectScore, seed: int
 ) -> tuple[dict[str, np.ndarray], float] | None:
     """The decisions on one fold's judged pictures and how sure they are, and the threshold in standard deviations of
     nominal scores about their mean; `None` where there is no threshold or nothing is judged.
     """
     choosing = _rows(columns, columns["partition"] == "threshold")
     judged = _rows(columns, columns["partition"] == "inference")
-    threshold = choose_threshold(strategy, choosing["score"], choosing["label"]).threshold
-    if threshold is None or not len(judged["score"]):
+    if not len(choosing["score"]) or not len(judged["score"]):
         return None
+    ranking, objects = _ranking(strategy, choosing, rule)
+    chosen = _thresholds(strategy, ranking, np.ones((len(objects), 1)))
+    if not len(chosen):
+        return None
+    threshold = float(chosen[0])
     nominal = columns["score"][columns["label"] == 0]
     scale = float(nominal.std()) or 1.0
     score = judged["score"]
     flagged = score >= threshold
-    again = _thresholds_again(strategy, choosing, seed)
+    rng = numpy_generator(seed, "threshold fragility", int(judged["fold"][0]))
+    again = _thresholds(strategy, ranking, object_weights(objects, _REPLICATES, rng))
     cost, youden = (choose_threshold(s, choosing["score"], choosing["label"]).threshold for s in (cheapest, "youden"))
     known = cost is not None and youden is not None
     decisions = {
@@ -139,14 +157,20 @@ def _rows(columns: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str, np.
     return {key: values[where] for key, values in columns.items()}
 
 
-def _thresholds_again(strategy: Strategy, choosing: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
-    """(r,) thresholds from resampled objects; replicates without a threshold are left out."""
-    label = choosing["label"]
-    names, number = np.unique(choosing["object_id"], return_inverse=True)
-    anomalous = np.bincount(number, weights=label, minlength=len(names)) > 0
-    rng = numpy_generator(seed, "threshold fragility", int(choosing["fold"][0]))
-    weights = object_weights(anomalous, _REPLICATES, rng)
-    ranking = rank_scores(choosing["score"], number, label.astype(bool))
+def _ranking(strategy: Strategy, choosing: Mapping[str, np.ndarray], rule: ObjectScore) -> tuple[Ranking, np.ndarray]:
+    """What the strategy chooses by, pictures or objects, ranked as in the evaluation; and (objects,) which of the
+    objects are anomalous.
+    """
+    _, first, owner = np.unique(choosing["object_id"], return_index=True, return_inverse=True)
+    anomalous = choosing["anomalous"][first]
+    if not strategy.on_objects:
+        return rank_scores(choosing["score"], owner, choosing["label"].astype(bool)), anomalous
+    objects, score = aggregate_scores(choosing["score"], owner, rule)
+    return rank_scores(score, objects, anomalous[objects]), anomalous
+
+
+def _thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
+    """(r,) thresholds for (objects, b) weights of the objects; weightings without a threshold are left out."""
     cut = cuts(strategy, sweep(ranking, weights))
     return threshold_values(ranking)[cut[cut >= 0]]
 

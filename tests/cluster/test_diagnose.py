@@ -1,6 +1,7 @@
 """Planted pitfalls are found, each by its own diagnosis and by no other: rendered parts, a small detector, real Ray."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.rescore import AlteredPictures, rescore
 from raylab2f.cluster.run import run_cross_validation
 from raylab2f.cluster.run_evidence import open_run
-from raylab2f.cluster.run_folder import DataSettings, RunSettings
+from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
 from raylab2f.cluster.session import ray_session
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.detectors.registry import config_to_dict, preset_config
@@ -132,6 +133,21 @@ def test_pictures_as_they_are_get_their_scores_again(small):
     )
     assert again["image_id"].to_pylist() == list(image_ids)
     np.testing.assert_allclose(again["score"], rows["score"], rtol=1e-3)
+
+
+def test_the_threshold_diagnosis_judges_the_runs_own_threshold(small, tmp_path):
+    run, cache, display = small
+    folder = shutil.copytree(run("clean"), tmp_path / "evaluated again")
+    evaluation = {"strategies": ["cost"], "prevalence": 0.02, "cost_escape": 30.0, "replicates": 100}
+    settings = replace(RunFolder(str(folder)).settings(), evaluation=evaluation)
+    options = {"cache": cache, "display": display}
+    run_cross_validation([(settings, folder)], resources=FoldResources(), resume=True, **options)
+    [finding] = diagnose_run(folder, only=("threshold",), stored_only=True, **options)
+    evidence = open_run(folder, cache, display)
+    score = {(row["fold"], row["image_id"]): row["score"] for row in evidence.scores.to_pylist()}
+    for row in finding.evidence.to_pylist():
+        assert row["flagged"] == (score[row["fold"], row["image_id"]] >= evidence.thresholds[row["fold"]])
+    assert "prevalence 0.02" in finding.measure("youden-from-cost").sentence
 
 
 def test_the_command_prints_json_and_keeps_earlier_findings(diagnosed, small):

@@ -52,7 +52,7 @@ def make_maps():
 def make_scores():
     """make_scores(separation) -> score table of 4 folds, 2 pictures an object, 24 good and 24 defective objects."""
 
-    def make(separation=3.0, *, folds=4, objects=24, seed=0):
+    def make(separation=3.0, *, folds=4, objects=24, views=2, seed=0):
         rng = np.random.default_rng(seed)
         rows = [
             {
@@ -67,7 +67,7 @@ def make_scores():
             for fold in range(folds)
             for label in (0, 1)
             for number in range(objects)
-            for view in range(2)
+            for view in range(views)
         ]
         return pa.Table.from_pylist(rows)
 

@@ -1,8 +1,10 @@
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from raylab2f.diagnostics import diagnose_fragility
 from raylab2f.diagnostics.fragility import outcome_curves
+from raylab2f.evaluation import evaluate
 
 
 def test_well_separated_scores_leave_nothing_to_the_threshold(make_scores):
@@ -31,6 +33,40 @@ def test_escapes_that_cost_more_move_the_cheapest_threshold(make_scores):
 def test_a_strategy_without_threshold_is_skipped(make_scores):
     finding = diagnose_fragility(make_scores(objects=6), "guaranteed-recall:0.01,0.01", seed=0)
     assert finding.verdict == "skip"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rules"),
+    [
+        ("youden", {}),
+        ("guaranteed-recall", {"object_score": "mean"}),
+        ("guaranteed-recall", {}),
+        ("cost", {"prevalence": 0.02}),
+        ("cost", {"prevalence": 0.02, "cost_escape": 500.0, "cost_overkill": 2.0}),
+        ("fbeta", {"beta": 8.0}),
+    ],
+)
+def test_the_threshold_is_the_runs(make_scores, strategy, rules):
+    """Whatever the run is evaluated with: object scores, costs at the factory's prevalence, beta."""
+    scores = make_scores(1.5, objects=80, views=5)
+    metrics = evaluate(scores, strategies=(strategy,), methods=(), replicates=1, **rules).metrics
+    metrics = metrics.filter(pc.and_(pc.equal(metrics["level"], "image"), pc.equal(metrics["metric"], "recall")))
+    thresholds = dict(zip(metrics["fold"].to_pylist(), metrics["threshold"].to_pylist(), strict=True))
+    decided = {
+        (row["fold"], row["image_id"]): row["flagged"]
+        for row in diagnose_fragility(scores, strategy, seed=0, **rules).evidence.to_pylist()
+    }
+    expected = {
+        (row["fold"], row["image_id"]): row["score"] >= thresholds[row["fold"]]
+        for row in scores.to_pylist()
+        if row["partition"] == "inference"
+    }
+    assert decided == expected
+
+
+def test_pictures_are_no_parts_for_a_guarantee_on_parts(make_scores):
+    # Ten defective parts in the threshold partition are too few, however many pictures they have.
+    assert diagnose_fragility(make_scores(objects=20, views=5), "guaranteed-recall", seed=0).verdict == "skip"
 
 
 def test_curves_fall_and_rise(make_scores):
