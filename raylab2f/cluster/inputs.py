@@ -17,6 +17,7 @@ from raylab2f.detectors.base import FeatureRequest
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.preparation import PictureShards, Preparation, with_copies
 from raylab2f.preparation.embedding import check_foregrounds
+from raylab2f.preparation.lost_defects import lost_defects_note
 from raylab2f.preparation.selection import view_note
 from raylab2f.reporting import Display
 
@@ -89,6 +90,8 @@ def prepare_inputs(
             warn=display.warn,
         )
     shards = PictureShards.open(local(place))
+    if note := lost_defects_note(pictures, shards, settings.preparation):
+        warnings += (note,)
     return Inputs(pictures, preparation, shards, place, extraction.stores, extraction.extracted, warnings)
 
 

@@ -7,8 +7,16 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
-from raylab2f.preparation import PictureShards
+from raylab2f.cluster.inputs import prepare_inputs
+from raylab2f.cluster.run_folder import DataSettings, RunSettings
+from raylab2f.cluster.session import ray_session
+from raylab2f.datasets import load_dataset
+from raylab2f.datasets.manifest import fingerprint
+from raylab2f.detectors.registry import config_to_dict, preset_config
+from raylab2f.preparation import PictureShards, PreparationSettings
+from raylab2f.reporting import Display
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +106,25 @@ def test_pictures_without_foregrounds_are_listed(run, tmp_path):
     assert process.returncode == 2
     assert "48 have none: plate 00 a.png" in process.stderr
     assert "raylab2f segment" in process.stderr
+
+
+def test_defects_that_a_turn_moves_out_of_the_frame_are_told(run, pictures, cache, tmp_path):
+    mask = np.zeros((96, 96), np.uint8)
+    mask[:6, :6] = 255
+    cv2.imwrite(str(tmp_path / "corner.png"), mask)
+    rows = list(csv.reader(pictures.open(encoding="utf-8")))
+    for row in rows[1:]:
+        row[1], row[5] = str(pictures.parent / row[1]), str(tmp_path / "corner.png") if row[5] else ""
+    with (tmp_path / "plates.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    dataset = load_dataset(tmp_path / "plates.csv")
+    preparation = PreparationSettings(eval_angles=(0.0, 45.0))
+    config = config_to_dict(preset_config("glass", "fast"))
+    settings = RunSettings(DataSettings(), "glass", "fast", config, preparation=preparation)
+    with ray_session():
+        options = {"cache": cache, "display": Display(Console(quiet=True)), "requests": ()}
+        inputs = prepare_inputs(settings, dataset.manifest, fingerprint(dataset.manifest), **options)
+    assert [warning[:40] for warning in inputs.warnings] == ["10 of 10 turned copies of defective pict"]
 
 
 def test_an_empty_foreground_is_named(run, blocks, tmp_path):
