@@ -26,7 +26,7 @@ def lost_defects_note(pictures: pa.Table, shards: PictureShards, settings: Prepa
     Returns:
         A sentence with their number; `None` where every known defect mask has something left.
     """
-    judged = {angle % 360 for angle in settings.eval_angles if angle % 90}
+    judged = {angle for angle in settings.eval_angles if angle % 90}
     kept = None
     if settings.keep_views is not None and settings.keep_views_for != "training":
         kept = kept_views(settings.keep_views, pictures["view"].to_pylist())
@@ -34,7 +34,7 @@ def lost_defects_note(pictures: pa.Table, shards: PictureShards, settings: Prepa
     source = {
         row["image_id"]: row["source_id"]
         for row in masked.select(["image_id", "source_id", "rotation", "view"]).to_pylist()
-        if row["rotation"] % 360 in judged and (kept is None or row["view"] in kept)
+        if row["rotation"] in judged and (kept is None or row["view"] in kept)
     }
     empty = _without_defect(shards, sorted(source))
     # A mask that was empty before is no work of the turn.

@@ -67,7 +67,6 @@ def select_pictures(split: pa.Table, pictures: pa.Table, settings: PreparationSe
     """
     partition_of = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
     kept = None if settings.keep_views is None else kept_views(settings.keep_views, pictures["view"].to_pylist())
-    train_angles, eval_angles = ({angle % 360 for angle in a} for a in (settings.train_angles, settings.eval_angles))
     rows, labels = [], []
     columns = ["image_id", "object_id", "source_id", "rotation", "view", "label"]
     for row in pictures.select(columns).to_pylist():
@@ -78,7 +77,7 @@ def select_pictures(split: pa.Table, pictures: pa.Table, settings: PreparationSe
         restricted = settings.keep_views_for in ("both", "training" if trains else "evaluation")
         if kept is not None and restricted and row["view"] not in kept:
             continue
-        if row["rotation"] % 360 in (train_angles if trains else eval_angles):
+        if row["rotation"] in (settings.train_angles if trains else settings.eval_angles):
             rows.append({name: row[name] for name in ("image_id", "object_id")} | {"partition": partition})
             labels.append((partition, row["label"]))
     if kept is not None:

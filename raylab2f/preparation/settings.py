@@ -24,7 +24,7 @@ class PreparationSettings:
             is not part of a store's address, and fold plans are those of the unrestricted data.
         keep_views_for: `training`, `evaluation` (choosing the threshold and judging) or `both`.
         train_angles: degrees, counter-clockwise, by which training pictures are turned, each to a picture of its own; 0
-            is the picture as it is.
+            is the picture as it is. Kept within [0, 360), so that one turn is one picture however it is written.
         eval_angles: likewise for the pictures that choose the threshold and are judged.
         mask_background: black out all that is not foreground.
         centre_embed: height and width of the canvas on which objects are centred; `auto`: the smallest one that
@@ -46,19 +46,15 @@ class PreparationSettings:
     def __post_init__(self) -> None:
         if self.keep_views_for not in ("training", "evaluation", "both"):
             raise UserError(f"--keep-views-for {self.keep_views_for}: choose one of training, evaluation, both.")
-        for option, angles in (("--train-angles", self.train_angles), ("--eval-angles", self.eval_angles)):
-            turns = [angle % 360 for angle in angles]
-            if not all(map(math.isfinite, turns)):
-                raise UserError(f"{option}: angles are finite numbers of degrees.")
-            if not turns or len(set(turns)) < len(turns):
-                raise UserError(f"{option}: give at least one angle, and none twice (360 degrees are a full turn).")
+        for name in ("train_angles", "eval_angles"):
+            object.__setattr__(self, name, _turns(getattr(self, name), f"--{name.replace('_', '-')}"))
         if isinstance(self.centre_embed, str) and self.centre_embed != "auto":
             raise UserError(f"--centre-embed {self.centre_embed}: give HEIGHTxWIDTH in pixels, or auto.")
 
     @property
     def angles(self) -> tuple[float, ...]:
         """Of the turned copies that are needed beside the pictures as they are, ascending."""
-        return tuple(sorted({float(angle) for angle in (*self.train_angles, *self.eval_angles) if angle % 360}))
+        return tuple(sorted({*self.train_angles, *self.eval_angles} - {0.0}))
 
     @property
     def needs_foreground(self) -> bool:
@@ -89,3 +85,14 @@ class PreparationSettings:
         """The inverse of `to_dict`."""
         plain: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
         return cls(**plain)
+
+
+def _turns(angles: tuple[float, ...], option: str) -> tuple[float, ...]:
+    """The angles within [0, 360)."""
+    if not all(map(math.isfinite, angles)):
+        raise UserError(f"{option}: angles are finite numbers of degrees.")
+    # Rounded, for -0.3 and 359.7 differ in their last digits; rounding may give 360 once more.
+    turns = tuple(round(float(angle) % 360, 9) % 360 for angle in angles)
+    if not turns or len(set(turns)) < len(turns):
+        raise UserError(f"{option}: give at least one angle, and none twice (360 degrees are a full turn).")
+    return turns

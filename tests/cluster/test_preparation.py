@@ -58,7 +58,7 @@ def test_each_partition_has_the_angles_and_views_that_were_asked(prepared_run):
         split = pq.read_table(prepared_run / "folds" / fold / "split.parquet").to_pylist()
         seen = {(r["partition"], *(pictures[r["image_id"]][name] for name in ("rotation", "view"))) for r in split}
         trained = {("train", angle, view) for angle in (0, 90) for view in ("0", "45")}
-        judged = {(name, angle, "0") for name in ("threshold", "inference") for angle in (0, -10)}
+        judged = {(name, angle, "0") for name in ("threshold", "inference") for angle in (0, 350)}
         assert seen == trained | judged
         scored = pq.read_table(prepared_run / "folds" / fold / "scores.parquet")["image_id"].to_pylist()
         assert sorted(scored) == sorted(row["image_id"] for row in split if row["partition"] != "train")

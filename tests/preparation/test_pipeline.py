@@ -148,6 +148,12 @@ def test_every_step_changes_the_address():
     assert len(addresses) == len(steps)
 
 
+def test_angles_are_the_same_however_they_are_written():
+    written = PreparationSettings(train_angles=(-90, 360, 450), eval_angles=(-1e-20,))
+    assert written == PreparationSettings(train_angles=(270, 0, 90), eval_angles=(0,))
+    assert written.angles == (90.0, 270.0)
+
+
 def test_settings_survive_json():
     settings = PreparationSettings(
         keep_views="0:30",
@@ -158,5 +164,5 @@ def test_settings_survive_json():
         fit="pad",
     )
     assert PreparationSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
-    assert settings.angles == (-5.0, 90.0)
+    assert settings.angles == (90.0, 355.0)
     assert settings.resolve((64, 64)).canvas == (60, 80)

@@ -81,6 +81,15 @@ def test_turned_copies_train_beside_the_pictures_and_none_is_judged(manifest, sp
     }
 
 
+def test_one_turn_written_in_two_ways_is_one_picture(manifest, split):
+    settings = PreparationSettings(train_angles=(-90, 0, 90), eval_angles=(0, 270, -1e-20 + 450))
+    pictures = with_copies(manifest, settings.angles)
+    assert pictures.num_rows == 3 * manifest.num_rows
+    after = counted(select_pictures(split, pictures, settings))
+    assert {kind for partition, kind in after if partition == "train"} == {"plain", "rot90", "rot270"}
+    assert {kind for partition, kind in after if partition == "inference"} == {"plain", "rot90", "rot270"}
+
+
 def test_evaluation_can_leave_the_plain_pictures_out(manifest, split):
     after = counted(selected(split, manifest, eval_angles=(270,)))
     assert {kind for partition, kind in after if partition != "train"} == {"rot270"}
