@@ -25,17 +25,20 @@ class Bounds:
     """Where a measure becomes a warning and where a failure.
 
     A measure warns beyond `warn`. It fails beyond `fail` if besides its whole interval lies beyond `warn`: bad, and not
-    only by the chance of which objects were sampled.
+    only by the chance of which objects were sampled. Without an interval, for want of objects or folds, it only
+    warns.
 
     Arguments:
         warn: bound of the warning.
         fail: bound of the failure; `None`: this measure only warns.
         lower_is_worse: beyond means below.
+        exact: the measure is a count of what the data hold and no estimate, so that it needs no interval to fail.
     """
 
     warn: float
     fail: float | None
     lower_is_worse: bool = False
+    exact: bool = False
 
     def verdict(self, estimate: Estimate) -> Verdict:
         """Of an estimate; `skip` where there is none."""
@@ -45,7 +48,7 @@ class Bounds:
         if sign * estimate.value <= sign * self.warn:
             return "pass"
         nearer_end = estimate.high if self.lower_is_worse else estimate.low
-        sure = not math.isfinite(nearer_end) or sign * nearer_end > sign * self.warn
+        sure = self.exact or (math.isfinite(nearer_end) and sign * nearer_end > sign * self.warn)
         beyond = self.fail is not None and sign * estimate.value > sign * self.fail
         return "fail" if beyond and sure else "warn"
 
@@ -53,7 +56,8 @@ class Bounds:
         side = "below" if self.lower_is_worse else "above"
         if self.fail is None:
             return f"warns {side} {self.warn:g}, never fails"
-        return f"warns {side} {self.warn:g}, fails {side} {self.fail:g} with its interval {side} {self.warn:g}"
+        text = f"warns {side} {self.warn:g}, fails {side} {self.fail:g}"
+        return text if self.exact else f"{text} with its interval {side} {self.warn:g}"
 
 
 @dataclass(frozen=True)

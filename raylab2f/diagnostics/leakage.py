@@ -13,10 +13,10 @@ from raylab2f.diagnostics.resampling import Estimate, auroc, auroc_difference, r
 __all__ = ["DUPLICATES", "SHARED_OBJECTS", "diagnose_leakage"]
 
 # An object on both sides is a mistake of the split, whatever its effect: not one is allowed.
-SHARED_OBJECTS = Bounds(0.0, 0.0)
+SHARED_OBJECTS = Bounds(0.0, 0.0, exact=True)
 # Near-duplicates under different object names: single pairs happen among many pictures; one in twenty evaluation
 # pictures is more than chance, and moves figures by as much as the differences that are published.
-DUPLICATES = Bounds(0.0, 0.05)
+DUPLICATES = Bounds(0.0, 0.05, exact=True)
 
 
 def diagnose_leakage(splits: Mapping[int, pa.Table], scores: pa.Table, near: pa.Table, *, seed: int) -> Finding:

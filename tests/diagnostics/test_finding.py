@@ -16,7 +16,7 @@ from raylab2f.diagnostics.resampling import Estimate
         (Estimate(0.7, 0.66, 0.74), "warn"),
         (Estimate(0.9, 0.6, 1.0), "warn"),  # beyond, but perhaps by chance
         (Estimate(0.9, 0.7, 1.0), "fail"),
-        (Estimate(0.9), "fail"),  # counts have no interval
+        (Estimate(0.9), "warn"),  # nobody knows whether by chance
         (Estimate(math.nan), "skip"),
     ],
 )
@@ -28,6 +28,12 @@ def test_lower_may_be_worse():
     bounds = Bounds(0.5, 0.2, lower_is_worse=True)
     assert [bounds.verdict(Estimate(v, v - 0.1, v + 0.1)) for v in (0.6, 0.4, 0.1)] == ["pass", "warn", "fail"]
     assert bounds.verdict(Estimate(0.1, 0.0, 0.6)) == "warn"
+
+
+def test_what_is_counted_and_not_estimated_fails_without_an_interval():
+    bounds = Bounds(0.0, 0.05, exact=True)
+    assert [bounds.verdict(Estimate(value)) for value in (0.0, 0.05, 0.06)] == ["pass", "warn", "fail"]
+    assert "interval" not in str(bounds)
 
 
 def test_a_measure_without_failure_bound_never_fails():

@@ -91,5 +91,15 @@ def test_turns_that_never_trained_are_expected_where_evaluation_has_them():
     assert diagnose_invariance(scores(0.1), THRESHOLDS, seed=0).verdict == "pass"
 
 
+def test_one_alarm_among_two_parts_is_no_failure():
+    """Three objects are the fewest with an interval; without one nothing tells an alarm from chance."""
+    rows = [row for row in scores(0.0).to_pylist() if row["fold"] == 0 and row["object_id"] in ("part0", "part1")]
+    for row in rows:
+        row["score"] = 2.0 if (row["object_id"], row["trained"]) == ("part0", False) else 0.0
+    finding = diagnose_invariance(pa.Table.from_pylist(rows), THRESHOLDS, seed=0)
+    assert finding.figure.estimate.value == 0.5
+    assert finding.verdict == "warn"
+
+
 def test_nothing_to_look_at_is_skipped():
     assert diagnose_invariance(NOTHING, THRESHOLDS, seed=0).verdict == "skip"
