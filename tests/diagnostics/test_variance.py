@@ -28,8 +28,18 @@ def test_aligned_peaks_do_not_vary_and_scattered_ones_do():
     values = {spread: object_variance(activations(features(spread)))[:, 0].mean() for spread in (0, 1, 4)}
     assert values[0] == pytest.approx(0, abs=1e-9)
     assert values[0] < values[1] < values[4]
-    # Uniform over nine cells of spacing 1/8: variance (81 - 1) / 12 / 64, in units of 1/12.
-    assert values[4] == pytest.approx(80 / 64, rel=0.1)
+    assert values[4] == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("grid", [(2, 2), (5, 5), (8, 8), (10, 10), (24, 24), (3, 12), (1, 9)])
+def test_random_places_give_1_on_every_grid(grid):
+    maps = np.random.default_rng(0).random((400, 12, *grid), np.float32)
+    assert object_variance(activations(maps))[:, 0].mean() == pytest.approx(1, abs=0.05)
+
+
+def test_a_map_of_one_cell_has_no_places():
+    maps = np.random.default_rng(0).random((40, 12, 1, 1), np.float32)
+    assert object_variance(activations(maps))[:, 0].mean() == 0
 
 
 def test_portions_are_as_good_as_the_whole():
