@@ -35,6 +35,7 @@ class Alteration:
         doses: ascending in strength.
         everyday: up to this dose it happens on any line, unseen by its operators.
         apply: (picture, dose, generator) -> picture of the same shape.
+        period: after which doses repeat; `None`: they do not.
     """
 
     noun: str
@@ -42,6 +43,11 @@ class Alteration:
     doses: tuple[float, ...]
     everyday: float
     apply: Callable[[Picture, float, np.random.Generator], Picture]
+    period: float | None = None
+
+    def strength(self, dose: float) -> float:
+        """How far a dose is from none: 270 degrees are a quarter turn."""
+        return abs(dose) if self.period is None else min(dose % self.period, -dose % self.period)
 
     def describe(self, dose: float) -> str:
         """Such as `Rotation by 5 degrees`."""
@@ -139,7 +145,7 @@ def _jpeg(picture: Picture, loss: float, generator: np.random.Generator) -> Pict
 
 
 ALTERATIONS: dict[str, Alteration] = {
-    "rotation": Alteration("Rotation", "degrees", (1, 2, 5, 10, 90, 180, 270), 2, _rotate),
+    "rotation": Alteration("Rotation", "degrees", (1, 2, 5, 10, 90, 180, 270), 2, _rotate, period=360),
     "shift": Alteration("A shift", "% of the picture's side", (1, 2, 4, 8), 2, _shift),
     "scale": Alteration("A change of scale", "%", (1, 2, 5, 10), 2, _scale),
     "brightness": Alteration("A change of brightness", "stops", (0.1, 0.2, 0.5, 1.0), 0.1, _brighten),

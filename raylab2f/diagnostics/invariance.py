@@ -132,4 +132,4 @@ def _altered(responses: pa.Table, expected: Mapping[str, float]) -> list[Measure
 
 def _is_expected(dose: float, spec: Alteration, said: float | None) -> bool:
     """Whether a dose lies within what happens every day, or within what the user says."""
-    return abs(dose) <= max(abs(spec.everyday), abs(said or 0.0)) + 1e-9
+    return spec.strength(dose) <= max(spec.everyday, abs(said or 0.0)) + 1e-9

@@ -1,5 +1,6 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from raylab2f.diagnostics import ALTERATIONS, diagnose_invariance
 from raylab2f.diagnostics.invariance import dose_responses
@@ -56,6 +57,16 @@ def test_what_the_user_expects_fails():
     rare = rescored(lambda name, dose: 0.9 if (name, dose) == ("rotation", 180) else 0.05)
     finding = diagnose_invariance(NOTHING, THRESHOLDS, rare, {"rotation": 180}, seed=0)
     assert (finding.verdict, finding.figure.name) == ("fail", "rotation everyday")
+
+
+@pytest.mark.parametrize("said", [90, 180, 270])
+def test_a_quarter_turn_the_other_way_is_a_quarter_turn(said):
+    turned = rescored(lambda name, dose: 0.9 if (name, dose) == ("rotation", 270) else 0.05)
+    finding = diagnose_invariance(NOTHING, THRESHOLDS, turned, {"rotation": said}, seed=0)
+    assert (finding.verdict, finding.figure.name) == ("fail", "rotation everyday")
+    half = rescored(lambda name, dose: 0.9 if (name, dose) == ("rotation", 180) else 0.05)
+    finding = diagnose_invariance(NOTHING, THRESHOLDS, half, {"rotation": said}, seed=0)
+    assert finding.figure.name == ("rotation rare" if said == 90 else "rotation everyday")
 
 
 def test_responses_are_ordered_and_relative_to_the_pictures_as_they_are():
