@@ -71,18 +71,27 @@ def diagnose_likelihood(scores: pa.Table, complexity: pa.Table, *, seed: int) ->
         sentence = f"Defective pictures score below good ones in {below.value:.0%} of pairs."
         measures.append(Measure("anomalies-below-nominals", below, sentence, INVERTED))
     statistics = np.stack([facts[key] for key in BACKGROUND_STATISTICS], axis=1)
-    if np.isfinite(statistics[nominal]).all():
+    shown = nominal & np.isfinite(statistics).all(axis=1)
+    if shown.any():
         shares = np.array(
             [
                 _predicted_share(statistics[here], score[here], owner[here])
                 for one in np.unique(fold)
-                if len(np.unique(owner[here := nominal & (fold == one)])) >= _GROUPS
+                if len(np.unique(owner[here := shown & (fold == one)])) >= _GROUPS
             ]
         )
         share = _over_folds(shares)
         sentence = f"Statistics of the background predict {max(share.value, 0):.0%} of the variance of good scores."
         measures.append(Measure("score-from-background", share, sentence, BACKGROUND_SHARE))
-    return conclude(name, measures, _by_defect(rows, score, label, fold))
+    image = np.array([row["image_id"] for row in rows])
+    good, hidden = len(set(image[nominal])), len(set(image[nominal & ~shown]))
+    seen_on = []
+    if hidden:
+        seen_on = [
+            f"{hidden} of {good} good pictures show no background, or have no foreground mask; score-from-background "
+            "leaves them out."
+        ]
+    return conclude(name, measures, _by_defect(rows, score, label, fold), seen_on)
 
 
 def _over_folds(values: np.ndarray) -> Estimate:

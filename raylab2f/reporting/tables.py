@@ -91,7 +91,9 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
         table.add_column(heading, no_wrap=not wraps)
     for finding in findings:
         colour = _COLOURS[finding["verdict"]]
-        why = escape(finding["why"]) + (f" [dim]{escape(finding['bound'])}[/]" if finding["bound"] else "")
+        why = escape(" ".join((finding["why"], *finding["seen_on"]))) + (
+            f" [dim]{escape(finding['bound'])}[/]" if finding["bound"] else ""
+        )
         table.add_row(finding["name"], f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
     console.print(table)
 

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from raylab2f.diagnostics import diagnose_likelihood
 from raylab2f.diagnostics.complexity import BACKGROUND_STATISTICS, COMPLEXITY_SCHEMA, picture_complexity
@@ -43,6 +44,27 @@ def test_scores_that_follow_the_background_fail(make_scores):
     assert finding.verdict == "fail"
     assert finding.figure.name == "score-from-background"
     assert finding.figure.estimate.value > 0.8
+
+
+@pytest.mark.parametrize("blind", [0, 1, 20, 24])
+def test_pictures_without_background_are_left_out_and_counted(make_scores, blind):
+    """24 good objects of two pictures each; of `blind` objects the mask covers the whole picture."""
+    scores, source = steady(make_scores(2.0))
+    hidden = {f"0-{number}-{view}.png" for number in range(blind) for view in range(2)}
+    rows = [
+        {**row, **(dict.fromkeys(BACKGROUND_STATISTICS) if row["image_id"] in hidden else {})}
+        for row in complexity_of(scores, BACKGROUND_STATISTICS[0], source).to_pylist()
+    ]
+    finding = diagnose_likelihood(scores, pa.Table.from_pylist(rows, schema=COMPLEXITY_SCHEMA), seed=0)
+    if blind < 20:
+        assert (finding.verdict, finding.figure.name) == ("fail", "score-from-background")
+        assert finding.figure.estimate.value > 0.8
+    else:
+        # Two objects with a background in either partition, and none at all.
+        assert "score-from-background" not in [m.name for m in finding.measures if m.verdict != "skip"]
+    assert len(finding.seen_on) == (blind > 0)
+    if blind:
+        assert f"{2 * blind} of 48 good pictures" in finding.seen_on[0]
 
 
 def test_inverted_classes_fail(make_scores):
