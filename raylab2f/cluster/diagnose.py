@@ -245,7 +245,8 @@ def _invariance(work: _Work) -> Finding:
 
 
 def _leakage(work: _Work) -> Finding:
-    return diagnose_leakage(work.run.splits, work.run.scores, near_duplicates(work.run), seed=work.seed)
+    near, known = near_duplicates(work.run)
+    return diagnose_leakage(work.run.splits, work.run.scores, near, poses_known=known, seed=work.seed)
 
 
 def _shift(work: _Work) -> Finding:

@@ -23,6 +23,8 @@ from raylab2f.diagnostics.near_duplicates import (
     near_pairs,
     picture_hashes,
     pooled_positions,
+    poses_known,
+    shared_views,
     small_greys,
 )
 from raylab2f.diagnostics.variance import Activations, activations, join_activations
@@ -150,16 +152,20 @@ def activations_of(inputs: Inputs, image_ids: Sequence[str]) -> Activations:
     return join_activations([activations(store.read(portion, store.layers[-1])) for portion in portions])
 
 
-def near_duplicates(run: RunEvidence) -> pa.Table:
-    """Near-duplicate pairs among all pictures as they are: `one`, `other`, `cosine`, `hash_distance`."""
-    image_ids = run.plain()["image_id"].to_pylist()
+def near_duplicates(run: RunEvidence) -> tuple[pa.Table, bool]:
+    """Near-duplicate pairs among all pictures as they are, `one`, `other`, `cosine`, `hash_distance`, and whether their
+    poses are known.
+    """
+    plain = run.plain()
+    image_ids = plain["image_id"].to_pylist()
+    views = shared_views(plain["view"].to_pylist(), plain["object_id"].to_pylist())
     pooled = np.concatenate([pooled_positions(maps) for maps in _features(run, image_ids)])
     greys = np.concatenate(
         [small_greys(run.inputs.shards.read(portion, ["picture"])["picture"]) for portion in _portions(image_ids)]
     )
-    pairs, cosine, distance = near_pairs(feature_signatures(pooled), picture_hashes(greys))
+    pairs, cosine, distance = near_pairs(feature_signatures(pooled, views), picture_hashes(greys, views))
     names = np.array(image_ids, object)
-    return pa.table(
+    table = pa.table(
         {
             "one": pa.array(names[pairs[:, 0]], pa.string()),
             "other": pa.array(names[pairs[:, 1]], pa.string()),
@@ -167,6 +173,7 @@ def near_duplicates(run: RunEvidence) -> pa.Table:
             "hash_distance": distance,
         }
     )
+    return table, poses_known(views)
 
 
 def complexity_table(run: RunEvidence) -> pa.Table:

@@ -6,6 +6,8 @@ in common, so it is taken off first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ __all__ = [
     "near_pairs",
     "picture_hashes",
     "pooled_positions",
+    "poses_known",
+    "shared_views",
     "small_greys",
 ]
 
@@ -32,6 +36,11 @@ MOST_HASH_DISTANCE = 0.2
 # pictures, so that in small data sets with many copies the copies themselves are not taken for such a direction.
 _MOST_DIRECTIONS = 8
 _PICTURES_PER_DIRECTION = 40
+# Rendered parts in three to six poses, no part shown twice: among fewer than 160 pictures (four directions) up to 157
+# pairs of different parts were near, among 160 and more none. With the mean of every view taken off, none among any.
+_DIRECTIONS_FOR_POSES = 4
+# The mean of fewer objects is not what pictures of a view have in common.
+_LEAST_OBJECTS = 4
 
 _GRID = 8
 _HASH_PIXELS = 32
@@ -50,12 +59,28 @@ def pooled_positions(features: NDArray[np.floating]) -> NDArray[np.float32]:
     return pooled
 
 
-def feature_signatures(pooled: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, d) signatures of unit length from `pooled_positions` of a whole data set.
+def shared_views(views: Sequence[str | None], objects: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) number of each picture's view; -1 where it is unknown, or shows too few objects to have a mean."""
+    _, group = np.unique([view or "" for view in views], return_inverse=True)
+    pairs = np.unique(np.stack([group, np.unique(objects, return_inverse=True)[1]]), axis=1)
+    shows = np.bincount(pairs[0]) >= _LEAST_OBJECTS
+    known = np.array([view is not None for view in views], bool) & shows[group]
+    return np.where(known, group, -1)
+
+
+def poses_known(views: NDArray[np.int64]) -> bool:
+    """Whether poses can be taken off: every picture has one of `shared_views`, or there are pictures enough to find the
+    directions in which poses move them. Otherwise different objects in one pose may be near.
+    """
+    return bool((views >= 0).all()) or len(views) >= _DIRECTIONS_FOR_POSES * _PICTURES_PER_DIRECTION
+
+
+def feature_signatures(pooled: NDArray[np.float32], views: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """(n, d) signatures of unit length from `pooled_positions` of a whole data set and its `shared_views`.
 
     Only what is particular to a picture is left: where on it something is seen that others do not have.
     """
-    flat = _particular(pooled.reshape(len(pooled), -1))
+    flat = _particular(pooled.reshape(len(pooled), -1), views)
     return flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-12)
 
 
@@ -74,12 +99,13 @@ def small_greys(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (small - small.mean(axis=(1, 2), keepdims=True)) / (small.std(axis=(1, 2), keepdims=True) + 1)
 
 
-def picture_hashes(greys: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(n, bits) hashes from `small_greys` of a whole data set: signs of low spatial frequencies about their median.
+def picture_hashes(greys: NDArray[np.float32], views: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    """(n, bits) hashes from `small_greys` of a whole data set and its `shared_views`: signs of low spatial frequencies
+    about their median.
 
     What pictures have in common is taken off first: aligned parts would otherwise all have the same hash.
     """
-    particular = _particular(greys.reshape(len(greys), -1)).reshape(greys.shape)
+    particular = _particular(greys.reshape(len(greys), -1), views).reshape(greys.shape)
     waves = dctn(particular, axes=(1, 2), norm="ortho")[:, :_HASH_WAVES, :_HASH_WAVES]
     waves = waves.reshape(len(waves), -1)[:, 1:]
     return np.asarray(waves > np.median(waves, axis=1, keepdims=True))
@@ -116,8 +142,13 @@ def near_pairs(
     )
 
 
-def _particular(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows (n, d) standardised by column, without the directions in which most of them vary."""
+def _particular(rows: NDArray[np.float32], views: NDArray[np.int64] | None) -> NDArray[np.float32]:
+    """Rows (n, d) without the mean of their view, standardised by column, without the directions in which most of them
+    vary.
+    """
+    rows = rows.copy()
+    for view in () if views is None else np.unique(views[views >= 0]):
+        rows[views == view] -= rows[views == view].mean(axis=0)
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-3)
     directions = min(_MOST_DIRECTIONS, len(rows) // _PICTURES_PER_DIRECTION)
     if not directions:

@@ -13,6 +13,8 @@ from raylab2f.diagnostics.near_duplicates import (
     near_pairs,
     picture_hashes,
     pooled_positions,
+    poses_known,
+    shared_views,
     small_greys,
 )
 from raylab2f.evaluation import plan_fold
@@ -86,6 +88,47 @@ def test_near_pairs_are_found_whatever_all_pictures_share():
     assert pairs.tolist() == [[7, 21]]
     assert cosine[0] > 0.8
     assert np.isnan(distance).all()
+
+
+@pytest.mark.parametrize(("pairs", "verdict"), [(0, "pass"), (12, "warn")])
+def test_near_duplicates_only_warn_where_poses_are_unknown(make_scores, pairs, verdict):
+    splits, scores = split_of(make_scores)
+    rows = [
+        {"one": f"0-{2 * n}-0.png", "other": f"t-{n}-0.png", "cosine": 0.9, "hash_distance": 0} for n in range(pairs)
+    ]
+    finding = diagnose_leakage(splits, scores, pa.Table.from_pylist(rows, schema=PAIRS), poses_known=False, seed=0)
+    assert finding.verdict == verdict
+    assert ("in one pose may look the same" in finding.measure("near-duplicates").sentence) == (pairs > 0)
+
+
+def test_different_parts_in_one_pose_are_not_near_where_views_are_known():
+    """Eight parts in four views, and a copy of one picture: views differ by far more than parts do."""
+    rng = np.random.default_rng(0)
+    view, part = np.tile(np.arange(4), 8), np.repeat(np.arange(8), 4)
+    maps = rng.normal(0, 3, (4, 6, 8, 8))[view]
+    maps = maps + rng.normal(0, 1, maps.shape)
+    maps = np.concatenate([maps, maps[5:6] + rng.normal(0, 0.2, maps[5:6].shape)]).astype(np.float32)
+    names = [str(number) for number in [*view, view[5]]]
+    objects = [str(number) for number in [*part, 99]]
+    greys = np.stack([cv2.resize(one.mean(axis=0), (32, 32), interpolation=cv2.INTER_CUBIC) for one in maps])
+    unknown, known = shared_views([None] * 33, objects), shared_views(names, objects)
+    found = {}
+    for key, views in (("unknown", unknown), ("known", known)):
+        pairs, _, _ = near_pairs(feature_signatures(pooled_positions(maps), views), picture_hashes(greys, views))
+        found[key] = {(int(one), int(other)) for one, other in pairs}
+    assert len(found["unknown"]) > 50
+    assert found["known"] == {(5, 32)}
+    assert (poses_known(unknown), poses_known(known)) == (False, True)
+
+
+def test_a_view_of_few_objects_has_no_mean():
+    objects = ["a", "b", "c", "a", "b", "c", "d", "a"]
+    views = ["0", "0", "0", "0", "1", "1", "1", None]
+    assert (shared_views(views, objects) < 0).all()
+    views = ["0", "0", "0", "1", "1", "1", "0", None]
+    assert (shared_views(views, objects) >= 0).tolist() == [True, True, True, False, False, False, True, False]
+    assert not poses_known(shared_views(views, objects))
+    assert poses_known(shared_views([None] * 160, ["a"] * 160))
 
 
 def test_hashes_do_not_see_exposure():
