@@ -21,21 +21,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raylab2f.atomic import write_json
-from raylab2f.atomic import write_parquet as write_manifest
 from raylab2f.datasets.demo.camera import encode
 from raylab2f.datasets.demo.config import DemoConfig
 from raylab2f.datasets.demo.render import DemoObject, demo_objects, render_object
+from raylab2f.datasets.manifest import MANIFEST_SCHEMA, write_manifest
 from raylab2f.errors import UserError
 from raylab2f.parquet import read_parquet
 
 __all__ = ["demo_dataset"]
 
-MANIFEST_SCHEMA = pa.schema(
-    [(n, pa.string()) for n in ("image_id", "path", "given_split")]
-    + [("label", pa.int8())]
-    + [(n, pa.string()) for n in ("defect_type", "object_id", "view", "mask_path", "foreground_path")]
-    + [("width", pa.int32()), ("height", pa.int32()), ("sha256", pa.string())]
-)
 # Temporary folders of killed runs are swept once they are older than any rendering could last.
 _ABANDONED_SECONDS = 24 * 3600.0
 
@@ -131,13 +125,13 @@ def _render_files(config: DemoConfig, item: DemoObject, folder: Path) -> list[di
     for shot in render_object(config, item):
         name = f"{item.object_id}/{shot.view}"
         picture = f"pictures/{name}.{suffix}"
-        content = encode(shot.picture, config.jpeg_quality)
-        _write(folder / picture, content)
         foreground = f"foregrounds/{name}.png"
-        _write(folder / foreground, _encode_mask(shot.foreground))
         mask = f"masks/{name}.png" if shot.mask.any() else None
-        if mask is not None:
-            _write(folder / mask, _encode_mask(shot.mask))
+        digests = {
+            "sha256": _write(folder / picture, encode(shot.picture, config.jpeg_quality)),
+            "foreground_sha256": _write(folder / foreground, _encode_mask(shot.foreground)),
+            "mask_sha256": None if mask is None else _write(folder / mask, _encode_mask(shot.mask)),
+        }
         rows.append(
             {
                 "image_id": picture,
@@ -151,7 +145,7 @@ def _render_files(config: DemoConfig, item: DemoObject, folder: Path) -> list[di
                 "foreground_path": foreground,
                 "width": shot.picture.shape[1],
                 "height": shot.picture.shape[0],
-                "sha256": hashlib.sha256(content).hexdigest(),
+                **digests,
             }
         )
     return rows
@@ -161,9 +155,11 @@ def _encode_mask(mask: NDArray[np.bool_]) -> bytes:
     return encode(mask.astype(np.uint8) * np.uint8(255), None)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> str:
+    """Returns the content's sha256, hexadecimal."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _one_thread() -> None:
