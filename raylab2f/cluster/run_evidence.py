@@ -163,7 +163,9 @@ def near_duplicates(run: RunEvidence) -> tuple[pa.Table, bool]:
     greys = np.concatenate(
         [small_greys(run.inputs.shards.read(portion, ["picture"])["picture"]) for portion in _portions(image_ids)]
     )
-    pairs, cosine, distance = near_pairs(feature_signatures(pooled, views), picture_hashes(greys, views))
+    seed = run.settings.seed
+    signatures, hashes = feature_signatures(pooled, views, seed=seed), picture_hashes(greys, views, seed=seed)
+    pairs, cosine, distance = near_pairs(signatures, hashes)
     names = np.array(image_ids, object)
     table = pa.table(
         {

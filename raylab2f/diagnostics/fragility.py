@@ -73,7 +73,7 @@ def diagnose_fragility(
             "threshold.",
             FLIPS,
         ),
-        *_fold_flips(facts),
+        *_fold_flips(facts, seed),
         Measure(
             "youden-from-cost",
             apart,
@@ -175,7 +175,7 @@ def _thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np
     return threshold_values(ranking)[cut[cut >= 0]]
 
 
-def _fold_flips(facts: dict[str, np.ndarray]) -> list[Measure]:
+def _fold_flips(facts: dict[str, np.ndarray], seed: int) -> list[Measure]:
     """How often two folds that judge one picture disagree."""
     names, number = np.unique(facts["image_id"], return_inverse=True)
     times = np.bincount(number, minlength=len(names))
@@ -187,6 +187,6 @@ def _fold_flips(facts: dict[str, np.ndarray]) -> list[Measure]:
     disagree = 2 * k * (n - k) / (n * (n - 1))
     owner = facts["object_id"][np.unique(number, return_index=True)[1]][several]
     label = facts["label"][np.unique(number, return_index=True)[1]][several]
-    value = mean(resample(owner, label, seed=0), disagree)
+    value = mean(resample(owner, label, seed=seed), disagree)
     sentence = f"Two folds that judge the same picture disagree in {value.value:.0%} of cases."
     return [Measure("fold-flips", value, sentence, FOLD_FLIPS)]

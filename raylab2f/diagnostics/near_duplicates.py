@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 from sklearn.utils.extmath import randomized_svd
 
+from raylab2f.seeding import seed_sequence
+
 __all__ = [
     "LEAST_COSINE",
     "MOST_HASH_DISTANCE",
@@ -75,12 +77,15 @@ def poses_known(views: NDArray[np.int64]) -> bool:
     return bool((views >= 0).all()) or len(views) >= _DIRECTIONS_FOR_POSES * _PICTURES_PER_DIRECTION
 
 
-def feature_signatures(pooled: NDArray[np.float32], views: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+def feature_signatures(
+    pooled: NDArray[np.float32], views: NDArray[np.int64] | None = None, *, seed: int
+) -> NDArray[np.float32]:
     """(n, d) signatures of unit length from `pooled_positions` of a whole data set and its `shared_views`.
 
-    Only what is particular to a picture is left: where on it something is seen that others do not have.
+    Only what is particular to a picture is left: where on it something is seen that others do not have. The directions
+    that all share are found by a randomised method, which descends from `seed`.
     """
-    flat = _particular(pooled.reshape(len(pooled), -1), views)
+    flat = _particular(pooled.reshape(len(pooled), -1), views, seed)
     return flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-12)
 
 
@@ -99,13 +104,15 @@ def small_greys(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (small - small.mean(axis=(1, 2), keepdims=True)) / (small.std(axis=(1, 2), keepdims=True) + 1)
 
 
-def picture_hashes(greys: NDArray[np.float32], views: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+def picture_hashes(
+    greys: NDArray[np.float32], views: NDArray[np.int64] | None = None, *, seed: int
+) -> NDArray[np.bool_]:
     """(n, bits) hashes from `small_greys` of a whole data set and its `shared_views`: signs of low spatial frequencies
     about their median.
 
     What pictures have in common is taken off first: aligned parts would otherwise all have the same hash.
     """
-    particular = _particular(greys.reshape(len(greys), -1), views).reshape(greys.shape)
+    particular = _particular(greys.reshape(len(greys), -1), views, seed).reshape(greys.shape)
     waves = dctn(particular, axes=(1, 2), norm="ortho")[:, :_HASH_WAVES, :_HASH_WAVES]
     waves = waves.reshape(len(waves), -1)[:, 1:]
     return np.asarray(waves > np.median(waves, axis=1, keepdims=True))
@@ -142,7 +149,7 @@ def near_pairs(
     )
 
 
-def _particular(rows: NDArray[np.float32], views: NDArray[np.int64] | None) -> NDArray[np.float32]:
+def _particular(rows: NDArray[np.float32], views: NDArray[np.int64] | None, seed: int) -> NDArray[np.float32]:
     """Rows (n, d) without the mean of their view, standardised by column, without the directions in which most of them
     vary.
     """
@@ -153,7 +160,8 @@ def _particular(rows: NDArray[np.float32], views: NDArray[np.int64] | None) -> N
     directions = min(_MOST_DIRECTIONS, len(rows) // _PICTURES_PER_DIRECTION)
     if not directions:
         return rows
-    _, _, shared = randomized_svd(rows, directions, random_state=0)
+    state = int(seed_sequence(seed, "shared directions").generate_state(1)[0])
+    _, _, shared = randomized_svd(rows, directions, random_state=state)
     return np.asarray(rows - rows @ shared.T @ shared, np.float32)
 
 

@@ -30,6 +30,14 @@ def test_escapes_that_cost_more_move_the_cheapest_threshold(make_scores):
     assert dear > even
 
 
+def test_every_interval_hangs_on_the_seed(make_scores):
+    one, again, other = (diagnose_fragility(make_scores(1.0), "youden", seed=seed) for seed in (1, 1, 2))
+    for name in ("decision-flips", "fold-flips"):
+        low, high = (one.measure(name).estimate.low, one.measure(name).estimate.high)
+        assert (again.measure(name).estimate.low, again.measure(name).estimate.high) == (low, high)
+        assert (other.measure(name).estimate.low, other.measure(name).estimate.high) != (low, high)
+
+
 def test_a_strategy_without_threshold_is_skipped(make_scores):
     finding = diagnose_fragility(make_scores(objects=6), "guaranteed-recall:0.01,0.01", seed=0)
     assert finding.verdict == "skip"
