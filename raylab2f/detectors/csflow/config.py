@@ -15,6 +15,11 @@ _PAPER_SCHEDULE = Schedule(epochs=240, batch_size=16, max_grad_norm=1.0)
 class CSFlowConfig:
     """Settings of CS-Flow; defaults are the publication's.
 
+    What differs from the published code: smaller scales are averaged (antialiased bilinear), where it takes the nearest
+    pixel, which aliases; features pass through the feature store's type, float16 unless said otherwise. The weights are
+    named in full, for what a bare model name stands for changes with timm: those of EfficientNet's authors, trained
+    with AutoAugment, as in the package that the published code loads them from.
+
     Arguments:
         backbone, weights, layers: one layer of a timm model, see `raylab2f.features`.
         size: height and width in pixels of the finest of three scales; the others are a half and a quarter of it.
@@ -26,7 +31,7 @@ class CSFlowConfig:
         init_seed: permutations and initial parameters descend from it.
     """
 
-    backbone: str = "tf_efficientnet_b5"
+    backbone: str = "tf_efficientnet_b5.aa_in1k"
     weights: str = "hub"
     layers: tuple[str, ...] = ("blocks.5",)
     size: tuple[int, int] = (768, 768)

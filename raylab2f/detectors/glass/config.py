@@ -17,6 +17,10 @@ HYPOTHESES = ("auto", "manifold", "hypersphere")
 class GlassConfig:
     """Settings of GLASS; defaults are the publication's.
 
+    What differs from the published code: at most 392 pictures make an epoch, where its loop ends only after more than
+    that, at 400 with batches of 8; features pass through the feature store's type, float16 unless said otherwise;
+    without a folder of `textures` (there always the Describable Textures Dataset) photographs take their place.
+
     Arguments:
         backbone, weights, layers: levels of a timm model, finest first, see `raylab2f.features`.
         size: height and width in pixels.

@@ -45,7 +45,7 @@ class Textures:
         size: height and width of what `load` returns.
 
     Raises:
-        UserError: the folder is absent or holds no picture.
+        UserError: the folder is absent or holds no picture; the installed scikit-image lacks one of the default ones.
     """
 
     def __init__(self, folder: str | None, size: tuple[int, int]) -> None:
@@ -73,10 +73,12 @@ def _bundled() -> list[Path]:
     import skimage
 
     folder = Path(skimage.__file__).parent / "data"
-    paths = [folder / name for name in _BUNDLED if (folder / name).exists()]
-    if not paths:
+    paths = [folder / name for name in _BUNDLED]
+    # Fewer would train another detector, and nothing would say so.
+    if missing := [path.name for path in paths if not path.is_file()]:
         raise UserError(
-            "scikit-image carries no photographs here; give a folder of pictures with --set textures=FOLDER."
+            f"The installed scikit-image comes without {', '.join(missing)}, of which GLASS makes textures; install "
+            "another version of it, or give a folder of pictures with --set textures=FOLDER."
         )
     return paths
 

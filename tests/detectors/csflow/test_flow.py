@@ -1,6 +1,7 @@
 """What makes it a normalizing flow: it can be inverted, and its log-determinant is that of its Jacobian."""
 
 import pytest
+import timm
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,9 @@ from raylab2f.detectors.registry import preset_config
 from raylab2f.errors import UserError
 
 shapes = pytest.mark.parametrize(("channels", "size"), [(4, (8, 8)), (5, (4, 12)), (2, (16, 4))])
+
+
+PUBLISHED = "tf_efficientnet_b5.aa_in1k"
 
 
 @shapes
@@ -95,10 +99,17 @@ def test_scores_and_maps_in_numbers(make_detector, make_features):
     assert detector.upsample(prediction.maps, (32, 48)).shape == (3, 32, 48)
 
 
+def test_the_published_weights_are_asked_for_whatever_timm_calls_its_default():
+    assert PUBLISHED in timm.list_pretrained("tf_efficientnet_b5*")
+    assert CSFlow.feature_requests(preset_config("csflow", "paper"))[0].backbone == PUBLISHED
+    for preset in ("fast", "demo"):
+        assert preset_config("csflow", preset).backbone == "tf_efficientnet_lite0"
+
+
 def test_three_sizes_of_a_picture_are_asked_for():
     requests = CSFlow.feature_requests(preset_config("csflow", "paper"))
     assert [request.size for request in requests] == [(768, 768), (384, 384), (192, 192)]
-    assert {(request.backbone, request.layers) for request in requests} == {("tf_efficientnet_b5", ("blocks.5",))}
+    assert {(request.backbone, request.layers) for request in requests} == {(PUBLISHED, ("blocks.5",))}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Folders of textures, good and bad, and the default ones."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+import skimage
 
 from raylab2f.detectors.glass.textures import Textures
 from raylab2f.errors import UserError
@@ -17,10 +20,21 @@ def write(path, shape=(30, 40, 3), value=200):
 
 def test_the_default_ones_are_photographs_of_an_installed_package():
     textures = Textures(None, (24, 32))
-    assert len(textures) >= 10
+    assert len(textures) == 15
     for index in range(len(textures)):
         assert textures.load(index).shape == (24, 32, 3)
         assert textures.load(index).std() > 5
+
+
+def test_default_ones_that_are_missing_are_named(tmp_path, monkeypatch):
+    installed = Path(skimage.__file__).parent / "data"
+    (tmp_path / "data").mkdir()
+    for path in installed.iterdir():
+        if path.is_file() and path.name != "gravel.png":
+            (tmp_path / "data" / path.name).symlink_to(path)
+    monkeypatch.setattr(skimage, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(UserError, match=r"without gravel\.png.*--set textures=FOLDER"):
+        Textures(None, (24, 32))
 
 
 def test_pictures_are_found_in_sub_folders_in_a_fixed_order(tmp_path):
