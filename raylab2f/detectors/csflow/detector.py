@@ -114,12 +114,6 @@ class CSFlow(Detector):
         maps = torch.stack([_resize(scale.pow(2).mean(dim=1), finest) for scale in z]).mean(dim=0)
         return Prediction(0.5 * total / dimensions, maps)
 
-    @torch.no_grad()
-    def scale_maps(self, batch: Batch) -> list[Tensor]:
-        """The publication's map of each scale: (B, H / 2^s, W / 2^s), mean over channels of z²."""
-        z, _ = self.latent(batch.features)
-        return [scale.pow(2).mean(dim=1) for scale in z]
-
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """Bilinear."""
         return _resize(maps, size)
