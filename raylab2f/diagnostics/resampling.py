@@ -1,9 +1,9 @@
 """Estimates with intervals by resampling objects: pictures of one object are no independent evidence.
 
 Objects are drawn with replacement, defective and good ones each for themselves, and every picture counts as often as
-its object was drawn, in all folds alike. The interval is the evaluation's: Wilson's score interval with as many trials
-as the standard error of the replicates amounts to (`evaluation.intervals.score_interval`); for differences and
-figures that are no rates, Student's t with (objects - 2) degrees of freedom.
+its object was drawn, in all folds alike. The interval of a rate or an AUROC is the evaluation's
+(`evaluation.intervals.deviation_interval`); that of differences, and of figures that are no rates, is Student's t with
+(objects - 2) degrees of freedom.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from raylab2f.evaluation.bootstrap import object_weights
-from raylab2f.evaluation.intervals import score_interval
+from raylab2f.evaluation.intervals import deviation_interval
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["CONFIDENCE", "Estimate", "Resampling", "auroc", "auroc_difference", "mean", "mean_difference", "resample"]
@@ -91,7 +91,10 @@ def mean(
     drawn = rows @ resampling.weights
     with np.errstate(invalid="ignore", divide="ignore"):
         replicates = (sums @ resampling.weights) / drawn
-    return _estimate(float(values[kept].mean()), replicates, int((rows > 0).sum()), limits)
+    value, objects = float(values[kept].mean()), int((rows > 0).sum())
+    if limits == (0.0, 1.0):
+        return _rate(value, replicates, (objects, objects), objects - 2)
+    return _t_interval(value, replicates, objects, limits)
 
 
 def mean_difference(resampling: Resampling, values: np.ndarray, first: np.ndarray, second: np.ndarray) -> Estimate:
@@ -107,13 +110,14 @@ def mean_difference(resampling: Resampling, values: np.ndarray, first: np.ndarra
             replicates = (sums @ resampling.weights) / (rows @ resampling.weights)
         parts.append((float(values[where].mean()), replicates, int((rows > 0).sum())))
     (one, ones, n), (two, twos, m) = parts
-    return _difference(one - two, ones - twos, min(n, m))
+    return _t_interval(one - two, ones - twos, min(n, m), (-1.0, 1.0))
 
 
 def auroc(resampling: Resampling, scores: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> Estimate:
     """Mean over folds of the probability that an anomalous picture scores higher than a nominal one, ties half."""
     value, replicates = _auroc_replicates(resampling, scores, labels, folds)
-    return _estimate(value, replicates, _smaller_class(resampling), (0.0, 1.0))
+    classes = _classes(resampling, np.isfinite(scores))
+    return _rate(value, replicates, classes, sum(classes) - 2, ranking=True)
 
 
 def auroc_difference(
@@ -122,7 +126,8 @@ def auroc_difference(
     """AUROC of the `first` scores (n,) minus that of the `second` ones of the same pictures."""
     one, ones = _auroc_replicates(resampling, first, labels, folds)
     two, twos = _auroc_replicates(resampling, second, labels, folds)
-    return _difference(one - two, ones - twos, _smaller_class(resampling))
+    objects = min(_classes(resampling, np.isfinite(first) & np.isfinite(second)))
+    return _t_interval(one - two, ones - twos, objects, (-1.0, 1.0))
 
 
 def _auroc_replicates(
@@ -158,32 +163,37 @@ def _auroc_replicates(
         return float(np.mean(values)), np.where(known, table, 0).sum(axis=0) / known.sum(axis=0)
 
 
-def _smaller_class(resampling: Resampling) -> int:
-    return int(min(resampling.anomalous.sum(), (~resampling.anomalous).sum()))
+def _classes(resampling: Resampling, where: np.ndarray) -> tuple[int, int]:
+    """How many objects of the rows that count are anomalous, and nominal."""
+    anomalous = resampling.anomalous[np.unique(resampling.owner[where])]
+    return int(anomalous.sum()), int((~anomalous).sum())
 
 
-def _estimate(value: float, replicates: np.ndarray, objects: int, limits: tuple[float, float]) -> Estimate:
+def _rate(
+    value: float, replicates: np.ndarray, objects: tuple[int, int], degrees: int, *, ranking: bool = False
+) -> Estimate:
+    """The evaluation's interval of a value in [0, 1] that rests on so many objects of either class, or twice on the
+    same ones.
+    """
     replicates = replicates[np.isfinite(replicates)]
-    if not np.isfinite(value) or len(replicates) < 2 or objects < 3:
+    if not np.isfinite(value) or len(replicates) < 2 or min(objects) < 3:
         return Estimate(value)
-    deviation = float(replicates.std(ddof=1)) * (objects / (objects - 1)) ** 0.5
-    if limits != (0.0, 1.0):
-        return _t_interval(value, deviation, objects, limits)
-    low, high = score_interval(
-        np.array([value]), np.array([deviation]), np.array([objects]), np.array([objects - 2]), CONFIDENCE
+    low, high = deviation_interval(
+        np.array([value]),
+        replicates[None],
+        objects=np.array([objects], np.float64),
+        degrees=degrees,
+        ranking=np.array([ranking]),
+        confidence=CONFIDENCE,
     )
     return Estimate(value, float(low[0]), float(high[0]))
 
 
-def _difference(value: float, replicates: np.ndarray, objects: int) -> Estimate:
-    """Of two rates: a t interval within -1 and 1, for a score interval is made for the ends of a range."""
+def _t_interval(value: float, replicates: np.ndarray, objects: int, limits: tuple[float, float]) -> Estimate:
+    """Within the limits: a score interval is made for the ends of a range, at which a difference seldom lies."""
     replicates = replicates[np.isfinite(replicates)]
     if not np.isfinite(value) or len(replicates) < 2 or objects < 3:
         return Estimate(value)
     deviation = float(replicates.std(ddof=1)) * (objects / (objects - 1)) ** 0.5
-    return _t_interval(value, deviation, objects, (-1.0, 1.0))
-
-
-def _t_interval(value: float, deviation: float, objects: int, limits: tuple[float, float]) -> Estimate:
     half = float(stdtrit(objects - 2, (1 + CONFIDENCE) / 2)) * deviation
     return Estimate(value, max(limits[0], value - half), min(limits[1], value + half))

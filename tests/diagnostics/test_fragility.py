@@ -52,6 +52,8 @@ def test_a_strategy_without_threshold_is_skipped(make_scores):
         ("cost", {"prevalence": 0.02}),
         ("cost", {"prevalence": 0.02, "cost_escape": 500.0, "cost_overkill": 2.0}),
         ("fbeta", {"beta": 8.0}),
+        ("conformal:0.2", {}),
+        ("target-fpr", {}),
     ],
 )
 def test_the_threshold_is_the_runs(make_scores, strategy, rules):

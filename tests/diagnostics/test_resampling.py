@@ -1,8 +1,10 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from raylab2f.diagnostics.resampling import auroc, auroc_difference, mean, mean_difference, resample
+from raylab2f.evaluation import evaluate
 
 
 @pytest.fixture
@@ -26,6 +28,24 @@ def test_values_are_the_plain_ones(rows):
     assert mean(draws, high, labels == 1).value == pytest.approx(high[labels == 1].mean())
     difference = mean_difference(draws, high, labels == 1, labels == 0)
     assert difference.value == pytest.approx(high[labels == 1].mean() - high[labels == 0].mean())
+
+
+@pytest.mark.parametrize("separation", [1.0, 2.0, 50.0])
+@pytest.mark.parametrize("nominal", [15, 40])
+def test_the_interval_of_an_auroc_is_the_evaluations(separation, nominal):
+    """But for the draws of the bootstrap: same objects, same rule."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [3 * nominal, 45])
+    objects = np.array([f"o{i // 3}" for i in range(len(labels))])
+    scores = separation * labels + rng.normal(0, 1, len(labels))
+    rows = {"image_id": [str(i) for i in range(len(labels))], "object_id": objects, "label": labels, "score": scores}
+    judged = pa.table({**rows, "fold": labels * 0, "partition": ["inference"] * len(labels)})
+    # The same objects choose the threshold, on which an AUROC does not depend.
+    choosing = {"partition": ["threshold"] * len(labels), "image_id": [f"{i}t" for i in range(len(labels))]}
+    table = pa.concat_tables([judged, pa.table({**rows, "fold": labels * 0, **choosing}).select(judged.column_names)])
+    expected = evaluate(table, methods=(), replicates=4000).find("auroc", level="image").interval
+    found = auroc(resample(objects, labels, seed=0, replicates=4000), scores, labels, labels * 0)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
 
 
 def test_ties_count_half(rows):
