@@ -12,7 +12,14 @@ from raylab2f.diagnostics.resampling import Estimate, mean, resample
 from raylab2f.evaluation.bootstrap import object_weights
 from raylab2f.evaluation.curves import Ranking, rank_scores, sweep
 from raylab2f.evaluation.object_scores import ObjectScore, aggregate_scores, parse_object_score
-from raylab2f.evaluation.thresholds import Strategy, choose_threshold, cuts, parse_strategy, threshold_values
+from raylab2f.evaluation.thresholds import (
+    Strategy,
+    choose_threshold,
+    cuts,
+    nominal_shares,
+    parse_strategy,
+    threshold_values,
+)
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["FLIPS", "FOLD_FLIPS", "diagnose_fragility", "outcome_curves"]
@@ -171,6 +178,8 @@ def _ranking(strategy: Strategy, choosing: Mapping[str, np.ndarray], rule: Objec
 
 def _thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
     """(r,) thresholds for (objects, b) weights of the objects; weightings without a threshold are left out."""
+    if strategy.by_share:
+        weights = weights * nominal_shares(ranking, len(weights))[:, None]
     cut = cuts(strategy, sweep(ranking, weights))
     return threshold_values(ranking)[cut[cut >= 0]]
 
