@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raylab2f.cli.options import CacheOption, default_cache
+from raylab2f.cli.options import AddressOption, CacheOption, default_cache
 from raylab2f.places import place_of
 
 __all__ = ["cluster_app"]
@@ -24,9 +24,7 @@ def _cluster() -> None:
 
 @cluster_app.command("doctor")
 def doctor(
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster, HEAD:6379 [default: RAY_ADDRESS, else this machine alone].")
-    ] = None,
+    address: AddressOption = None,
     cache: CacheOption = None,
     storage: Annotated[
         list[str], typer.Option(help="Another folder or URI that all nodes must share, such as --out's; repeatable.")

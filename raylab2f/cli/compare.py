@@ -28,7 +28,8 @@ def compare_runs(
         list[str],
         typer.Option(
             "--metric",
-            help="Metric to compare; repeatable [default: balanced_accuracy, recall, specificity, auroc].",
+            help="Metric to compare; repeatable.",
+            show_default="balanced_accuracy, recall, specificity, auroc",
         ),
     ] = [],
     level: Annotated[str, typer.Option("--level", help="object, image or both.")] = "object",
@@ -37,13 +38,22 @@ def compare_runs(
     ] = 0.01,
     threshold: Annotated[
         list[str],
-        typer.Option("--threshold", help="Threshold strategy; repeatable [default: as the runs were evaluated]."),
+        typer.Option("--threshold", help="Threshold strategy; repeatable.", show_default="as the runs were evaluated"),
     ] = [],
     object_score: Annotated[
-        str | None, typer.Option("--object-score", help="[default: as the runs were evaluated]")
+        str | None,
+        typer.Option(
+            "--object-score",
+            help="A part's score from its pictures': max, mean, topk-mean:K or quantile:Q.",
+            show_default="as the runs were evaluated",
+        ),
     ] = None,
-    cost_escape: Annotated[float | None, typer.Option("--cost-escape")] = None,
-    cost_overkill: Annotated[float | None, typer.Option("--cost-overkill")] = None,
+    cost_escape: Annotated[
+        float | None, typer.Option("--cost-escape", help="Cost of a defective part accepted.")
+    ] = None,
+    cost_overkill: Annotated[
+        float | None, typer.Option("--cost-overkill", help="Cost of a good part rejected.")
+    ] = None,
     prevalence: PrevalenceOption = None,
     beta: Annotated[float | None, typer.Option("--beta", help="Of F-beta.")] = None,
     confidence: Annotated[float | None, typer.Option("--confidence", help="Of all intervals.")] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from raylab2f.cli.options import CacheOption, default_cache
+from raylab2f.cli.options import AddressOption, CacheOption, default_cache
 from raylab2f.errors import UserError
 from raylab2f.places import join, place_of
 
@@ -36,7 +36,7 @@ def diagnose(
         int, typer.Option(min=2, help="Good, and defective, pictures a fold to alter and score, at most.")
     ] = 48,
     cache: CacheOption = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+    address: AddressOption = None,
 ) -> None:
     """Look for pitfalls in a run: verdicts with figures, intervals, bounds; writes diagnosis.json and figures/ into it.
 

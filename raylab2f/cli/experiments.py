@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from raylab2f.cli.options import (
+    AddressOption,
     AnomalousOption,
     CacheOption,
     CategoryOption,
@@ -47,9 +48,9 @@ def experiment_app(name: str) -> typer.Typer:
         epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
         size: Annotated[str | None, typer.Option(help="Instead of the preset's: N or HEIGHTxWIDTH.")] = None,
         seed: Annotated[int, typer.Option(min=0)] = 0,
-        out: Annotated[str | None, typer.Option(help="Folder or URI for results [default: runs/NAME].")] = None,
+        out: Annotated[str | None, typer.Option(help="Folder or URI for results.", show_default="runs/NAME")] = None,
         cache: CacheOption = None,
-        address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+        address: AddressOption = None,
     ) -> None:
         """Run the experiment; without --data on rendered pictures. What is finished in --out is not done again."""
         from raylab2f.cluster import experiments

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["jobs_app", "submit"]
 
-AddressOption = Annotated[
+DashboardAddressOption = Annotated[
     str | None,
     typer.Option(
         "--address",
-        help="The cluster's dashboard, http://HEAD:8265 [default: RAY_API_SERVER_ADDRESS, or this machine's].",
+        help="The cluster's dashboard, http://HEAD:8265.",
+        show_default="RAY_API_SERVER_ADDRESS, or this machine's",
     ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="JOB", help="As `submit` and `jobs list` name it.")]
@@ -36,9 +37,9 @@ def submit(
     command: Annotated[
         list[str], typer.Argument(metavar="COMMAND...", help="What follows `raylab2f`, as `run-cv --folds 10 ...`.")
     ],
-    address: AddressOption = None,
+    address: DashboardAddressOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")] = False,
-    name: Annotated[str | None, typer.Option(help="Of the job [default: made up].")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the job.", show_default="made up")] = None,
     python: Annotated[str, typer.Option(help="Interpreter on the head node.")] = "python",
     installed: Annotated[
         bool, typer.Option("--installed", help="Run the nodes' installed raylab2f instead of sending this one.")
@@ -62,7 +63,7 @@ def submit(
 
 
 @jobs_app.command("list")
-def list_jobs(address: AddressOption = None) -> None:
+def list_jobs(address: DashboardAddressOption = None) -> None:
     """All jobs that the cluster remembers, newest first."""
     from raylab2f.cluster.jobs import Jobs
 
@@ -75,7 +76,7 @@ def list_jobs(address: AddressOption = None) -> None:
 
 
 @jobs_app.command("status")
-def job_status(name: NameArgument, address: AddressOption = None) -> None:
+def job_status(name: NameArgument, address: DashboardAddressOption = None) -> None:
     """One job's state."""
     from raylab2f.cluster.jobs import Jobs
 
@@ -88,7 +89,7 @@ def job_status(name: NameArgument, address: AddressOption = None) -> None:
 @jobs_app.command("logs")
 def job_logs(
     name: NameArgument,
-    address: AddressOption = None,
+    address: DashboardAddressOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
 ) -> None:
     """What a job printed."""
@@ -101,7 +102,7 @@ def job_logs(
 
 
 @jobs_app.command("stop")
-def stop_job(name: NameArgument, address: AddressOption = None) -> None:
+def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None:
     """End a job; what it finished is kept, and the same command with --resume goes on from there."""
     from raylab2f.cluster.jobs import Jobs
 

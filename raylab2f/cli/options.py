@@ -12,6 +12,7 @@ from raylab2f.errors import UserError
 from raylab2f.places import place_of
 
 __all__ = [
+    "AddressOption",
     "AnomalousOption",
     "BetaOption",
     "CacheOption",
@@ -38,11 +39,15 @@ __all__ = [
 
 _DATA = "Pictures"
 _EVALUATION = "Evaluation"
+_CLUSTER = "Cluster"
 
 DataOption = Annotated[
     str | None,
     typer.Option(
-        "--data", help="Folder or manifest of pictures, or a manifest's URI [default: demo].", rich_help_panel=_DATA
+        "--data",
+        help="Folder or manifest of pictures, or a manifest's URI.",
+        show_default="demo",
+        rich_help_panel=_DATA,
     ),
 ]
 LayoutOption = Annotated[
@@ -115,8 +120,17 @@ CacheOption = Annotated[
     str | None,
     typer.Option(
         "--cache",
-        help="Folder or URI for rendered pictures, image shards and features [default: the user's cache folder, or "
-        "$RAYLAB2F_CACHE].",
+        help="Folder or URI for rendered pictures, image shards and features.",
+        show_default="RAYLAB2F_CACHE, else the user's cache folder",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Of a Ray cluster, HEAD:6379.",
+        show_default="RAY_ADDRESS, else one on this machine, for this command only",
+        rich_help_panel=_CLUSTER,
     ),
 ]
 

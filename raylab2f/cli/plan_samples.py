@@ -61,7 +61,9 @@ def plan_samples(
     ] = [],
     metric: Annotated[
         list[str],
-        typer.Option("--metric", help="Repeatable [default: balanced_accuracy and auroc].", rich_help_panel=_CURVE),
+        typer.Option(
+            "--metric", help="Repeatable.", show_default="balanced_accuracy and auroc", rich_help_panel=_CURVE
+        ),
     ] = [],
     level: Annotated[str, typer.Option("--level", help="object or image.", rich_help_panel=_CURVE)] = "object",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.options import (
+    AddressOption,
     AnomalousOption,
     BetaOption,
     CacheOption,
@@ -80,7 +81,7 @@ def run_cv(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="demo, fast or paper [default: demo on the demo data, else fast].", rich_help_panel=_DETECTOR
+            help="demo, fast or paper.", show_default="demo on the demo data, else fast", rich_help_panel=_DETECTOR
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, rich_help_panel=_DETECTOR)] = None,
@@ -134,7 +135,7 @@ def run_cv(
     interval: IntervalOption = "object-bootstrap",
     replicates: ReplicatesOption = 10_000,
     out: Annotated[
-        str | None, typer.Option(help="Run folder, or its URI on a store [default: runs/DATA-DETECTOR-TIME].")
+        str | None, typer.Option(help="Run folder, or its URI on a store.", show_default="runs/DATA-DETECTOR-TIME")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     cache: CacheOption = None,
@@ -165,9 +166,7 @@ def run_cv(
             "--dry-run", help="Only say what the run would take, from a short probe.", rich_help_panel=_CLUSTER
         ),
     ] = False,
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].", rich_help_panel=_CLUSTER)
-    ] = None,
+    address: AddressOption = None,
     dashboard: Annotated[
         bool,
         typer.Option("--dashboard", help="Ray's dashboard for a cluster on this machine.", rich_help_panel=_CLUSTER),

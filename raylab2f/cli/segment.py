@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.options import (
+    AddressOption,
     AnomalousOption,
     CacheOption,
     CategoryOption,
@@ -31,7 +32,7 @@ _NETWORKS = "Grounded SAM"
 
 def segment(
     data: Annotated[
-        str | None, typer.Argument(help="Folder or manifest of pictures, or a manifest's URI [default: demo].")
+        str | None, typer.Argument(help="Folder or manifest of pictures, or a manifest's URI.", show_default="demo")
     ] = None,
     out: Annotated[str, typer.Option("--out", help="Folder for masks, pictures and manifests.")] = "segmented",
     method: Annotated[
@@ -66,7 +67,7 @@ def segment(
     skip_unreadable: SkipUnreadableOption = False,
     pixel_limit: PixelLimitOption = 100_000_000,
     cache: CacheOption = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+    address: AddressOption = None,
 ) -> None:
     """Find the object in every picture; write masks, blacked-out and centred pictures. Run again to go on."""
     if method == "grounded-sam" and not prompt:
