@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from raylab2f.cli.detector_options import configure
 from raylab2f.cli.options import (
     AddressOption,
     AnomalousOption,
@@ -32,8 +33,6 @@ from raylab2f.cli.options import (
     ThresholdOption,
     ViewsOption,
     default_cache,
-    parse_size,
-    parse_value,
 )
 from raylab2f.cli.preparation_options import (
     CentreEmbedOption,
@@ -233,7 +232,7 @@ def run_cv(
             data=pictures,
             detector=name,
             preset=chosen_preset,
-            config=_configure(name, chosen_preset, changes, settings),
+            config=configure(name, chosen_preset, changes, settings),
             preparation=preparation,
             folds=folds,
             seed=one_seed,
@@ -298,31 +297,6 @@ def _report_failures(outcomes: list[RunOutcome]) -> None:
             raise UserError(f"{outcome.place}: no fold finished{reasons}; see error.json in its folds, then --resume.")
     if any(outcome.failures for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def _configure(detector: str, preset: str, changes: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """The preset's configuration with the user's changes, as a dictionary."""
-    from raylab2f.detectors.registry import config_from_dict, config_to_dict, preset_config
-
-    config = config_to_dict(preset_config(detector, preset))
-    if changes["epochs"] is not None:
-        config["schedule"]["epochs"] = changes["epochs"]
-    if changes["size"] is not None:
-        config["size"] = list(parse_size(changes["size"]))
-    if changes["layers"] is not None:
-        config["layers"] = changes["layers"].split(",")
-    for name in ("backbone", "weights"):
-        if changes[name] is not None:
-            config[name] = changes[name]
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        target = config["schedule"] if name in config["schedule"] else config
-        if not equals or name not in target or name == "schedule":
-            known = sorted((set(config) | set(config["schedule"])) - {"schedule"})
-            raise UserError(f"--set {setting}: give NAME=VALUE with one of {detector}'s settings: {', '.join(known)}.")
-        target[name] = parse_value(text, target[name])
-    config_from_dict(detector, config)
-    return config
 
 
 def _default_out(data: str | None, detectors: list[str]) -> str:
