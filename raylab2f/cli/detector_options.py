@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
-from raylab2f.cli.options import parse_size, parse_value
+from raylab2f.cli.options import parse_size
 from raylab2f.errors import UserError
 from raylab2f.places import absolute, is_uri
 
@@ -15,6 +16,7 @@ __all__ = ["configure"]
 # Settings that name files. Folds train in folders of their own, where a relative path would lead nowhere.
 _FILES = ("weights", "textures")
 _WEIGHTS_BY_NAME = ("bundled", "hub")
+_WORDS = {int: "a whole number", float: "a number", str: "a name"}
 
 
 def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -27,25 +29,23 @@ def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: 
     Raises:
         UserError: no such detector, preset or setting, or a value that it cannot have.
     """
-    from raylab2f.detectors.registry import config_from_dict, config_to_dict, preset_config
+    from raylab2f.detectors.base import Schedule
+    from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class, preset_config
 
     config = config_to_dict(preset_config(detector, preset))
-    if changes["epochs"] is not None:
-        config["schedule"]["epochs"] = changes["epochs"]
-    if changes["size"] is not None:
-        config["size"] = list(parse_size(changes["size"]))
-    if changes["layers"] is not None:
-        config["layers"] = changes["layers"].split(",")
-    for name in ("backbone", "weights"):
-        if changes[name] is not None:
-            config[name] = changes[name]
+    kinds = {**get_type_hints(detector_class(detector).config_class), **get_type_hints(Schedule)}
+    known = sorted(set(kinds) - {"schedule", "init_seed"})
+    texts = [(f"--{name}", name, str(value)) for name, value in changes.items() if value is not None]
     for setting in settings:
         name, equals, text = setting.partition("=")
-        target = config["schedule"] if name in config["schedule"] else config
-        if not equals or name not in target or name == "schedule":
-            known = sorted((set(config) | set(config["schedule"])) - {"schedule"})
+        if name == "init_seed":
+            raise UserError("--set init_seed: every fold's first parameters are drawn from --seed; give that instead.")
+        if not equals or name not in known:
             raise UserError(f"--set {setting}: give NAME=VALUE with one of {detector}'s settings: {', '.join(known)}.")
-        target[name] = parse_value(text, target[name])
+        texts.append((f"--set {name}", name, text))
+    for option, name, text in texts:
+        target = config["schedule"] if name in config["schedule"] else config
+        target[name] = list(parse_size(text, option)) if name == "size" else _parse(option, text, kinds[name])
     for name in _FILES:
         value = config.get(name)
         if value is not None and value not in _WEIGHTS_BY_NAME:
@@ -54,3 +54,20 @@ def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: 
             config[name] = absolute(Path(value).expanduser())
     config_from_dict(detector, config)
     return config
+
+
+def _parse(option: str, text: str, kind: Any) -> Any:
+    """`text` as a value of a field's annotation: `int`, `float`, `str`, `tuple` of one of them, or perhaps `None`."""
+    parts = [part for part in get_args(kind) if part not in (NoneType, Ellipsis)]
+    is_tuple, may_be_none = get_origin(kind) is tuple, NoneType in get_args(kind)
+    if may_be_none and text.lower() == "none":
+        return None
+    convert = parts[0] if parts else kind
+    try:
+        values = [convert(item.strip()) for item in (text.split(",") if is_tuple else [text])]
+        if "" in values:
+            raise ValueError
+    except ValueError:
+        wanted = f"{_WORDS[convert]}{', or several with commas' if is_tuple else ', or none' if may_be_none else ''}"
+        raise UserError(f"{option}: {text!r} does not fit; give {wanted}.") from None
+    return values if is_tuple else values[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Annotated
 
 import platformdirs
 import typer
@@ -34,7 +34,6 @@ __all__ = [
     "ViewsOption",
     "default_cache",
     "parse_size",
-    "parse_value",
 ]
 
 _DATA = "Pictures"
@@ -146,20 +145,3 @@ def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UserError(f"{option} {text}: give one number of pixels, or HEIGHTxWIDTH.")
     return int(parts[0]), int(parts[-1])
-
-
-def parse_value(text: str, like: Any) -> Any:
-    """`text` as a value of the same type as `like`."""
-    try:
-        if isinstance(like, bool):
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(like, int):
-            return int(text)
-        if isinstance(like, float):
-            return float(text)
-        if isinstance(like, (tuple, list)):
-            kind = type(like[0]) if like else str
-            return [kind(item) for item in text.split(",")]
-    except (KeyError, ValueError) as error:
-        raise UserError(f"--set: {text!r} is not a {type(like).__name__}; give a value like {like!r}.") from error
-    return None if text.lower() == "none" else text
