@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from raylab2f.cli.options import PrevalenceOption, ReplicatesOption
+from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, name_of, place_of
+from raylab2f.places import absolute, name_of
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.compare import Comparison, Difference
@@ -23,7 +24,9 @@ __all__ = ["compare_runs"]
 
 
 def compare_runs(
-    runs: Annotated[list[str], typer.Argument(help="Folders or URIs of at least two runs with the same fold plan.")],
+    runs: Annotated[
+        list[str], typer.Argument(**PLACE, help="Folders or URIs of at least two runs with the same fold plan.")
+    ],
     metric: Annotated[
         list[str],
         typer.Option(
@@ -59,7 +62,7 @@ def compare_runs(
     confidence: Annotated[float | None, typer.Option("--confidence", help="Of all intervals.")] = None,
     replicates: ReplicatesOption = 10_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="File for the comparison as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", **PATH, help="File for the comparison as JSON.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Say which of several detectors is better, and how sure that is."""
@@ -70,9 +73,8 @@ def compare_runs(
 
     if len(runs) < 2:
         raise UserError("Give the folders of at least two runs to compare.")
-    places = [place_of(run) for run in runs]
     files = ["run.json", "folds/*/split.parquet", "folds/*/scores.parquet"]
-    found = [read_run(fetch(place, files), name) for place, name in zip(places, _names(places), strict=True)]
+    found = [read_run(fetch(place, files), name) for place, name in zip(runs, _names(runs), strict=True)]
     require_same_plan(found)
     given = {
         "strategies": threshold or None,

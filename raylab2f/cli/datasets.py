@@ -20,6 +20,7 @@ from raylab2f.cli.options import (
     SkipUnreadableOption,
     ViewsOption,
 )
+from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
 
 __all__ = ["datasets_app"]
@@ -43,7 +44,7 @@ def list_datasets() -> None:
 @datasets_app.command("download")
 def download(
     name: Annotated[str, typer.Argument(help="As in `datasets list`.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to put it in.")] = Path("data"),
+    out: Annotated[Path, typer.Option("--out", **PATH, help="Folder to put it in.")] = Path("data"),
 ) -> None:
     """Download and unpack a data set; says what to do by hand where its licence asks for a form."""
     from raylab2f.datasets.catalogue import CATALOGUE
@@ -60,8 +61,8 @@ def download(
 
 @datasets_app.command("manifest")
 def manifest(
-    data: Annotated[str, typer.Argument(help="Folder of pictures, or a manifest or its URI.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Write the manifest here (Parquet).")] = None,
+    data: Annotated[str, typer.Argument(**PLACE, help="Folder of pictures, or a manifest or its URI.")],
+    out: Annotated[Path | None, typer.Option("--out", **PATH, help="Write the manifest here (Parquet).")] = None,
     layout: LayoutOption = "auto",
     category: CategoryOption = None,
     nominal: NominalOption = [],

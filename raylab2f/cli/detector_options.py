@@ -11,11 +11,11 @@ from raylab2f.cli.options import parse_size
 from raylab2f.errors import UserError
 from raylab2f.places import absolute, is_uri
 
-__all__ = ["configure"]
+__all__ = ["configure", "files_of"]
 
 # Settings that name files. Folds train in folders of their own, where a relative path would lead nowhere.
-_FILES = ("weights", "textures")
-_WEIGHTS_BY_NAME = ("bundled", "hub")
+# Beside each, the words that it may have instead.
+_FILES = {"weights": ("bundled", "hub"), "textures": ("none",)}
 _WORDS = {int: "a whole number", float: "a number", str: "a name"}
 
 
@@ -47,13 +47,29 @@ def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: 
         target = config["schedule"] if name in config["schedule"] else config
         target[name] = list(parse_size(text, option)) if name == "size" else _parse(option, text, kinds[name])
     for name in _FILES:
-        value = config.get(name)
-        if value is not None and value not in _WEIGHTS_BY_NAME:
-            if is_uri(value):
-                raise UserError(f"{name} {value}: give a path that this machine, and every node, has; no URI.")
-            config[name] = absolute(Path(value).expanduser())
+        path = _file(name, name, config.get(name))
+        if path is not None:
+            config[name] = absolute(path.expanduser())
     config_from_dict(detector, config)
     return config
+
+
+def files_of(weights: str | None, settings: Sequence[str]) -> dict[str, Path]:
+    """The files and folders that `--weights` and `--set` name, as they were given, by option."""
+    named = {"--weights": _file("--weights", "weights", weights)}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        named[f"--set {name}"] = _file(f"--set {name}", name, text)
+    return {option: path for option, path in named.items() if path is not None}
+
+
+def _file(option: str, name: str, text: str | None) -> Path | None:
+    """What a setting's value names, if it names a file or folder."""
+    if text is None or name not in _FILES or text.lower() in _FILES[name]:
+        return None
+    if is_uri(text):
+        raise UserError(f"{option} {text}: give a path that this machine, and every node, has; no URI.")
+    return Path(text)
 
 
 def _parse(option: str, text: str, kind: Any) -> Any:

@@ -21,7 +21,8 @@ from raylab2f.cli.options import (
     default_cache,
     parse_size,
 )
-from raylab2f.places import absolute, join, place_of
+from raylab2f.cli.place_options import PLACE
+from raylab2f.places import absolute, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,9 @@ def experiment_app(name: str) -> typer.Typer:
         epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
         size: Annotated[str | None, typer.Option(help="Instead of the preset's: N or HEIGHTxWIDTH.")] = None,
         seed: Annotated[int, typer.Option(min=0)] = 0,
-        out: Annotated[str | None, typer.Option(help="Folder or URI for results.", show_default="runs/NAME")] = None,
+        out: Annotated[
+            str | None, typer.Option("--out", **PLACE, help="Folder or URI for results.", show_default="runs/NAME")
+        ] = None,
         cache: CacheOption = None,
         address: AddressOption = None,
     ) -> None:
@@ -59,7 +62,7 @@ def experiment_app(name: str) -> typer.Typer:
 
         options = experiments.ExperimentOptions(
             data=DataSettings(
-                data=None if data is None else absolute(place_of(data)),
+                data=None if data is None else absolute(data),
                 layout=layout,
                 category=category,
                 nominal=tuple(nominal),
@@ -67,7 +70,7 @@ def experiment_app(name: str) -> typer.Typer:
                 object_id=object_id,
                 views=views,
             ),
-            out=place_of(out) if out else join("runs", name),
+            out=out or join("runs", name),
             cache=default_cache(cache),
             detectors=tuple(detector),
             preset=preset,

@@ -6,14 +6,16 @@ import datetime
 import shlex
 import sys
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from raylab2f.cli.detector_options import files_of
+from raylab2f.cli.place_options import require_absolute, require_shared
 from raylab2f.errors import UserError
-from raylab2f.places import is_uri, name_of, place_of
+from raylab2f.places import name_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.jobs import Job
@@ -28,6 +30,9 @@ DashboardAddressOption = Annotated[
         show_default="RAY_API_SERVER_ADDRESS, or this machine's",
     ),
 ]
+# Options whose defaults differ from node to node: what is under the home folder or where the job begins.
+_NEEDED = {"run-cv": ("out", "cache"), "diagnose": ("cache",), "segment": ("cache",)}
+
 NameArgument = Annotated[str, typer.Argument(metavar="JOB", help="As `submit` and `jobs list` name it.")]
 
 jobs_app = typer.Typer(no_args_is_help=True, help="Jobs on a cluster: list, status, logs, stop.")
@@ -130,29 +135,31 @@ def _follow(name: str, address: str | None) -> None:
         raise typer.Exit(job.exit_code or 1)
 
 
-def _check(command: list[str]) -> str:
+def _check(words: list[str]) -> str:
     """Find mistakes here rather than minutes later in a log; returns a title for the job."""
     from raylab2f.cli.app import app
 
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, as several are registered
-    allowed = sorted(set(commands) - {"submit", "jobs", "cluster"})
-    if command[0] not in allowed:
-        raise UserError(f"submit -- {command[0]}: give one of raylab2f's commands: {', '.join(allowed)}.")
-    if command[0] != "run-cv":
-        return command[0]
-    options = commands["run-cv"].make_context("run-cv", command[1:]).params
-    if options["out"] is None:
-        raise UserError(
-            "submit -- run-cv: say with --out where the results go, on the nodes' shared storage or an object store."
-        )
-    for option in ("data", "cache", "out", "mlflow"):
-        place = None if options[option] is None else place_of(options[option])
-        if place is not None and not is_uri(place) and not PurePosixPath(place).is_absolute():
-            raise UserError(
-                f"submit: --{option} {place} must be an absolute path, the same on all nodes, or a URI on a store."
-            )
-    data = "demo" if options["data"] is None else PurePosixPath(name_of(options["data"])).stem
-    return "-".join([command[0], data, *options["detector"]])
+    # `Any`, for click's classes are now click's own, now a copy of them within typer.
+    command: Any = typer.main.get_command(app)
+    called, rest = "submit --", list(words)
+    hidden = {"submit", "jobs", "cluster"}
+    while hasattr(command, "commands"):
+        allowed = sorted(set(command.commands) - hidden)
+        name = rest.pop(0) if rest else ""
+        if name not in allowed:
+            raise UserError(f"{called} {name}: give one of raylab2f's commands: {', '.join(allowed)}.")
+        command, called, hidden = command.commands[name], f"{called} {name}", set()
+    values = command.make_context(words[0], rest).params
+    for option in ("out", "cache"):
+        if option in _NEEDED.get(words[0], ()) and values[option] is None:
+            raise UserError(f"{called}: give --{option}, a place on the nodes' shared storage or on an object store.")
+    require_shared(command.params, values)
+    if words[0] != "run-cv":
+        return words[0]
+    for name, path in files_of(values["weights"], values["settings"]).items():
+        require_absolute(name, path)
+    data = "demo" if values["data"] is None else PurePosixPath(name_of(values["data"])).stem
+    return "-".join([words[0], data, *values["detector"]])
 
 
 def _again(action: str, name: str, address: str | None, *options: str) -> str:

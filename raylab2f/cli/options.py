@@ -8,6 +8,7 @@ from typing import Annotated
 import platformdirs
 import typer
 
+from raylab2f.cli.place_options import PLACE
 from raylab2f.errors import UserError
 from raylab2f.places import place_of
 
@@ -44,6 +45,7 @@ DataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
+        **PLACE,
         help="Folder or manifest of pictures, or a manifest's URI.",
         show_default="demo",
         rich_help_panel=_DATA,
@@ -119,6 +121,7 @@ CacheOption = Annotated[
     str | None,
     typer.Option(
         "--cache",
+        **PLACE,
         help="Folder or URI for rendered pictures, image shards and features.",
         show_default="RAYLAB2F_CACHE, else the user's cache folder",
     ),

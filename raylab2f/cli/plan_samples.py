@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from raylab2f.cli.place_options import PATH
 from raylab2f.errors import UserError
 
 __all__ = ["plan_samples"]
@@ -53,11 +54,14 @@ def plan_samples(
         typer.Option("--icc", help="Correlation of the outcomes of one part's pictures.", rich_help_panel=_PICTURES),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", help="Run folder that both are estimated from.", rich_help_panel=_PICTURES)
+        Path | None,
+        typer.Option("--run", **PATH, help="Run folder that both are estimated from.", rich_help_panel=_PICTURES),
     ] = None,
     curve: Annotated[
         list[Path],
-        typer.Option("--curve", help="Run folder with its own --train-fraction; repeatable.", rich_help_panel=_CURVE),
+        typer.Option(
+            "--curve", **PATH, help="Run folder with its own --train-fraction; repeatable.", rich_help_panel=_CURVE
+        ),
     ] = [],
     metric: Annotated[
         list[str],

@@ -34,6 +34,7 @@ from raylab2f.cli.options import (
     ViewsOption,
     default_cache,
 )
+from raylab2f.cli.place_options import MLFLOW_STORE, PLACE
 from raylab2f.cli.preparation_options import (
     CentreEmbedOption,
     EvalAnglesOption,
@@ -45,7 +46,7 @@ from raylab2f.cli.preparation_options import (
     preparation_settings,
 )
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, join, name_of, place_of
+from raylab2f.places import absolute, join, name_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.run import RunOutcome
@@ -134,7 +135,10 @@ def run_cv(
     interval: IntervalOption = "object-bootstrap",
     replicates: ReplicatesOption = 10_000,
     out: Annotated[
-        str | None, typer.Option(help="Run folder, or its URI on a store.", show_default="runs/DATA-DETECTOR-TIME")
+        str | None,
+        typer.Option(
+            "--out", **PLACE, help="Run folder, or its URI on a store.", show_default="runs/DATA-DETECTOR-TIME"
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     cache: CacheOption = None,
@@ -178,7 +182,7 @@ def run_cv(
         str | None,
         typer.Option(
             "--mlflow",
-            metavar="FILE|URL",
+            **MLFLOW_STORE,
             help="Record runs and folds in an MLflow database file or on a tracking server.",
             rich_help_panel=_CLUSTER,
         ),
@@ -212,7 +216,7 @@ def run_cv(
     from raylab2f.reporting import Display, print_findings, print_forecasts, print_summary
 
     pictures = DataSettings(
-        data=None if data is None else absolute(place_of(data)),
+        data=None if data is None else absolute(data),
         layout=layout,
         category=category,
         nominal=tuple(nominal),
@@ -248,7 +252,7 @@ def run_cv(
         for name in detector
         for one_seed in seed
     ]
-    base = place_of(out) if out else _default_out(pictures.data, detector)
+    base = out or _default_out(pictures.data, detector)
     cache_place = default_cache(cache)
     places = [base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}") for run in runs]
     placed = list(zip(runs, places, strict=True))

@@ -22,8 +22,9 @@ from raylab2f.cli.options import (
     default_cache,
     parse_size,
 )
+from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, is_uri, place_of
+from raylab2f.places import absolute
 
 __all__ = ["segment"]
 
@@ -32,9 +33,12 @@ _NETWORKS = "Grounded SAM"
 
 def segment(
     data: Annotated[
-        str | None, typer.Argument(help="Folder or manifest of pictures, or a manifest's URI.", show_default="demo")
+        str | None,
+        typer.Argument(**PLACE, help="Folder or manifest of pictures, or a manifest's URI.", show_default="demo"),
     ] = None,
-    out: Annotated[str, typer.Option("--out", help="Folder for masks, pictures and manifests.")] = "segmented",
+    out: Annotated[Path, typer.Option("--out", **PATH, help="Folder for masks, pictures and manifests.")] = Path(
+        "segmented"
+    ),
     method: Annotated[
         Literal["contrast", "grounded-sam"],
         typer.Option(help="contrast: one object on a calm background; grounded-sam: what --prompt names."),
@@ -74,9 +78,6 @@ def segment(
         raise UserError('--method grounded-sam needs --prompt, such as --prompt "the metal part in the centre".')
     if method == "contrast" and (prompt or detector or segmenter):
         raise UserError("--prompt, --detector and --segmenter belong to --method grounded-sam; add it.")
-    if is_uri(out):
-        raise UserError(f"--out {out}: segment writes to a folder only; name one, and copy it to the store afterwards.")
-    folder = Path(place_of(out))
     canvas: Any = centre_embed if centre_embed == "auto" else parse_size(centre_embed, "--centre-embed")
 
     from raylab2f.cluster.data import open_dataset
@@ -97,7 +98,7 @@ def segment(
         }
         chosen = GroundedSamConfig(prompt=str(prompt), **names, **thresholds)
     settings = DataSettings(
-        data=None if data is None else absolute(place_of(data)),
+        data=None if data is None else absolute(data),
         layout=layout,
         category=category,
         nominal=tuple(nominal),
@@ -110,9 +111,9 @@ def segment(
     display = Display(Console())
     dataset = open_dataset(settings, default_cache(cache), display)
     result = segment_dataset(
-        dataset.manifest, folder, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
+        dataset.manifest, out, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
     )
-    _report(result.records, result.made, display, folder)
+    _report(result.records, result.made, display, out)
 
 
 def _report(records: dict[str, dict[str, Any]], made: int, display: Any, out: Path) -> None:

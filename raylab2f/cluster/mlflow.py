@@ -23,7 +23,7 @@ from raylab2f.cluster.run_folder import RunSettings
 from raylab2f.errors import UserError
 from raylab2f.places import absolute, is_uri, join, name_of, parent_of
 
-__all__ = ["MlflowLog", "mlflow_logging"]
+__all__ = ["MlflowLog", "mlflow_logging", "refuse_password"]
 
 _METRICS = ("loss", "pictures_per_second")
 _PLACE, _FOLD, _PARENT, _NAME = "raylab2f.place", "raylab2f.fold", "mlflow.parentRunId", "mlflow.runName"
@@ -58,6 +58,15 @@ def mlflow_logging(where: str, warn: Callable[[str], None]) -> Iterator[MlflowLo
         log.close()
         if log.error is not None:
             warn(f"--mlflow {where}: the store failed ({_first_line(log.error)}); what came after is missing there.")
+
+
+def refuse_password(where: str) -> None:
+    """`UserError` if a store's address holds a password, for addresses are recorded."""
+    if is_uri(where) and urlsplit(where).password is not None:
+        raise UserError(
+            "--mlflow: a password does not belong into the address; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD instead."
+        )
 
 
 class MlflowLog:
@@ -187,6 +196,7 @@ def _connect(where: str) -> Any:
         raise UserError("--mlflow: MLflow is not installed; install raylab2f[mlflow].") from error
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    refuse_password(where)
     uri = where
     if not is_uri(where):
         path = Path(where).resolve()
@@ -196,11 +206,6 @@ def _connect(where: str) -> Any:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{path}"
-    elif urlsplit(where).password is not None:
-        raise UserError(
-            "--mlflow: a password does not belong into the address; set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD instead."
-        )
     try:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
