@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from raylab2f.cli.options import (
@@ -93,13 +94,13 @@ def manifest(
             progress=progress,
         )
     rows = dataset.manifest.to_pylist()
-    table = Table(title=f"{dataset.name}, fingerprint {fingerprint(dataset.manifest)}", title_justify="left")
+    table = Table(title=f"{escape(dataset.name)}, fingerprint {fingerprint(dataset.manifest)}", title_justify="left")
     for heading in ("defect type", "pictures", "objects", "masks"):
         table.add_column(heading, justify="left" if heading == "defect type" else "right")
     for kind, count in sorted(Counter(row["defect_type"] for row in rows).items()):
         own = [row for row in rows if row["defect_type"] == kind]
         objects = len({row["object_id"] for row in own})
-        table.add_row(kind, str(count), str(objects), str(sum(row["mask_path"] is not None for row in own)))
+        table.add_row(escape(kind), str(count), str(objects), str(sum(row["mask_path"] is not None for row in own)))
     console.print(table)
     for image_id, reason in dataset.skipped:
         display.warn(f"{image_id} left out: {reason}")

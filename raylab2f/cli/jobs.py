@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from raylab2f.cli.detector_options import files_of
 from raylab2f.cli.place_options import require_absolute, require_shared
@@ -60,11 +61,11 @@ def submit(
     console = Console()
     jobs = Jobs(address)
     name = jobs.submit(command, name=name, title=title, python=python, send_package=not installed)
-    console.print(f"submitted {name}", highlight=False, soft_wrap=True)
+    _say(console, f"submitted {name}")
     if follow:
         _follow(name, address)
     else:
-        console.print(f"follow it: {_again('logs', name, address, '--follow')}", highlight=False, soft_wrap=True)
+        _say(console, f"follow it: {_again('logs', name, address, '--follow')}")
 
 
 @jobs_app.command("list")
@@ -76,7 +77,8 @@ def list_jobs(address: DashboardAddressOption = None) -> None:
     for title in ("job", "status", "started", "took", "command"):
         table.add_column(title, overflow="fold")
     for job in Jobs(address).all():
-        table.add_row(job.name, job.status, _moment(job.started), _duration(job), job.command)
+        cells = (job.name, job.status, _moment(job.started), _duration(job), job.command)
+        table.add_row(*(Text(cell) for cell in cells))
     Console().print(table)
 
 
@@ -86,9 +88,8 @@ def job_status(name: NameArgument, address: DashboardAddressOption = None) -> No
     from raylab2f.cluster.jobs import Jobs
 
     job = Jobs(address).status(name)
-    console = Console()
     took = _duration(job)
-    console.print(f"{job.status}{f' after {took}' if took else ''}: {job.message}", highlight=False, markup=False)
+    _say(Console(), f"{job.status}{f' after {took}' if took else ''}: {job.message}")
 
 
 @jobs_app.command("logs")
@@ -112,7 +113,7 @@ def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None
     from raylab2f.cluster.jobs import Jobs
 
     job = Jobs(address).stop(name)
-    Console().print(f"{name}: {job.status}", highlight=False)
+    _say(Console(), f"{name}: {job.status}")
 
 
 def _follow(name: str, address: str | None) -> None:
@@ -127,12 +128,17 @@ def _follow(name: str, address: str | None) -> None:
     try:
         job = Jobs(address).follow(name, write)
     except KeyboardInterrupt:
-        console.print(f"the job goes on; see it again: {_again('logs', name, address, '--follow')}", highlight=False)
-        console.print(f"end it: {_again('stop', name, address)}", highlight=False, soft_wrap=True)
-        raise typer.Exit(130) from None
+        _say(console, f"the job goes on; see it again: {_again('logs', name, address, '--follow')}")
+        _say(console, f"end it: {_again('stop', name, address)}")
+        # Not by typer's exception, whose code 130 means that a command of this machine was interrupted.
+        sys.exit(130)
     if job.status != "SUCCEEDED":
-        console.print(f"{name}: {job.status}: {job.message}", highlight=False, markup=False)
-        raise typer.Exit(job.exit_code or 1)
+        _say(console, f"{name}: {job.status}: {job.message}")
+        sys.exit(job.exit_code or 1)
+
+
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def _check(words: list[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from raylab2f.cli.place_options import PATH
@@ -206,7 +207,7 @@ def _curve_table(points: list[dict[str, Any]]) -> Table:
         rows = {(p["metric"], p["strategy"]): p for p in points if p["run"] == run}
         first = next(iter(rows.values()))
         cells = [_estimate(rows[name]) for name in named]
-        table.add_row(f"{first['fraction']:g}", f"{first['pictures']:.0f}", run, *cells)
+        table.add_row(f"{first['fraction']:g}", f"{first['pictures']:.0f}", escape(run), *cells)
     return table
 
 

@@ -105,6 +105,7 @@ def test_a_live_job_is_watched_followed_and_stopped(head, program, pictures, cac
     _, said = follower.communicate(timeout=180)
     assert follower.returncode == 130
     assert "the job goes on" in said
+    assert "the same command" not in said
     assert "RUNNING" in program("jobs", "status", "long", "--address", head.dashboard).stdout
 
     assert "STOPPED" in program("jobs", "stop", "long", "--address", head.dashboard).stdout
@@ -132,6 +133,14 @@ def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path)
         assert process.returncode == 2
         assert sentence in process.stderr
         assert len(process.stderr.strip().splitlines()) == 1
+
+
+def test_nobody_answers_at_a_port_of_a_cluster(head, program):
+    impatient = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_gcs_server_port_wait_time_s": "2"}
+    process = program("jobs", "list", "--address", "127.0.0.1:1", environment={**head.environment, **impatient})
+    assert process.returncode == 2
+    assert "no Ray dashboard answers" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_a_job_ends_with_the_exit_code_of_its_command(head, program, tmp_path):
