@@ -23,6 +23,7 @@ from raylab2f.cli.options import (
 )
 from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
+from raylab2f.places import name_of, parent_of
 
 __all__ = ["datasets_app"]
 
@@ -63,7 +64,7 @@ def download(
 @datasets_app.command("manifest")
 def manifest(
     data: Annotated[str, typer.Argument(**PLACE, help="Folder of pictures, or a manifest or its URI.")],
-    out: Annotated[Path | None, typer.Option("--out", **PATH, help="Write the manifest here (Parquet).")] = None,
+    out: Annotated[str | None, typer.Option("--out", **PLACE, help="Write the manifest here (Parquet).")] = None,
     layout: LayoutOption = "auto",
     category: CategoryOption = None,
     nominal: NominalOption = [],
@@ -74,6 +75,7 @@ def manifest(
     pixel_limit: PixelLimitOption = 100_000_000,
 ) -> None:
     """Read a folder as `run-cv` would, say what is in it, and write its manifest if asked."""
+    from raylab2f.cluster.storage import local, publish
     from raylab2f.datasets import load_dataset
     from raylab2f.datasets.manifest import fingerprint, write_manifest
     from raylab2f.reporting import Display
@@ -107,5 +109,6 @@ def manifest(
     for warning in dataset.warnings:
         display.warn(warning)
     if out is not None:
-        write_manifest(out, dataset.manifest)
+        write_manifest(local(out), dataset.manifest)
+        publish(parent_of(out), [name_of(out)])
         display.say(f"manifest written to {out}")
