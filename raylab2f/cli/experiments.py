@@ -20,6 +20,7 @@ from raylab2f.cli.options import (
     ViewsOption,
     default_cache,
     parse_size,
+    refuse_repeats,
 )
 from raylab2f.cli.place_options import PLACE
 from raylab2f.places import absolute, join
@@ -56,6 +57,7 @@ def experiment_app(name: str) -> typer.Typer:
         address: AddressOption = None,
     ) -> None:
         """Run the experiment; without --data on rendered pictures. What is finished in --out is not done again."""
+        refuse_repeats("--detector", detector)
         from raylab2f.cluster import experiments
         from raylab2f.cluster.run_folder import DataSettings
         from raylab2f.reporting import Display

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import platformdirs
 import typer
@@ -35,6 +36,7 @@ __all__ = [
     "ViewsOption",
     "default_cache",
     "parse_size",
+    "refuse_repeats",
 ]
 
 _DATA = "Pictures"
@@ -148,3 +150,10 @@ def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UserError(f"{option} {text}: give one number of pixels, or HEIGHTxWIDTH.")
     return int(parts[0]), int(parts[-1])
+
+
+def refuse_repeats(option: str, values: Sequence[Any]) -> None:
+    """`UserError` if an option that may be repeated has a value twice: two runs would share a folder."""
+    for value in values:
+        if values.count(value) > 1:
+            raise UserError(f"{option} {value} is given twice; give it once.")

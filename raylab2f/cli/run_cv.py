@@ -33,6 +33,7 @@ from raylab2f.cli.options import (
     ThresholdOption,
     ViewsOption,
     default_cache,
+    refuse_repeats,
 )
 from raylab2f.cli.place_options import MLFLOW_STORE, PLACE
 from raylab2f.cli.preparation_options import (
@@ -205,6 +206,8 @@ def run_cv(
     from raylab2f.evaluation import check_rules
 
     check_rules(**evaluation)
+    refuse_repeats("--detector", detector)
+    refuse_repeats("--seed", seed)
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 
