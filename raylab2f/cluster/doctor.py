@@ -17,7 +17,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raylab2f.cluster.storage import erase
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 from raylab2f.features import BackboneSpec, create_backbone
 from raylab2f.places import absolute, file_exists, join, name_of, read_file, write_file
 
@@ -224,8 +224,8 @@ def _facts(node: Mapping[str, Any], name: str, answer: Any) -> NodeFacts:
         return NodeFacts(name, cpus, gpus, silence=f"no answer within {_ANSWER_SECONDS:g} s")
     except RayError as error:
         # An error of the node's own arrives as a traceback, which ends with what happened.
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return NodeFacts(name, cpus, gpus, silence=lines[-1 if isinstance(error, RayTaskError) else 0])
+        said = str(error).strip().splitlines()[-1] if isinstance(error, RayTaskError) else first_line(error)
+        return NodeFacts(name, cpus, gpus, silence=said)
 
 
 def _clock_offset(node: Mapping[str, Any]) -> tuple[float, float]:
@@ -268,7 +268,7 @@ def _weights_error(spec: BackboneSpec) -> str | None:
     try:
         create_backbone(spec)
     except Exception as error:
-        return f"{spec.name}: {(str(error).splitlines() or [repr(error)])[0]}"
+        return f"{spec.name}: {first_line(error)}"
     return None
 
 

@@ -22,7 +22,7 @@ from requests import RequestException
 
 import raylab2f
 from raylab2f.cluster.token import TOKEN_HINT, use_token
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 
 __all__ = ["Job", "Jobs"]
 
@@ -133,7 +133,7 @@ class Jobs:
                 asyncio.run(tail())
             except (ClientError, OSError, RuntimeError) as error:
                 raise UserError(
-                    f"{name}: the connection to its output broke off ({_first_line(error)}), and the job goes on; see "
+                    f"{name}: the connection to its output broke off ({first_line(error)}), and the job goes on; see "
                     f"it again with `raylab2f jobs logs {name} --follow`."
                 ) from error
         while not (job := self.status(name)).is_over:
@@ -158,7 +158,7 @@ class Jobs:
             fault = "refuses the token" if self.shows_token else "asks for a token"
             raise UserError(f"{where}: the cluster {fault}; {TOKEN_HINT}.") from error
         except (ConnectionError, RequestException, RayError, ValueError) as error:
-            raise UserError(f"{where}: no Ray dashboard answers there ({_first_line(error)}).") from error
+            raise UserError(f"{where}: no Ray dashboard answers there ({first_line(error)}).") from error
         except RuntimeError as error:
             if "ray[default]" in str(error):
                 raise UserError("Ray's job client is not installed; install raylab2f[cluster].") from error
@@ -166,7 +166,7 @@ class Jobs:
                 raise UserError(f"{where}: the cluster knows no such job; see `raylab2f jobs list`.") from error
             if "already" in str(error) and "submission_id" in str(error):
                 raise UserError("--name: the cluster has a job of this name; choose another.") from error
-            raise UserError(f"{where}: the cluster cannot do that ({_first_line(error)}).") from error
+            raise UserError(f"{where}: the cluster cannot do that ({first_line(error)}).") from error
 
 
 def _job(name: str, details: object) -> Job:
@@ -183,7 +183,3 @@ def _job(name: str, details: object) -> Job:
         ended=seconds("end_time"),
         exit_code=getattr(details, "driver_exit_code", None),
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

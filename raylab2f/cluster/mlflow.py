@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from raylab2f.cluster.run_folder import RunSettings
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 from raylab2f.places import absolute, is_uri, join, name_of, parent_of
 
 __all__ = ["MlflowLog", "mlflow_logging", "refuse_password"]
@@ -57,7 +57,7 @@ def mlflow_logging(where: str, warn: Callable[[str], None]) -> Iterator[MlflowLo
     finally:
         log.close()
         if log.error is not None:
-            warn(f"--mlflow {where}: the store failed ({_first_line(log.error)}); what came after is missing there.")
+            warn(f"--mlflow {where}: the store failed ({first_line(log.error)}); what came after is missing there.")
 
 
 def refuse_password(where: str) -> None:
@@ -211,7 +211,7 @@ def _connect(where: str) -> Any:
         client.search_experiments(max_results=1)
     except MlflowException as error:
         raise UserError(
-            f"--mlflow {where}: the store cannot be used ({_first_line(error)}); check the address."
+            f"--mlflow {where}: the store cannot be used ({first_line(error)}); check the address."
         ) from error
     return client
 
@@ -240,7 +240,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def _now() -> int:
     """Milliseconds since 1970, as MLflow counts."""
     return int(time.time() * 1000)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
