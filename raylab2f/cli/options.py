@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import typer
 
 from raylab2f.cli.place_options import PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import place_of
+from raylab2f.places import absolute, place_of
+
+if TYPE_CHECKING:
+    from raylab2f.cluster.run_folder import DataSettings
 
 __all__ = [
     "AddressOption",
@@ -34,6 +37,7 @@ __all__ = [
     "SkipUnreadableOption",
     "ThresholdOption",
     "ViewsOption",
+    "data_settings",
     "default_cache",
     "parse_size",
     "refuse_repeats",
@@ -137,6 +141,33 @@ AddressOption = Annotated[
         rich_help_panel=_CLUSTER,
     ),
 ]
+
+
+def data_settings(
+    data: str | None,
+    layout: str,
+    category: str | None,
+    nominal: Sequence[str],
+    anomalous: Sequence[str],
+    object_id: str | None,
+    views: str | None,
+    skip_unreadable: bool,
+    pixel_limit: int,
+) -> DataSettings:
+    """The options' values as settings, which hold in whatever folder a process works."""
+    from raylab2f.cluster.run_folder import DataSettings
+
+    return DataSettings(
+        data=None if data is None else absolute(data),
+        layout=layout,
+        category=category,
+        nominal=tuple(nominal),
+        anomalous=tuple(anomalous),
+        object_id=object_id,
+        views=views,
+        skip_unreadable=skip_unreadable,
+        pixel_limit=pixel_limit,
+    )
 
 
 def default_cache(given: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -32,6 +33,7 @@ from raylab2f.cli.options import (
     SkipUnreadableOption,
     ThresholdOption,
     ViewsOption,
+    data_settings,
     default_cache,
     refuse_repeats,
 )
@@ -47,10 +49,11 @@ from raylab2f.cli.preparation_options import (
     preparation_settings,
 )
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, join, name_of
+from raylab2f.places import join, name_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.run import RunOutcome
+    from raylab2f.cluster.run_folder import RunSettings
 
 __all__ = ["run_cv"]
 
@@ -190,7 +193,6 @@ def run_cv(
     ] = None,
 ) -> None:
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
-    console = Console()
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
     evaluation: dict[str, Any] = {
         "strategies": threshold,
@@ -211,24 +213,10 @@ def run_cv(
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 
-    from raylab2f.cluster.diagnose import CHEAP, diagnose_run
-    from raylab2f.cluster.forecast import forecast_runs
     from raylab2f.cluster.placement import FoldResources
-    from raylab2f.cluster.run import run_cross_validation
-    from raylab2f.cluster.run_folder import DataSettings, RunSettings
-    from raylab2f.reporting import Display, print_findings, print_forecasts, print_summary
+    from raylab2f.cluster.run_folder import RunSettings
 
-    pictures = DataSettings(
-        data=None if data is None else absolute(data),
-        layout=layout,
-        category=category,
-        nominal=tuple(nominal),
-        anomalous=tuple(anomalous),
-        object_id=object_id,
-        views=views,
-        skip_unreadable=skip_unreadable,
-        pixel_limit=pixel_limit,
-    )
+    pictures = data_settings(data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit)
     preparation = preparation_settings(
         mask_background, centre_embed, fit, keep_views, keep_views_for, train_angles, eval_angles
     )
@@ -256,39 +244,44 @@ def run_cv(
         for one_seed in seed
     ]
     base = out or _default_out(pictures.data, detector)
-    cache_place = default_cache(cache)
-    places = [base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}") for run in runs]
-    placed = list(zip(runs, places, strict=True))
-    display = Display(console)
     workers = workers_per_fold or max(1, int(gpus_per_fold or 1))
-    resources = FoldResources(workers, gpus_per_fold, max_parallel_folds, grow)
+    placed = [(run, base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}")) for run in runs]
+    how = {
+        "cache": default_cache(cache),
+        "resources": FoldResources(workers, gpus_per_fold, max_parallel_folds, grow),
+        "address": address,
+        "resume": resume,
+    }
     if dry_run:
-        forecasts = forecast_runs(
-            placed,
-            cache=cache_place,
-            display=display,
-            resources=resources,
-            address=address,
-            resume=resume,
-        )
-        print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
-        return
-    outcomes = run_cross_validation(
-        placed,
-        cache=cache_place,
-        display=display,
-        resources=resources,
-        address=address,
-        dashboard=dashboard,
-        tensorboard=tensorboard,
-        mlflow=mlflow,
-        resume=resume,
-    )
-    for outcome, place in zip(outcomes, places, strict=True):
+        _forecast(placed, how)
+    else:
+        _run(placed, how | {"dashboard": dashboard, "tensorboard": tensorboard, "mlflow": mlflow})
+
+
+def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
+    """Say what the runs would take."""
+    from raylab2f.cluster.forecast import forecast_runs
+    from raylab2f.reporting import Display, print_forecasts
+
+    console = Console()
+    forecasts = forecast_runs(placed, display=Display(console), **how)
+    print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
+
+
+def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
+    """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
+    from raylab2f.cluster.diagnose import CHEAP, diagnose_run
+    from raylab2f.cluster.run import run_cross_validation
+    from raylab2f.reporting import Display, print_findings, print_summary
+
+    console = Console()
+    display = Display(console)
+    outcomes = run_cross_validation(placed, display=display, **how)
+    for outcome, (_, place) in zip(outcomes, placed, strict=True):
         if outcome.summary is None:
             continue
         print_summary(outcome.summary, console)
-        findings = diagnose_run(place, cache=cache_place, display=display, only=CHEAP, stored_only=True)
+        findings = diagnose_run(place, cache=how["cache"], display=display, only=CHEAP, stored_only=True)
         print_findings([finding.to_dict() for finding in findings], console)
         console.print(
             f"results in {place}; raylab2f diagnose {place} looks closer", highlight=False, markup=False, soft_wrap=True

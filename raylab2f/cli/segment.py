@@ -19,12 +19,12 @@ from raylab2f.cli.options import (
     PixelLimitOption,
     SkipUnreadableOption,
     ViewsOption,
+    data_settings,
     default_cache,
     parse_size,
 )
 from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import absolute
 
 __all__ = ["segment"]
 
@@ -81,7 +81,6 @@ def segment(
     canvas: Any = centre_embed if centre_embed == "auto" else parse_size(centre_embed, "--centre-embed")
 
     from raylab2f.cluster.data import open_dataset
-    from raylab2f.cluster.run_folder import DataSettings
     from raylab2f.cluster.segment import segment_dataset
     from raylab2f.preparation.grounded_sam import GroundedSamConfig
     from raylab2f.reporting import Display
@@ -97,17 +96,7 @@ def segment(
             "nms_threshold": nms_threshold,
         }
         chosen = GroundedSamConfig(prompt=str(prompt), **names, **thresholds)
-    settings = DataSettings(
-        data=None if data is None else absolute(data),
-        layout=layout,
-        category=category,
-        nominal=tuple(nominal),
-        anomalous=tuple(anomalous),
-        object_id=object_id,
-        views=views,
-        skip_unreadable=skip_unreadable,
-        pixel_limit=pixel_limit,
-    )
+    settings = data_settings(data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit)
     display = Display(Console())
     dataset = open_dataset(settings, default_cache(cache), display)
     result = segment_dataset(
