@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlun
 import pyarrow as pa
 import pyarrow.fs
 
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 
 __all__ = [
     "absolute",
@@ -201,7 +201,7 @@ def store_errors(place: str) -> Iterator[None]:
         for pattern, sentence in _REASONS:
             if re.search(pattern, said):
                 raise UserError(f"{place}: {sentence}.") from error
-        raise UserError(f"{place}: the store gives an error ({(said.splitlines() or ['unknown'])[0]}).") from error
+        raise UserError(f"{place}: the store gives an error ({first_line(error)}).") from error
 
 
 @lru_cache

@@ -21,7 +21,7 @@ BELOW = {
     "cluster": {"evaluation", "datasets", "preparation", "features", "detectors", "diagnostics", "reporting"},
     "cli": {"cluster", "evaluation", "datasets", "preparation", "features", "detectors", "diagnostics", "reporting"},
 }
-FOUNDATION = {"errors", "seeding", "atomic", "locks", "parquet", "places", "__version__"}
+FOUNDATION = {"errors", "seeding", "atomic", "digests", "locks", "parquet", "places", "__version__"}
 ONLY_IN = {
     "ray": {"cluster"},
     "torch": {"features", "detectors", "preparation", "cluster"},

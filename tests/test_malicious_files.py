@@ -29,11 +29,12 @@ from raylab2f.datasets import load_dataset
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.checkpoint import _digest, load_detector, load_training, save_detector, save_training
 from raylab2f.detectors.csflow import CSFlow, CSFlowConfig
+from raylab2f.digests import sha256_of
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate, read_scores
 from raylab2f.evaluation.run_scores import read_run
 from raylab2f.features import FeatureStore
-from raylab2f.features.store_writing import finish_store, sha256_of, write_part
+from raylab2f.features.store_writing import finish_store, write_part
 from raylab2f.parquet import read_parquet
 from raylab2f.preparation.shards import read_shard
 

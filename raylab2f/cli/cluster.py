@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raylab2f.cli.options import CacheOption, default_cache
-from raylab2f.places import place_of
+from raylab2f.cli.options import AddressOption, CacheOption, default_cache
+from raylab2f.cli.place_options import PLACE
 
 __all__ = ["cluster_app"]
 
@@ -24,12 +24,13 @@ def _cluster() -> None:
 
 @cluster_app.command("doctor")
 def doctor(
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster, HEAD:6379 [default: RAY_ADDRESS, else this machine alone].")
-    ] = None,
+    address: AddressOption = None,
     cache: CacheOption = None,
     storage: Annotated[
-        list[str], typer.Option(help="Another folder or URI that all nodes must share, such as --out's; repeatable.")
+        list[str],
+        typer.Option(
+            "--storage", **PLACE, help="Another folder or URI that all nodes must share, such as --out's; repeatable."
+        ),
     ] = [],
     detector: Annotated[list[str], typer.Option(help="Whose weights must be there; repeatable.")] = ["glass", "csflow"],
     preset: Annotated[str, typer.Option(help="demo, fast or paper.")] = "fast",
@@ -43,7 +44,7 @@ def doctor(
     requests = [r for name in detector for r in detector_class(name).feature_requests(preset_config(name, preset))]
     backbones = list(dict.fromkeys(BackboneSpec(r.backbone, r.weights, r.layers) for r in requests))
     with ray_session(address):
-        findings = examine_cluster([default_cache(cache), *map(place_of, storage)], backbones)
+        findings = examine_cluster([default_cache(cache), *storage], backbones)
     table = Table(title="cluster doctor")
     for title in ("check", "", "what"):
         table.add_column(title, overflow="fold")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from raylab2f.cli.options import PrevalenceOption, ReplicatesOption
+from raylab2f.cli.place_options import PLACE, read_run_at
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, name_of, place_of
+from raylab2f.places import absolute, name_of, parent_of
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.compare import Comparison, Difference
@@ -23,12 +23,15 @@ __all__ = ["compare_runs"]
 
 
 def compare_runs(
-    runs: Annotated[list[str], typer.Argument(help="Folders or URIs of at least two runs with the same fold plan.")],
+    runs: Annotated[
+        list[str], typer.Argument(**PLACE, help="Folders or URIs of at least two runs with the same fold plan.")
+    ],
     metric: Annotated[
         list[str],
         typer.Option(
             "--metric",
-            help="Metric to compare; repeatable [default: balanced_accuracy, recall, specificity, auroc].",
+            help="Metric to compare; repeatable.",
+            show_default="balanced_accuracy, recall, specificity, auroc",
         ),
     ] = [],
     level: Annotated[str, typer.Option("--level", help="object, image or both.")] = "object",
@@ -37,32 +40,41 @@ def compare_runs(
     ] = 0.01,
     threshold: Annotated[
         list[str],
-        typer.Option("--threshold", help="Threshold strategy; repeatable [default: as the runs were evaluated]."),
+        typer.Option("--threshold", help="Threshold strategy; repeatable.", show_default="as the runs were evaluated"),
     ] = [],
     object_score: Annotated[
-        str | None, typer.Option("--object-score", help="[default: as the runs were evaluated]")
+        str | None,
+        typer.Option(
+            "--object-score",
+            help="A part's score from its pictures': max, mean, topk-mean:K or quantile:Q.",
+            show_default="as the runs were evaluated",
+        ),
     ] = None,
-    cost_escape: Annotated[float | None, typer.Option("--cost-escape")] = None,
-    cost_overkill: Annotated[float | None, typer.Option("--cost-overkill")] = None,
+    cost_escape: Annotated[
+        float | None, typer.Option("--cost-escape", help="Cost of a defective part accepted.")
+    ] = None,
+    cost_overkill: Annotated[
+        float | None, typer.Option("--cost-overkill", help="Cost of a good part rejected.")
+    ] = None,
     prevalence: PrevalenceOption = None,
     beta: Annotated[float | None, typer.Option("--beta", help="Of F-beta.")] = None,
     confidence: Annotated[float | None, typer.Option("--confidence", help="Of all intervals.")] = None,
     replicates: ReplicatesOption = 10_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="File for the comparison as JSON.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", **PLACE, help="File, or its URI, for the comparison as JSON.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Say which of several detectors is better, and how sure that is."""
     from raylab2f.atomic import write_json
-    from raylab2f.cluster.storage import fetch
+    from raylab2f.cluster.storage import local, publish
     from raylab2f.evaluation.compare import DEFAULT_METRICS, compare_scores
-    from raylab2f.evaluation.run_scores import agreed_settings, read_run, require_same_plan
+    from raylab2f.evaluation.run_scores import agreed_settings, require_same_plan
 
     if len(runs) < 2:
         raise UserError("Give the folders of at least two runs to compare.")
-    places = [place_of(run) for run in runs]
-    files = ["run.json", "folds/*/split.parquet", "folds/*/scores.parquet"]
-    found = [read_run(fetch(place, files), name) for place, name in zip(places, _names(places), strict=True)]
+    found = [read_run_at(place, name) for place, name in zip(runs, _names(runs), strict=True)]
     require_same_plan(found)
     given = {
         "strategies": threshold or None,
@@ -84,7 +96,8 @@ def compare_runs(
     )
     values = comparison.to_dict()
     if out is not None:
-        write_json(out, values)
+        write_json(local(out), values)
+        publish(parent_of(out), [name_of(out)])
     if as_json:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from raylab2f.cli.options import (
@@ -20,7 +21,9 @@ from raylab2f.cli.options import (
     SkipUnreadableOption,
     ViewsOption,
 )
+from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
+from raylab2f.places import name_of, parent_of
 
 __all__ = ["datasets_app"]
 
@@ -43,7 +46,7 @@ def list_datasets() -> None:
 @datasets_app.command("download")
 def download(
     name: Annotated[str, typer.Argument(help="As in `datasets list`.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to put it in.")] = Path("data"),
+    out: Annotated[Path, typer.Option("--out", **PATH, help="Folder to put it in.")] = Path("data"),
 ) -> None:
     """Download and unpack a data set; says what to do by hand where its licence asks for a form."""
     from raylab2f.datasets.catalogue import CATALOGUE
@@ -60,8 +63,8 @@ def download(
 
 @datasets_app.command("manifest")
 def manifest(
-    data: Annotated[str, typer.Argument(help="Folder of pictures, or a manifest or its URI.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Write the manifest here (Parquet).")] = None,
+    data: Annotated[str, typer.Argument(**PLACE, help="Folder of pictures, or a manifest or its URI.")],
+    out: Annotated[str | None, typer.Option("--out", **PLACE, help="Write the manifest here (Parquet).")] = None,
     layout: LayoutOption = "auto",
     category: CategoryOption = None,
     nominal: NominalOption = [],
@@ -72,6 +75,7 @@ def manifest(
     pixel_limit: PixelLimitOption = 100_000_000,
 ) -> None:
     """Read a folder as `run-cv` would, say what is in it, and write its manifest if asked."""
+    from raylab2f.cluster.storage import local, publish
     from raylab2f.datasets import load_dataset
     from raylab2f.datasets.manifest import fingerprint, write_manifest
     from raylab2f.reporting import Display
@@ -92,18 +96,19 @@ def manifest(
             progress=progress,
         )
     rows = dataset.manifest.to_pylist()
-    table = Table(title=f"{dataset.name}, fingerprint {fingerprint(dataset.manifest)}", title_justify="left")
+    table = Table(title=f"{escape(dataset.name)}, fingerprint {fingerprint(dataset.manifest)}", title_justify="left")
     for heading in ("defect type", "pictures", "objects", "masks"):
         table.add_column(heading, justify="left" if heading == "defect type" else "right")
     for kind, count in sorted(Counter(row["defect_type"] for row in rows).items()):
         own = [row for row in rows if row["defect_type"] == kind]
         objects = len({row["object_id"] for row in own})
-        table.add_row(kind, str(count), str(objects), str(sum(row["mask_path"] is not None for row in own)))
+        table.add_row(escape(kind), str(count), str(objects), str(sum(row["mask_path"] is not None for row in own)))
     console.print(table)
     for image_id, reason in dataset.skipped:
         display.warn(f"{image_id} left out: {reason}")
     for warning in dataset.warnings:
         display.warn(warning)
     if out is not None:
-        write_manifest(out, dataset.manifest)
+        write_manifest(local(out), dataset.manifest)
+        publish(parent_of(out), [name_of(out)])
         display.say(f"manifest written to {out}")

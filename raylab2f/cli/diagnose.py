@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from raylab2f.cli.options import CacheOption, default_cache
+from raylab2f.cli.options import AddressOption, CacheOption, default_cache
+from raylab2f.cli.place_options import PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import join, place_of
+from raylab2f.places import join
 
 __all__ = ["diagnose"]
 
 
 def diagnose(
-    run: Annotated[str, typer.Argument(help="Folder of a finished run, or its URI.", show_default=False)],
+    run: Annotated[str, typer.Argument(**PLACE, help="Folder of a finished run, or its URI.", show_default=False)],
     only: Annotated[
         list[str],
         typer.Option(
@@ -36,7 +37,7 @@ def diagnose(
         int, typer.Option(min=2, help="Good, and defective, pictures a fold to alter and score, at most.")
     ] = 48,
     cache: CacheOption = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+    address: AddressOption = None,
 ) -> None:
     """Look for pitfalls in a run: verdicts with figures, intervals, bounds; writes diagnosis.json and figures/ into it.
 
@@ -50,9 +51,8 @@ def diagnose(
 
     # With --json, nothing but JSON goes to the standard output.
     console = Console(stderr=as_json)
-    place = place_of(run)
     findings = diagnose_run(
-        place,
+        run,
         cache=default_cache(cache),
         display=Display(console),
         only=only or DIAGNOSES,
@@ -62,10 +62,10 @@ def diagnose(
         address=address,
     )
     if as_json:
-        typer.echo(fetch_file(join(place, "diagnosis.json")).read_text(encoding="utf-8"), nl=False)
+        typer.echo(fetch_file(join(run, "diagnosis.json")).read_text(encoding="utf-8"), nl=False)
         return
     print_findings([finding.to_dict() for finding in findings], console)
-    console.print(f"figures in {join(place, 'figures')}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"figures in {join(run, 'figures')}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _parse_dose(text: str) -> tuple[str, float]:

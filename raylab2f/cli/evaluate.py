@@ -20,7 +20,8 @@ from raylab2f.cli.options import (
     ReplicatesOption,
     ThresholdOption,
 )
-from raylab2f.places import name_of, place_of
+from raylab2f.cli.place_options import PLACE
+from raylab2f.places import name_of
 
 __all__ = ["evaluate_scores"]
 
@@ -29,11 +30,12 @@ def evaluate_scores(
     scores: Annotated[
         str,
         typer.Argument(
-            help="Parquet or CSV, or its URI: image_id, label, score; fold, partition, object_id, defect_type optional."
+            **PLACE,
+            help="Parquet or CSV, or its URI: image_id, label, score; fold, partition, object_id, defect_type optional",
         ),
     ],
     out: Annotated[
-        str | None, typer.Option("--out", help="Folder or URI for summary.json and metrics.parquet.")
+        str | None, typer.Option("--out", **PLACE, help="Folder or URI for summary.json and metrics.parquet.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of a table.")] = False,
     threshold: ThresholdOption = ["youden"],
@@ -57,7 +59,7 @@ def evaluate_scores(
     from raylab2f.reporting import print_summary
 
     summary = evaluate(
-        read_scores(fetch_file(place_of(scores))),
+        read_scores(fetch_file(scores)),
         strategies=threshold,
         interval=interval,
         confidence=confidence,
@@ -69,13 +71,13 @@ def evaluate_scores(
         cost_overkill=cost_overkill,
         beta=beta,
         folds=folds,
-        dataset={"name": PurePosixPath(name_of(place_of(scores))).stem},
+        dataset={"name": PurePosixPath(name_of(scores)).stem},
     )
     values = summary.to_dict()
     if out is not None:
-        write_parquet(local(place_of(out)) / "metrics.parquet", summary.metrics)
-        write_json(local(place_of(out)) / "summary.json", values)
-        publish(place_of(out), ["metrics.parquet", "summary.json"])
+        write_parquet(local(out) / "metrics.parquet", summary.metrics)
+        write_json(local(out) / "summary.json", values)
+        publish(out, ["metrics.parquet", "summary.json"])
     if as_json:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
         return

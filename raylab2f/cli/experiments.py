@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from raylab2f.cli.options import (
+    AddressOption,
     AnomalousOption,
     CacheOption,
     CategoryOption,
@@ -16,11 +17,16 @@ from raylab2f.cli.options import (
     LayoutOption,
     NominalOption,
     ObjectIdOption,
+    PixelLimitOption,
+    SkipUnreadableOption,
     ViewsOption,
+    data_settings,
     default_cache,
     parse_size,
+    refuse_repeats,
 )
-from raylab2f.places import absolute, join, place_of
+from raylab2f.cli.place_options import PLACE
+from raylab2f.places import join
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,32 +47,30 @@ def experiment_app(name: str) -> typer.Typer:
         anomalous: AnomalousOption = [],
         object_id: ObjectIdOption = None,
         views: ViewsOption = None,
+        skip_unreadable: SkipUnreadableOption = False,
+        pixel_limit: PixelLimitOption = 100_000_000,
         detector: Annotated[list[str], typer.Option(help="Repeatable.")] = ["csflow", "glass"],
         preset: Annotated[str, typer.Option(help="demo, fast or paper.")] = "demo",
         folds: Annotated[int, typer.Option(min=1)] = 3,
         epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
         size: Annotated[str | None, typer.Option(help="Instead of the preset's: N or HEIGHTxWIDTH.")] = None,
         seed: Annotated[int, typer.Option(min=0)] = 0,
-        out: Annotated[str | None, typer.Option(help="Folder or URI for results [default: runs/NAME].")] = None,
+        out: Annotated[
+            str | None, typer.Option("--out", **PLACE, help="Folder or URI for results.", show_default="runs/NAME")
+        ] = None,
         cache: CacheOption = None,
-        address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+        address: AddressOption = None,
     ) -> None:
         """Run the experiment; without --data on rendered pictures. What is finished in --out is not done again."""
+        refuse_repeats("--detector", detector)
         from raylab2f.cluster import experiments
-        from raylab2f.cluster.run_folder import DataSettings
         from raylab2f.reporting import Display
 
         options = experiments.ExperimentOptions(
-            data=DataSettings(
-                data=None if data is None else absolute(place_of(data)),
-                layout=layout,
-                category=category,
-                nominal=tuple(nominal),
-                anomalous=tuple(anomalous),
-                object_id=object_id,
-                views=views,
+            data=data_settings(
+                data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit
             ),
-            out=place_of(out) if out else join("runs", name),
+            out=out or join("runs", name),
             cache=default_cache(cache),
             detectors=tuple(detector),
             preset=preset,

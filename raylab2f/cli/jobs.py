@@ -6,27 +6,34 @@ import datetime
 import shlex
 import sys
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from raylab2f.cli.detector_options import files_of
+from raylab2f.cli.place_options import require_absolute, require_shared
 from raylab2f.errors import UserError
-from raylab2f.places import is_uri, name_of, place_of
+from raylab2f.places import name_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.jobs import Job
 
 __all__ = ["jobs_app", "submit"]
 
-AddressOption = Annotated[
+DashboardAddressOption = Annotated[
     str | None,
     typer.Option(
         "--address",
-        help="The cluster's dashboard, http://HEAD:8265 [default: RAY_API_SERVER_ADDRESS, or this machine's].",
+        help="The cluster's dashboard, http://HEAD:8265.",
+        show_default="RAY_API_SERVER_ADDRESS, or this machine's",
     ),
 ]
+# Options whose defaults differ from node to node: what is under the home folder or where the job begins.
+_NEEDED = {"run-cv": ("out", "cache"), "diagnose": ("cache",), "segment": ("cache",)}
+
 NameArgument = Annotated[str, typer.Argument(metavar="JOB", help="As `submit` and `jobs list` name it.")]
 
 jobs_app = typer.Typer(no_args_is_help=True, help="Jobs on a cluster: list, status, logs, stop.")
@@ -36,9 +43,9 @@ def submit(
     command: Annotated[
         list[str], typer.Argument(metavar="COMMAND...", help="What follows `raylab2f`, as `run-cv --folds 10 ...`.")
     ],
-    address: AddressOption = None,
+    address: DashboardAddressOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")] = False,
-    name: Annotated[str | None, typer.Option(help="Of the job [default: made up].")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the job.", show_default="made up")] = None,
     python: Annotated[str, typer.Option(help="Interpreter on the head node.")] = "python",
     installed: Annotated[
         bool, typer.Option("--installed", help="Run the nodes' installed raylab2f instead of sending this one.")
@@ -54,15 +61,15 @@ def submit(
     console = Console()
     jobs = Jobs(address)
     name = jobs.submit(command, name=name, title=title, python=python, send_package=not installed)
-    console.print(f"submitted {name}", highlight=False, soft_wrap=True)
+    _say(console, f"submitted {name}")
     if follow:
         _follow(name, address)
     else:
-        console.print(f"follow it: {_again('logs', name, address, '--follow')}", highlight=False, soft_wrap=True)
+        _say(console, f"follow it: {_again('logs', name, address, '--follow')}")
 
 
 @jobs_app.command("list")
-def list_jobs(address: AddressOption = None) -> None:
+def list_jobs(address: DashboardAddressOption = None) -> None:
     """All jobs that the cluster remembers, newest first."""
     from raylab2f.cluster.jobs import Jobs
 
@@ -70,25 +77,25 @@ def list_jobs(address: AddressOption = None) -> None:
     for title in ("job", "status", "started", "took", "command"):
         table.add_column(title, overflow="fold")
     for job in Jobs(address).all():
-        table.add_row(job.name, job.status, _moment(job.started), _duration(job), job.command)
+        cells = (job.name, job.status, _moment(job.started), _duration(job), job.command)
+        table.add_row(*(Text(cell) for cell in cells))
     Console().print(table)
 
 
 @jobs_app.command("status")
-def job_status(name: NameArgument, address: AddressOption = None) -> None:
+def job_status(name: NameArgument, address: DashboardAddressOption = None) -> None:
     """One job's state."""
     from raylab2f.cluster.jobs import Jobs
 
     job = Jobs(address).status(name)
-    console = Console()
     took = _duration(job)
-    console.print(f"{job.status}{f' after {took}' if took else ''}: {job.message}", highlight=False, markup=False)
+    _say(Console(), f"{job.status}{f' after {took}' if took else ''}: {job.message}")
 
 
 @jobs_app.command("logs")
 def job_logs(
     name: NameArgument,
-    address: AddressOption = None,
+    address: DashboardAddressOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
 ) -> None:
     """What a job printed."""
@@ -101,12 +108,12 @@ def job_logs(
 
 
 @jobs_app.command("stop")
-def stop_job(name: NameArgument, address: AddressOption = None) -> None:
+def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None:
     """End a job; what it finished is kept, and the same command with --resume goes on from there."""
     from raylab2f.cluster.jobs import Jobs
 
     job = Jobs(address).stop(name)
-    Console().print(f"{name}: {job.status}", highlight=False)
+    _say(Console(), f"{name}: {job.status}")
 
 
 def _follow(name: str, address: str | None) -> None:
@@ -121,37 +128,44 @@ def _follow(name: str, address: str | None) -> None:
     try:
         job = Jobs(address).follow(name, write)
     except KeyboardInterrupt:
-        console.print(f"the job goes on; see it again: {_again('logs', name, address, '--follow')}", highlight=False)
-        console.print(f"end it: {_again('stop', name, address)}", highlight=False, soft_wrap=True)
-        raise typer.Exit(130) from None
+        _say(console, f"the job goes on; see it again: {_again('logs', name, address, '--follow')}")
+        _say(console, f"end it: {_again('stop', name, address)}")
+        # Not by typer's exception, whose code 130 means that a command of this machine was interrupted.
+        sys.exit(130)
     if job.status != "SUCCEEDED":
-        console.print(f"{name}: {job.status}: {job.message}", highlight=False, markup=False)
-        raise typer.Exit(job.exit_code or 1)
+        _say(console, f"{name}: {job.status}: {job.message}")
+        sys.exit(job.exit_code or 1)
 
 
-def _check(command: list[str]) -> str:
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def _check(words: list[str]) -> str:
     """Find mistakes here rather than minutes later in a log; returns a title for the job."""
     from raylab2f.cli.app import app
 
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, as several are registered
-    allowed = sorted(set(commands) - {"submit", "jobs", "cluster"})
-    if command[0] not in allowed:
-        raise UserError(f"submit -- {command[0]}: give one of raylab2f's commands: {', '.join(allowed)}.")
-    if command[0] != "run-cv":
-        return command[0]
-    options = commands["run-cv"].make_context("run-cv", command[1:]).params
-    if options["out"] is None:
-        raise UserError(
-            "submit -- run-cv: say with --out where the results go, on the nodes' shared storage or an object store."
-        )
-    for option in ("data", "cache", "out", "mlflow"):
-        place = None if options[option] is None else place_of(options[option])
-        if place is not None and not is_uri(place) and not PurePosixPath(place).is_absolute():
-            raise UserError(
-                f"submit: --{option} {place} must be an absolute path, the same on all nodes, or a URI on a store."
-            )
-    data = "demo" if options["data"] is None else PurePosixPath(name_of(options["data"])).stem
-    return "-".join([command[0], data, *options["detector"]])
+    # `Any`, for click's classes are now click's own, now a copy of them within typer.
+    command: Any = typer.main.get_command(app)
+    called, rest = "submit --", list(words)
+    hidden = {"submit", "jobs", "cluster"}
+    while hasattr(command, "commands"):
+        allowed = sorted(set(command.commands) - hidden)
+        name = rest.pop(0) if rest else ""
+        if name not in allowed:
+            raise UserError(f"{called} {name}: give one of raylab2f's commands: {', '.join(allowed)}.")
+        command, called, hidden = command.commands[name], f"{called} {name}", set()
+    values = command.make_context(words[0], rest).params
+    for option in ("out", "cache"):
+        if option in _NEEDED.get(words[0], ()) and values[option] is None:
+            raise UserError(f"{called}: give --{option}, a place on the nodes' shared storage or on an object store.")
+    require_shared(command.params, values)
+    if words[0] != "run-cv":
+        return words[0]
+    for name, path in files_of(values["weights"], values["settings"]).items():
+        require_absolute(name, path)
+    data = "demo" if values["data"] is None else PurePosixPath(name_of(values["data"])).stem
+    return "-".join([words[0], data, *values["detector"]])
 
 
 def _again(action: str, name: str, address: str | None, *options: str) -> str:

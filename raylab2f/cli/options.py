@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import typer
 
+from raylab2f.cli.place_options import PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import place_of
+from raylab2f.places import absolute, place_of
+
+if TYPE_CHECKING:
+    from raylab2f.cluster.run_folder import DataSettings
 
 __all__ = [
+    "AddressOption",
     "AnomalousOption",
     "BetaOption",
     "CacheOption",
@@ -31,18 +37,24 @@ __all__ = [
     "SkipUnreadableOption",
     "ThresholdOption",
     "ViewsOption",
+    "data_settings",
     "default_cache",
     "parse_size",
-    "parse_value",
+    "refuse_repeats",
 ]
 
 _DATA = "Pictures"
 _EVALUATION = "Evaluation"
+_CLUSTER = "Cluster"
 
 DataOption = Annotated[
     str | None,
     typer.Option(
-        "--data", help="Folder or manifest of pictures, or a manifest's URI [default: demo].", rich_help_panel=_DATA
+        "--data",
+        **PLACE,
+        help="Folder or manifest of pictures, or a manifest's URI.",
+        show_default="demo",
+        rich_help_panel=_DATA,
     ),
 ]
 LayoutOption = Annotated[
@@ -115,10 +127,47 @@ CacheOption = Annotated[
     str | None,
     typer.Option(
         "--cache",
-        help="Folder or URI for rendered pictures, image shards and features [default: the user's cache folder, or "
-        "$RAYLAB2F_CACHE].",
+        **PLACE,
+        help="Folder or URI for rendered pictures, image shards and features.",
+        show_default="RAYLAB2F_CACHE, else the user's cache folder",
     ),
 ]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Of a Ray cluster, HEAD:6379.",
+        show_default="RAY_ADDRESS, else one on this machine, for this command only",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+
+
+def data_settings(
+    data: str | None,
+    layout: str,
+    category: str | None,
+    nominal: Sequence[str],
+    anomalous: Sequence[str],
+    object_id: str | None,
+    views: str | None,
+    skip_unreadable: bool,
+    pixel_limit: int,
+) -> DataSettings:
+    """The options' values as settings, which hold in whatever folder a process works."""
+    from raylab2f.cluster.run_folder import DataSettings
+
+    return DataSettings(
+        data=None if data is None else absolute(data),
+        layout=layout,
+        category=category,
+        nominal=tuple(nominal),
+        anomalous=tuple(anomalous),
+        object_id=object_id,
+        views=views,
+        skip_unreadable=skip_unreadable,
+        pixel_limit=pixel_limit,
+    )
 
 
 def default_cache(given: str | None) -> str:
@@ -134,18 +183,8 @@ def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     return int(parts[0]), int(parts[-1])
 
 
-def parse_value(text: str, like: Any) -> Any:
-    """`text` as a value of the same type as `like`."""
-    try:
-        if isinstance(like, bool):
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(like, int):
-            return int(text)
-        if isinstance(like, float):
-            return float(text)
-        if isinstance(like, (tuple, list)):
-            kind = type(like[0]) if like else str
-            return [kind(item) for item in text.split(",")]
-    except (KeyError, ValueError) as error:
-        raise UserError(f"--set: {text!r} is not a {type(like).__name__}; give a value like {like!r}.") from error
-    return None if text.lower() == "none" else text
+def refuse_repeats(option: str, values: Sequence[Any]) -> None:
+    """`UserError` if an option that may be repeated has a value twice: two runs would share a folder."""
+    for value in values:
+        if values.count(value) > 1:
+            raise UserError(f"{option} {value} is given twice; give it once.")

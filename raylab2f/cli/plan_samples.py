@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from raylab2f.cli.place_options import PLACE, read_run_at
 from raylab2f.errors import UserError
 
 __all__ = ["plan_samples"]
@@ -53,15 +54,25 @@ def plan_samples(
         typer.Option("--icc", help="Correlation of the outcomes of one part's pictures.", rich_help_panel=_PICTURES),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", help="Run folder that both are estimated from.", rich_help_panel=_PICTURES)
+        str | None,
+        typer.Option(
+            "--run", **PLACE, help="Run folder or URI that both are estimated from.", rich_help_panel=_PICTURES
+        ),
     ] = None,
     curve: Annotated[
-        list[Path],
-        typer.Option("--curve", help="Run folder with its own --train-fraction; repeatable.", rich_help_panel=_CURVE),
+        list[str],
+        typer.Option(
+            "--curve",
+            **PLACE,
+            help="Run folder or URI with its own --train-fraction; repeatable.",
+            rich_help_panel=_CURVE,
+        ),
     ] = [],
     metric: Annotated[
         list[str],
-        typer.Option("--metric", help="Repeatable [default: balanced_accuracy and auroc].", rich_help_panel=_CURVE),
+        typer.Option(
+            "--metric", help="Repeatable.", show_default="balanced_accuracy and auroc", rich_help_panel=_CURVE
+        ),
     ] = [],
     level: Annotated[str, typer.Option("--level", help="object or image.", rich_help_panel=_CURVE)] = "object",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -106,17 +117,16 @@ def plan_samples(
     _print_plan(values, Console())
 
 
-def _clusters(pictures: float | None, icc: float | None, run: Path | None) -> dict[bool, dict[str, float]] | None:
+def _clusters(pictures: float | None, icc: float | None, run: str | None) -> dict[bool, dict[str, float]] | None:
     """Pictures of a part, correlation and design effect of each class; `None` where nothing is said about them."""
     from raylab2f.evaluation.planning import design_effect, estimate_clustering
-    from raylab2f.evaluation.run_scores import read_run
 
     if run is None:
         if pictures is None and icc is None:
             return None
         if pictures is None or icc is None:
             raise UserError("Give both --pictures and --icc, or --run with a run that both are estimated from.")
-    found = estimate_clustering(read_run(run).scores) if run is not None else None
+    found = estimate_clustering(read_run_at(run).scores) if run is not None else None
     clusters = {}
     for anomalous, word in ((True, "defective"), (False, "good")):
         size = pictures if found is None or pictures is not None else found[anomalous].pictures
@@ -134,13 +144,12 @@ def _clusters(pictures: float | None, icc: float | None, run: Path | None) -> di
     return clusters
 
 
-def _learning_curve(curve: list[Path], metric: list[str], level: str) -> list[dict[str, Any]]:
+def _learning_curve(curve: list[str], metric: list[str], level: str) -> list[dict[str, Any]]:
     if not curve:
         return []
     from raylab2f.evaluation.learning_curve import DEFAULT_METRICS, learning_curve
-    from raylab2f.evaluation.run_scores import read_run
 
-    runs = [read_run(path) for path in curve]
+    runs = [read_run_at(place) for place in curve]
     points = learning_curve(runs, metrics=metric or DEFAULT_METRICS, level=level)
     return [asdict(point) for point in points]
 
@@ -200,7 +209,7 @@ def _curve_table(points: list[dict[str, Any]]) -> Table:
         rows = {(p["metric"], p["strategy"]): p for p in points if p["run"] == run}
         first = next(iter(rows.values()))
         cells = [_estimate(rows[name]) for name in named]
-        table.add_row(f"{first['fraction']:g}", f"{first['pictures']:.0f}", run, *cells)
+        table.add_row(f"{first['fraction']:g}", f"{first['pictures']:.0f}", escape(run), *cells)
     return table
 
 

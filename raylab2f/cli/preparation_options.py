@@ -41,7 +41,8 @@ FitOption = Annotated[
     Literal["stretch", "pad"] | None,
     typer.Option(
         "--fit",
-        help="To the detector's size: stretch, or pad to keep the aspect [default: stretch; pad with --centre-embed].",
+        help="To the detector's size: stretch, or pad to keep the aspect.",
+        show_default="stretch; pad with --centre-embed",
         rich_help_panel=_PREPARATION,
     ),
 ]

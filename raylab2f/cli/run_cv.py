@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from raylab2f.cli.detector_options import configure
 from raylab2f.cli.options import (
+    AddressOption,
     AnomalousOption,
     BetaOption,
     CacheOption,
@@ -30,10 +33,11 @@ from raylab2f.cli.options import (
     SkipUnreadableOption,
     ThresholdOption,
     ViewsOption,
+    data_settings,
     default_cache,
-    parse_size,
-    parse_value,
+    refuse_repeats,
 )
+from raylab2f.cli.place_options import MLFLOW_STORE, PLACE
 from raylab2f.cli.preparation_options import (
     CentreEmbedOption,
     EvalAnglesOption,
@@ -45,10 +49,11 @@ from raylab2f.cli.preparation_options import (
     preparation_settings,
 )
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, join, name_of, place_of
+from raylab2f.places import join, name_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.run import RunOutcome
+    from raylab2f.cluster.run_folder import RunSettings
 
 __all__ = ["run_cv"]
 
@@ -80,7 +85,7 @@ def run_cv(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="demo, fast or paper [default: demo on the demo data, else fast].", rich_help_panel=_DETECTOR
+            help="demo, fast or paper.", show_default="demo on the demo data, else fast", rich_help_panel=_DETECTOR
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, rich_help_panel=_DETECTOR)] = None,
@@ -134,7 +139,10 @@ def run_cv(
     interval: IntervalOption = "object-bootstrap",
     replicates: ReplicatesOption = 10_000,
     out: Annotated[
-        str | None, typer.Option(help="Run folder, or its URI on a store [default: runs/DATA-DETECTOR-TIME].")
+        str | None,
+        typer.Option(
+            "--out", **PLACE, help="Run folder, or its URI on a store.", show_default="runs/DATA-DETECTOR-TIME"
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     cache: CacheOption = None,
@@ -165,9 +173,7 @@ def run_cv(
             "--dry-run", help="Only say what the run would take, from a short probe.", rich_help_panel=_CLUSTER
         ),
     ] = False,
-    address: Annotated[
-        str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].", rich_help_panel=_CLUSTER)
-    ] = None,
+    address: AddressOption = None,
     dashboard: Annotated[
         bool,
         typer.Option("--dashboard", help="Ray's dashboard for a cluster on this machine.", rich_help_panel=_CLUSTER),
@@ -180,14 +186,13 @@ def run_cv(
         str | None,
         typer.Option(
             "--mlflow",
-            metavar="FILE|URL",
+            **MLFLOW_STORE,
             help="Record runs and folds in an MLflow database file or on a tracking server.",
             rich_help_panel=_CLUSTER,
         ),
     ] = None,
 ) -> None:
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
-    console = Console()
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
     evaluation: dict[str, Any] = {
         "strategies": threshold,
@@ -203,27 +208,15 @@ def run_cv(
     from raylab2f.evaluation import check_rules
 
     check_rules(**evaluation)
+    refuse_repeats("--detector", detector)
+    refuse_repeats("--seed", seed)
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 
-    from raylab2f.cluster.diagnose import CHEAP, diagnose_run
-    from raylab2f.cluster.forecast import forecast_runs
     from raylab2f.cluster.placement import FoldResources
-    from raylab2f.cluster.run import run_cross_validation
-    from raylab2f.cluster.run_folder import DataSettings, RunSettings
-    from raylab2f.reporting import Display, print_findings, print_forecasts, print_summary
+    from raylab2f.cluster.run_folder import RunSettings
 
-    pictures = DataSettings(
-        data=None if data is None else absolute(place_of(data)),
-        layout=layout,
-        category=category,
-        nominal=tuple(nominal),
-        anomalous=tuple(anomalous),
-        object_id=object_id,
-        views=views,
-        skip_unreadable=skip_unreadable,
-        pixel_limit=pixel_limit,
-    )
+    pictures = data_settings(data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit)
     preparation = preparation_settings(
         mask_background, centre_embed, fit, keep_views, keep_views_for, train_angles, eval_angles
     )
@@ -234,7 +227,7 @@ def run_cv(
             data=pictures,
             detector=name,
             preset=chosen_preset,
-            config=_configure(name, chosen_preset, changes, settings),
+            config=configure(name, chosen_preset, changes, settings),
             preparation=preparation,
             folds=folds,
             seed=one_seed,
@@ -250,40 +243,45 @@ def run_cv(
         for name in detector
         for one_seed in seed
     ]
-    base = place_of(out) if out else _default_out(pictures.data, detector)
-    cache_place = default_cache(cache)
-    places = [base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}") for run in runs]
-    placed = list(zip(runs, places, strict=True))
-    display = Display(console)
+    base = out or _default_out(pictures.data, detector)
     workers = workers_per_fold or max(1, int(gpus_per_fold or 1))
-    resources = FoldResources(workers, gpus_per_fold, max_parallel_folds, grow)
+    placed = [(run, base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}")) for run in runs]
+    how = {
+        "cache": default_cache(cache),
+        "resources": FoldResources(workers, gpus_per_fold, max_parallel_folds, grow),
+        "address": address,
+        "resume": resume,
+    }
     if dry_run:
-        forecasts = forecast_runs(
-            placed,
-            cache=cache_place,
-            display=display,
-            resources=resources,
-            address=address,
-            resume=resume,
-        )
-        print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
-        return
-    outcomes = run_cross_validation(
-        placed,
-        cache=cache_place,
-        display=display,
-        resources=resources,
-        address=address,
-        dashboard=dashboard,
-        tensorboard=tensorboard,
-        mlflow=mlflow,
-        resume=resume,
-    )
-    for outcome, place in zip(outcomes, places, strict=True):
+        _forecast(placed, how)
+    else:
+        _run(placed, how | {"dashboard": dashboard, "tensorboard": tensorboard, "mlflow": mlflow})
+
+
+def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
+    """Say what the runs would take."""
+    from raylab2f.cluster.forecast import forecast_runs
+    from raylab2f.reporting import Display, print_forecasts
+
+    console = Console()
+    forecasts = forecast_runs(placed, display=Display(console), **how)
+    print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
+
+
+def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
+    """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
+    from raylab2f.cluster.diagnose import CHEAP, diagnose_run
+    from raylab2f.cluster.run import run_cross_validation
+    from raylab2f.reporting import Display, print_findings, print_summary
+
+    console = Console()
+    display = Display(console)
+    outcomes = run_cross_validation(placed, display=display, **how)
+    for outcome, (_, place) in zip(outcomes, placed, strict=True):
         if outcome.summary is None:
             continue
         print_summary(outcome.summary, console)
-        findings = diagnose_run(place, cache=cache_place, display=display, only=CHEAP, stored_only=True)
+        findings = diagnose_run(place, cache=how["cache"], display=display, only=CHEAP, stored_only=True)
         print_findings([finding.to_dict() for finding in findings], console)
         console.print(
             f"results in {place}; raylab2f diagnose {place} looks closer", highlight=False, markup=False, soft_wrap=True
@@ -299,31 +297,6 @@ def _report_failures(outcomes: list[RunOutcome]) -> None:
             raise UserError(f"{outcome.place}: no fold finished{reasons}; see error.json in its folds, then --resume.")
     if any(outcome.failures for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def _configure(detector: str, preset: str, changes: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """The preset's configuration with the user's changes, as a dictionary."""
-    from raylab2f.detectors.registry import config_from_dict, config_to_dict, preset_config
-
-    config = config_to_dict(preset_config(detector, preset))
-    if changes["epochs"] is not None:
-        config["schedule"]["epochs"] = changes["epochs"]
-    if changes["size"] is not None:
-        config["size"] = list(parse_size(changes["size"]))
-    if changes["layers"] is not None:
-        config["layers"] = changes["layers"].split(",")
-    for name in ("backbone", "weights"):
-        if changes[name] is not None:
-            config[name] = changes[name]
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        target = config["schedule"] if name in config["schedule"] else config
-        if not equals or name not in target or name == "schedule":
-            known = sorted((set(config) | set(config["schedule"])) - {"schedule"})
-            raise UserError(f"--set {setting}: give NAME=VALUE with one of {detector}'s settings: {', '.join(known)}.")
-        target[name] = parse_value(text, target[name])
-    config_from_dict(detector, config)
-    return config
 
 
 def _default_out(data: str | None, detectors: list[str]) -> str:

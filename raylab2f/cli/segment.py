@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.options import (
+    AddressOption,
     AnomalousOption,
     CacheOption,
     CategoryOption,
@@ -18,11 +19,12 @@ from raylab2f.cli.options import (
     PixelLimitOption,
     SkipUnreadableOption,
     ViewsOption,
+    data_settings,
     default_cache,
     parse_size,
 )
+from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, is_uri, place_of
 
 __all__ = ["segment"]
 
@@ -31,9 +33,12 @@ _NETWORKS = "Grounded SAM"
 
 def segment(
     data: Annotated[
-        str | None, typer.Argument(help="Folder or manifest of pictures, or a manifest's URI [default: demo].")
+        str | None,
+        typer.Argument(**PLACE, help="Folder or manifest of pictures, or a manifest's URI.", show_default="demo"),
     ] = None,
-    out: Annotated[str, typer.Option("--out", help="Folder for masks, pictures and manifests.")] = "segmented",
+    out: Annotated[Path, typer.Option("--out", **PATH, help="Folder for masks, pictures and manifests.")] = Path(
+        "segmented"
+    ),
     method: Annotated[
         Literal["contrast", "grounded-sam"],
         typer.Option(help="contrast: one object on a calm background; grounded-sam: what --prompt names."),
@@ -66,20 +71,16 @@ def segment(
     skip_unreadable: SkipUnreadableOption = False,
     pixel_limit: PixelLimitOption = 100_000_000,
     cache: CacheOption = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster [default: one on this machine].")] = None,
+    address: AddressOption = None,
 ) -> None:
     """Find the object in every picture; write masks, blacked-out and centred pictures. Run again to go on."""
     if method == "grounded-sam" and not prompt:
         raise UserError('--method grounded-sam needs --prompt, such as --prompt "the metal part in the centre".')
     if method == "contrast" and (prompt or detector or segmenter):
         raise UserError("--prompt, --detector and --segmenter belong to --method grounded-sam; add it.")
-    if is_uri(out):
-        raise UserError(f"--out {out}: segment writes to a folder only; name one, and copy it to the store afterwards.")
-    folder = Path(place_of(out))
     canvas: Any = centre_embed if centre_embed == "auto" else parse_size(centre_embed, "--centre-embed")
 
     from raylab2f.cluster.data import open_dataset
-    from raylab2f.cluster.run_folder import DataSettings
     from raylab2f.cluster.segment import segment_dataset
     from raylab2f.preparation.grounded_sam import GroundedSamConfig
     from raylab2f.reporting import Display
@@ -95,23 +96,13 @@ def segment(
             "nms_threshold": nms_threshold,
         }
         chosen = GroundedSamConfig(prompt=str(prompt), **names, **thresholds)
-    settings = DataSettings(
-        data=None if data is None else absolute(place_of(data)),
-        layout=layout,
-        category=category,
-        nominal=tuple(nominal),
-        anomalous=tuple(anomalous),
-        object_id=object_id,
-        views=views,
-        skip_unreadable=skip_unreadable,
-        pixel_limit=pixel_limit,
-    )
+    settings = data_settings(data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit)
     display = Display(Console())
     dataset = open_dataset(settings, default_cache(cache), display)
     result = segment_dataset(
-        dataset.manifest, folder, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
+        dataset.manifest, out, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
     )
-    _report(result.records, result.made, display, folder)
+    _report(result.records, result.made, display, out)
 
 
 def _report(records: dict[str, dict[str, Any]], made: int, display: Any, out: Path) -> None:

@@ -85,7 +85,8 @@ def diagnose_run(
         stored_only: score no altered pictures, draw only what is at hand.
         pictures_per_fold: at most so many good, and so many defective, pictures of a fold are altered and scored.
         expected: alteration -> largest dose that occurs where the detector will be used.
-        address: of a Ray cluster; `None`: a private one where one is needed.
+        address: of a Ray cluster; `None`: a private one where one is needed, with `stored_only` only if the cache lacks
+            something.
 
     Returns:
         The findings, in the order of `DIAGNOSES`.
@@ -100,7 +101,8 @@ def diagnose_run(
         if name not in ALTERATIONS:
             raise UserError(f"--expect {name}: no such alteration; choose among {', '.join(ALTERATIONS)}.")
     with ExitStack() as stack:
-        if not stored_only:
+        # What the run stored needs no Ray, unless the cache lost something; then it is made where the user says.
+        if not stored_only or address is not None:
             stack.enter_context(ray_session(address))
         run = open_run(place, cache, display)
         work = _Work(run, cache, display, stored_only, pictures_per_fold, dict(expected or {}))

@@ -8,16 +8,16 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raylab2f.cluster.storage import erase
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 from raylab2f.features import BackboneSpec, create_backbone
 from raylab2f.places import absolute, file_exists, join, name_of, read_file, write_file
 
@@ -25,6 +25,8 @@ __all__ = ["Finding", "NodeFacts", "examine_cluster", "judge"]
 
 _PACKAGES = ("raylab2f", "ray", "torch", "torchvision", "timm", "FrEIA", "numpy", "pyarrow", "safetensors")
 _ANSWER_SECONDS = 120.0
+# After everything else was answered: a GPU that is lent out for longer belongs to somebody.
+_GPU_SECONDS = 30.0
 _CLOCK_TOLERANCE = 2.0
 
 
@@ -50,11 +52,12 @@ class NodeFacts:
     Arguments:
         name: its address.
         cpus, gpus: the slots that Ray counts there.
-        answered: false when it did not answer in time; the rest then means nothing.
+        silence: why it did not answer; the rest then means nothing. `None`: it did.
         versions: by package, and `python`.
         storage_errors: by folder, what went wrong there; empty when all was well.
         weights_errors: by backbone, likewise.
-        usable_gpus: GPUs on which torch can compute; `None` on a node without any.
+        usable_gpus: GPUs, of those that Ray lent us there, on which torch can compute; `None` on a node without any, or
+            if all are in use.
         clock: (earliest, latest) seconds by which its clock may be ahead of the driver's.
         token: whether the node asks for the token.
     """
@@ -62,7 +65,7 @@ class NodeFacts:
     name: str
     cpus: float
     gpus: float
-    answered: bool = True
+    silence: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     storage_errors: Mapping[str, str] = field(default_factory=dict)
     weights_errors: Mapping[str, str] = field(default_factory=dict)
@@ -82,12 +85,14 @@ def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) 
         nodes = [node for node in ray.nodes() if node["Alive"]]
         names = _names(nodes)
         asked = [_ask(node, names[node["NodeID"]], probes, backbones) for node in nodes]
+        gpus = [_ask_for_gpus(node) for node in nodes]
         facts = [_facts(node, names[node["NodeID"]], reference) for node, reference in zip(nodes, asked, strict=True)]
+        facts = [replace(fact, usable_gpus=found) for fact, found in zip(facts, _usable(gpus), strict=True)]
         unseen = {
             str(folder): f"the driver does not see the file that {fact.name} wrote"
             for folder, probe in probes.items()
             for fact in facts
-            if fact.answered and not fact.storage_errors.get(folder) and not file_exists(join(probe, fact.name))
+            if fact.silence is None and not fact.storage_errors.get(folder) and not file_exists(join(probe, fact.name))
         }
     errors = {**unseen, **driver_errors}
     return judge(_versions(), facts, driver_storage_errors=errors, storages=storages)
@@ -101,12 +106,12 @@ def judge(
     storages: Sequence[str],
 ) -> list[Finding]:
     """The findings; a node that did not answer fails the first check and takes no part in the others."""
-    silent = [node.name for node in nodes if not node.answered]
+    silent = [f"{node.name}: {node.silence}" for node in nodes if node.silence is not None]
     nodes_line = f"{len(nodes)}: " + ", ".join(f"{n.name} ({n.cpus:g} CPU, {n.gpus:g} GPU)" for n in nodes)
     findings = [
-        Finding("nodes answer", not silent, f"no answer from {', '.join(silent)}" if silent else nodes_line),
+        Finding("nodes answer", not silent, "; ".join(silent) or nodes_line),
     ]
-    nodes = [node for node in nodes if node.answered]
+    nodes = [node for node in nodes if node.silence is None]
 
     other = [
         f"{name} {found} on {node.name}, {driver_versions.get(name, 'none')} here"
@@ -126,9 +131,11 @@ def judge(
     findings.append(Finding("weights", not missing, "; ".join(missing) or "on every node"))
 
     with_gpus = [node for node in nodes if node.gpus > 0]
-    blind = [f"{n.name}: Ray counts {n.gpus:g}, torch can use {n.usable_gpus}" for n in with_gpus if not n.usable_gpus]
+    blind = [f"{n.name}: Ray counts {n.gpus:g}, torch can use none" for n in with_gpus if n.usable_gpus == 0]
     seen = f"{sum(n.gpus for n in with_gpus):g} on {len(with_gpus)} nodes" if with_gpus else "the cluster has none"
-    findings.append(Finding("GPUs", not blind, "; ".join(blind) or seen))
+    busy = [node.name for node in with_gpus if node.usable_gpus is None]
+    in_use = [f"in use, and so not tried: those of {', '.join(busy)}"] if busy else []
+    findings.append(Finding("GPUs", not blind, "; ".join([*(blind or [seen]), *in_use])))
 
     wrong = [
         f"{n.name} is {n.clock[0]:+.1f} to {n.clock[1]:+.1f} s off; run a time service there"
@@ -176,29 +183,54 @@ def _names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _ask(node: Mapping[str, Any], name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec]) -> Any:
-    gpus = node["Resources"].get("GPU", 0)
+    return _on(node, _look).remote(name, dict(probes), list(backbones))
+
+
+def _ask_for_gpus(node: Mapping[str, Any]) -> Any:
+    """Apart from the rest, for even a sliver of a GPU, enough to be shown it, waits while others hold them all."""
+    return _on(node, _usable_gpus, num_gpus=0.01).remote() if node["Resources"].get("GPU", 0) else None
+
+
+def _on(node: Mapping[str, Any], function: Any, *, num_gpus: float = 0) -> Any:
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-    # A sliver of a GPU: enough to be shown one, and it waits for nobody's whole one.
-    remote = ray.remote(_look).options(
-        num_cpus=0, num_gpus=0.01 if gpus else 0, max_retries=0, scheduling_strategy=there
-    )
-    return remote.remote(name, dict(probes), list(backbones))
+    return ray.remote(function).options(num_cpus=0, num_gpus=num_gpus, max_retries=0, scheduling_strategy=there)
+
+
+def _usable(answers: Sequence[Any]) -> list[int | None]:
+    """Usable GPUs by node; `None` where there are none, or none is free in time."""
+    asked = [answer for answer in answers if answer is not None]
+    ready = set(ray.wait(asked, num_returns=len(asked), timeout=_GPU_SECONDS)[0]) if asked else set()
+    found: list[int | None] = []
+    for answer in answers:
+        if answer not in ready:
+            if answer is not None:
+                ray.cancel(answer, force=True)
+            found.append(None)
+            continue
+        try:
+            found.append(ray.get(answer))
+        except RayError:
+            found.append(0)
+    return found
 
 
 def _facts(node: Mapping[str, Any], name: str, answer: Any) -> NodeFacts:
     cpus, gpus = (float(node["Resources"].get(kind, 0)) for kind in ("CPU", "GPU"))
     try:
         found = ray.get(answer, timeout=_ANSWER_SECONDS)
-        return NodeFacts(name, cpus, gpus, clock=_clock_offset(node["NodeID"]), **found)
-    except (GetTimeoutError, RayError):
+        return NodeFacts(name, cpus, gpus, clock=_clock_offset(node), **found)
+    except GetTimeoutError:
         ray.cancel(answer, force=True)
-        return NodeFacts(name, cpus, gpus, answered=False)
+        return NodeFacts(name, cpus, gpus, silence=f"no answer within {_ANSWER_SECONDS:g} s")
+    except RayError as error:
+        # An error of the node's own arrives as a traceback, which ends with what happened.
+        said = str(error).strip().splitlines()[-1] if isinstance(error, RayTaskError) else first_line(error)
+        return NodeFacts(name, cpus, gpus, silence=said)
 
 
-def _clock_offset(node_id: str) -> tuple[float, float]:
+def _clock_offset(node: Mapping[str, Any]) -> tuple[float, float]:
     """Bounds on how far a node's clock is ahead of ours, from the quickest of some questions."""
-    there = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    remote = ray.remote(_now).options(num_cpus=0, scheduling_strategy=there)
+    remote = _on(node, _now)
     bounds = []
     for _ in range(3):
         before = time.time()
@@ -216,7 +248,6 @@ def _look(name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec
         "versions": _versions(),
         "storage_errors": {folder: error for folder, error in storage.items() if error},
         "weights_errors": {backbone: error for backbone, error in weights.items() if error},
-        "usable_gpus": _usable_gpus() if ray.get_runtime_context().get_accelerator_ids().get("GPU") else None,
         "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
     }
 
@@ -237,7 +268,7 @@ def _weights_error(spec: BackboneSpec) -> str | None:
     try:
         create_backbone(spec)
     except Exception as error:
-        return f"{spec.name}: {(str(error).splitlines() or [repr(error)])[0]}"
+        return f"{spec.name}: {first_line(error)}"
     return None
 
 

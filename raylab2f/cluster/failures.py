@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ray.exceptions import RayError
 
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 
 __all__ = ["user_errors_unwrapped"]
 
@@ -30,4 +30,4 @@ def user_errors_unwrapped() -> Iterator[None]:
 def _first_message(error: UserError) -> str:
     inner = getattr(error, "cause", None)
     # One sentence; Ray Data appends how often it tried.
-    return str(inner if isinstance(inner, UserError) else error).splitlines()[0]
+    return first_line(inner if isinstance(inner, UserError) else error)

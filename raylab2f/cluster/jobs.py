@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
+from requests import RequestException
 
 import raylab2f
 from raylab2f.cluster.token import TOKEN_HINT, use_token
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 
 __all__ = ["Job", "Jobs"]
 
@@ -124,9 +125,17 @@ class Jobs:
             async for text in self.client.tail_job_logs(name):
                 write(text)
 
+        from aiohttp import ClientError
+
         self.status(name)
         with self._errors_for_users():
-            asyncio.run(tail())
+            try:
+                asyncio.run(tail())
+            except (ClientError, OSError, RuntimeError) as error:
+                raise UserError(
+                    f"{name}: the connection to its output broke off ({first_line(error)}), and the job goes on; see "
+                    f"it again with `raylab2f jobs logs {name} --follow`."
+                ) from error
         while not (job := self.status(name)).is_over:
             time.sleep(_POLL_SECONDS)
         return job
@@ -148,8 +157,8 @@ class Jobs:
         except AuthenticationError as error:
             fault = "refuses the token" if self.shows_token else "asks for a token"
             raise UserError(f"{where}: the cluster {fault}; {TOKEN_HINT}.") from error
-        except (ConnectionError, ValueError) as error:
-            raise UserError(f"{where}: no Ray dashboard answers there ({_first_line(error)}).") from error
+        except (ConnectionError, RequestException, RayError, ValueError) as error:
+            raise UserError(f"{where}: no Ray dashboard answers there ({first_line(error)}).") from error
         except RuntimeError as error:
             if "ray[default]" in str(error):
                 raise UserError("Ray's job client is not installed; install raylab2f[cluster].") from error
@@ -157,7 +166,7 @@ class Jobs:
                 raise UserError(f"{where}: the cluster knows no such job; see `raylab2f jobs list`.") from error
             if "already" in str(error) and "submission_id" in str(error):
                 raise UserError("--name: the cluster has a job of this name; choose another.") from error
-            raise
+            raise UserError(f"{where}: the cluster cannot do that ({first_line(error)}).") from error
 
 
 def _job(name: str, details: object) -> Job:
@@ -174,7 +183,3 @@ def _job(name: str, details: object) -> Job:
         ended=seconds("end_time"),
         exit_code=getattr(details, "driver_exit_code", None),
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -20,10 +20,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from raylab2f.cluster.run_folder import RunSettings
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 from raylab2f.places import absolute, is_uri, join, name_of, parent_of
 
-__all__ = ["MlflowLog", "mlflow_logging"]
+__all__ = ["MlflowLog", "mlflow_logging", "refuse_password"]
 
 _METRICS = ("loss", "pictures_per_second")
 _PLACE, _FOLD, _PARENT, _NAME = "raylab2f.place", "raylab2f.fold", "mlflow.parentRunId", "mlflow.runName"
@@ -57,7 +57,16 @@ def mlflow_logging(where: str, warn: Callable[[str], None]) -> Iterator[MlflowLo
     finally:
         log.close()
         if log.error is not None:
-            warn(f"--mlflow {where}: the store failed ({_first_line(log.error)}); what came after is missing there.")
+            warn(f"--mlflow {where}: the store failed ({first_line(log.error)}); what came after is missing there.")
+
+
+def refuse_password(where: str) -> None:
+    """`UserError` if a store's address holds a password, for addresses are recorded."""
+    if is_uri(where) and urlsplit(where).password is not None:
+        raise UserError(
+            "--mlflow: a password does not belong into the address; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD instead."
+        )
 
 
 class MlflowLog:
@@ -187,6 +196,7 @@ def _connect(where: str) -> Any:
         raise UserError("--mlflow: MLflow is not installed; install raylab2f[mlflow].") from error
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    refuse_password(where)
     uri = where
     if not is_uri(where):
         path = Path(where).resolve()
@@ -196,17 +206,12 @@ def _connect(where: str) -> Any:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{path}"
-    elif urlsplit(where).password is not None:
-        raise UserError(
-            "--mlflow: a password does not belong into the address; set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD instead."
-        )
     try:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
         raise UserError(
-            f"--mlflow {where}: the store cannot be used ({_first_line(error)}); check the address."
+            f"--mlflow {where}: the store cannot be used ({first_line(error)}); check the address."
         ) from error
     return client
 
@@ -235,7 +240,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def _now() -> int:
     """Milliseconds since 1970, as MLflow counts."""
     return int(time.time() * 1000)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

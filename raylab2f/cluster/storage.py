@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -195,7 +195,12 @@ def _wanted(name: str, names: Sequence[str] | None) -> bool:
     """Hidden files are temporary ones, and names that lead elsewhere are nobody's of ours."""
     if any(part.startswith(".") or not part for part in name.split("/")):
         return False
-    return names is None or any(fnmatchcase(name, pattern) for pattern in names)
+    return names is None or any(_fits(name, pattern) for pattern in names)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    # Not fnmatch, to which brackets and question marks in a name mean something.
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
 
 
 def _in_order(work: Callable[[str], None], names: Sequence[str]) -> None:

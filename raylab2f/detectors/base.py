@@ -20,6 +20,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from raylab2f.detectors.ranges import require_range
+
 __all__ = ["Batch", "Detector", "FeatureRequest", "Prediction", "Samples", "Schedule", "Step"]
 
 
@@ -59,6 +61,11 @@ class Schedule:
     samples_per_epoch: int | None = None
     max_grad_norm: float | None = None
     final_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_range(self, "epochs", "batch_size", "samples_per_epoch", least=1)
+        require_range(self, "max_grad_norm", above=0)
+        require_range(self, "final_rate", least=0, most=1)
 
 
 @dataclass(frozen=True)

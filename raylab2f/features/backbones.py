@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 from raylab2f.features.architectures import pretrained_config, untrained_network
 from raylab2f.features.folding import fold_batch_norms
 from raylab2f.features.truncation import check_layers, cut_behind, meta_run, trace
@@ -62,7 +62,7 @@ def create_backbone(spec: BackboneSpec) -> Backbone:
     try:
         runs = trace(network, pretrained_config(network)["input_size"][1:])
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise UserError(f"--backbone {spec.name} does not run ({_first_line(error)}); choose another.") from error
+        raise UserError(f"--backbone {spec.name} does not run ({first_line(error)}); choose another.") from error
     check_layers(spec.name, spec.layers, network, runs)
     weights = read_weights(spec.name, spec.weights, network)
     known = frozenset(network.state_dict())
@@ -135,7 +135,7 @@ class Backbone(nn.Module):
             maps = meta_run(self, size)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise UserError(
-                f"--size {size[0]}x{size[1]}: the backbone cannot take it ({_first_line(error)}); choose another "
+                f"--size {size[0]}x{size[1]}: the backbone cannot take it ({first_line(error)}); choose another "
                 "size or --backbone."
             ) from error
         return [(map_.shape[1], map_.shape[2], map_.shape[3]) for map_ in maps]
@@ -163,7 +163,3 @@ class Backbone(nn.Module):
 
 class _DeepestReached(Exception):
     """Leaves the network where all that is wanted has been seen."""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.atomic import atomic_path, write_json, write_parquet
+from raylab2f.digests import sha256_of
 from raylab2f.errors import UserError
 from raylab2f.features.ingredients import STORE_FORMAT
 
-__all__ = ["array_path", "drop_damaged_parts", "finish_store", "missing_parts", "sha256_of", "write_part"]
+__all__ = ["array_path", "drop_damaged_parts", "finish_store", "missing_parts", "write_part"]
 
 _DTYPES = ("float16", "float32")
 
@@ -139,15 +139,6 @@ def drop_damaged_parts(folder: str | Path) -> list[str]:
 def array_path(folder: Path, part: int, layer: str) -> Path:
     """Where a part's maps of one layer lie."""
     return folder / f"part-{part:05d}.{layer}.npy"
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's content, 64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _differs(path: Path, digest: str) -> bool:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raylab2f.atomic import write_json, write_parquet
+from raylab2f.digests import sha256_of
 from raylab2f.errors import UserError
 from raylab2f.parquet import read_parquet
 
@@ -57,7 +58,7 @@ def write_shard(
 def finish_shards(folder: Path, image_ids: Sequence[str], has_foregrounds: bool, description: dict[str, Any]) -> None:
     """Mark a folder whose shards hold `image_ids`, in this order, as complete."""
     own: dict[str, Any] = {"format": _FORMAT, "has_foregrounds": has_foregrounds, "image_ids": list(image_ids)}
-    own["sha256"] = [_sha256(shard_path(folder, shard)) for shard in range(-(-len(image_ids) // SHARD_ROWS))]
+    own["sha256"] = [sha256_of(shard_path(folder, shard)) for shard in range(-(-len(image_ids) // SHARD_ROWS))]
     write_json(folder / "shards.json", {**description, **own})
 
 
@@ -77,7 +78,7 @@ def drop_damaged_shards(folder: Path) -> list[str]:
         return [index.name]
     paths = [shard_path(folder, shard) for shard in range(len(recorded))]
     damaged = [
-        path for path, digest in zip(paths, recorded, strict=True) if not path.is_file() or _sha256(path) != digest
+        path for path, digest in zip(paths, recorded, strict=True) if not path.is_file() or sha256_of(path) != digest
     ]
     if damaged:
         index.unlink(missing_ok=True)
@@ -138,11 +139,3 @@ def read_shard(path: Path, columns: Sequence[str] = _TENSORS) -> dict[str, NDArr
     """The tensors of one shard."""
     table = read_parquet(path, columns=list(columns))
     return {name: table[name].combine_chunks().to_numpy_ndarray() for name in columns}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -56,6 +56,13 @@ def test_reports_are_markdown_json_and_parquet(tmp_path):
     assert pq.read_table(tmp_path / "trial-outcomes.parquet").to_pylist() == rows
 
 
+def test_a_report_without_claims_says_so(tmp_path):
+    rows = [{"preparation": "as it is", "place_variance": 0.5}]
+    text = write_report(tmp_path, "trial", "Trial", {"Preparations": rows}, [])
+    assert text.endswith("what was seen here\n\nNothing to compare.\n")
+    assert json.loads((tmp_path / "trial.json").read_text(encoding="utf-8"))["claims"] == []
+
+
 @pytest.mark.slow
 def test_rotation_reports_every_angle(job, tmp_path):
     job("rotation", "--detector", "csflow", "--size", "128", "--folds", "1", "--epochs", "1", "--out", tmp_path)

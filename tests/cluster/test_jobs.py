@@ -105,6 +105,7 @@ def test_a_live_job_is_watched_followed_and_stopped(head, program, pictures, cac
     _, said = follower.communicate(timeout=180)
     assert follower.returncode == 130
     assert "the job goes on" in said
+    assert "the same command" not in said
     assert "RUNNING" in program("jobs", "status", "long", "--address", head.dashboard).stdout
 
     assert "STOPPED" in program("jobs", "stop", "long", "--address", head.dashboard).stdout
@@ -122,11 +123,10 @@ def driver_or_trial(head):
 def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path):
     for arguments, sentence in (
         (["run-cv", "--folds", 3], "--out"),
-        (["run-cv", "--out", "runs/here"], "absolute"),
-        (["run-cv", "--out", "s3://runs/here", "--data", "parts.csv"], "absolute"),
+        (["run-cv", "--out", "runs/here", "--cache", "/cache"], "absolute"),
         (["run-cv", "--out", "s3://key:secret@runs/here"], "credentials"),
         # No mistake in the command, and so the first to be told is that no cluster answers.
-        (["run-cv", "--out", "s3://runs/here", "--data", "s3://parts/parts.csv"], "no Ray dashboard"),
+        (["run-cv", "--out", "s3://runs/here", "--cache", "s3://cache"], "no Ray dashboard"),
         (["run-cw"], "run-cv"),
     ):
         process = program("submit", "--address", "http://127.0.0.1:1", "--", *arguments)
@@ -135,8 +135,16 @@ def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path)
         assert len(process.stderr.strip().splitlines()) == 1
 
 
+def test_nobody_answers_at_a_port_of_a_cluster(head, program):
+    impatient = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_gcs_server_port_wait_time_s": "2"}
+    process = program("jobs", "list", "--address", "127.0.0.1:1", environment={**head.environment, **impatient})
+    assert process.returncode == 2
+    assert "no Ray dashboard answers" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
 def test_a_job_ends_with_the_exit_code_of_its_command(head, program, tmp_path):
-    arguments = ["run-cv", "--data", tmp_path / "nowhere", "--out", tmp_path / "run"]
+    arguments = ["run-cv", "--data", tmp_path / "nowhere", "--out", tmp_path / "run", "--cache", tmp_path]
     process = program("submit", "--address", head.dashboard, "--follow", "--", *arguments)
     assert process.returncode == 2
     assert "nowhere" in process.stdout
@@ -149,7 +157,7 @@ def test_without_the_token_nobody_gets_in(head, program, pictures, cache, tmp_pa
         assert head.get(path, token="0" * 64)[0] == 403
         assert head.get(path, token=head.token)[0] == 200
 
-    asked = ["--address", head.dashboard, "--", "run-cv", "--out", "/nowhere"]
+    asked = ["--address", head.dashboard, "--", "run-cv", "--out", "/nowhere", "--cache", "/nowhere"]
     process = program("submit", *asked, environment=head.stranger)
     assert process.returncode == 2
     assert "asks for a token" in process.stderr

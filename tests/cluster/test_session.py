@@ -1,8 +1,9 @@
-"""A private cluster that cannot be had."""
+"""Clusters that cannot be had."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 CODE = """
 from raylab2f.cluster.session import ray_session
@@ -25,3 +26,15 @@ def test_ray_that_does_not_start_in_time_is_a_sentence_for_the_user():
     )
     [said] = process.stdout.splitlines()
     assert said.startswith("Ray did not start on this machine (Timed out")
+
+
+def test_a_cluster_that_was_named_is_asked_even_for_what_is_stored(tmp_path):
+    """Else what the cache lacks would be made on this machine."""
+    program = Path(sys.executable).with_name("raylab2f")
+    command = [program, "diagnose", tmp_path, "--stored-only", "--address", "127.0.0.1:1", "--cache", tmp_path]
+    impatient = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_gcs_server_port_wait_time_s": "2"}
+    process = subprocess.run(
+        command, env={**os.environ, **impatient}, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert process.returncode == 2
+    assert "--address 127.0.0.1:1: no Ray cluster answers there" in process.stderr

@@ -241,6 +241,17 @@ def test_a_key_that_leads_out_of_the_folder_is_nobodys(s3, machine, tmp_path):
     assert [path.name for path in tmp_path.rglob("*.json")] == ["good.json"]
 
 
+def test_names_are_taken_letter_by_letter_but_for_stars(place, machine):
+    names = ["a/scores[a].csv", "a/scoresa.csv", "a/what?.csv", "a/whats.csv"]
+    for name in names:
+        write(place, name, name.encode())
+    publish(place, ["a/what?.csv", "a/s*.csv"])
+    machine("second")
+    assert fetch_file(join(place, "a", "scores[a].csv")).read_bytes() == b"a/scores[a].csv"
+    folder = fetch(place)
+    assert sorted(path.name for path in folder.rglob("*.csv")) == ["scores[a].csv", "scoresa.csv", "what?.csv"]
+
+
 def test_a_folder_is_erased_here_and_there(place, s3, key):
     write(place, "x/y.json", b"{}")
     publish(place)

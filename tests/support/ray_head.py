@@ -43,7 +43,7 @@ class Head:
     Used with `with`, it is stopped at the end.
     """
 
-    def __init__(self, folder: Path, *, cpus: int = 2, autoscaling: dict | None = None):
+    def __init__(self, folder: Path, *, cpus: int = 2, gpus: int = 0, autoscaling: dict | None = None):
         self.folder = folder
         self.nodes: dict[str, subprocess.Popen] = {}
         self.mark = uuid.uuid4().hex
@@ -70,6 +70,7 @@ class Head:
             "max-worker-port": 0,
             "node-ip-address": "127.0.0.1",
             "num-cpus": cpus,
+            "num-gpus": gpus,
             "temp-dir": self.temporary,
             "object-store-memory": 200_000_000,
             "include-dashboard": "true",

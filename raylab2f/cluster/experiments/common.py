@@ -201,6 +201,8 @@ def write_report(
 
 
 def _markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["Nothing to compare."]
     columns = list(rows[0])
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for row in rows:

@@ -69,6 +69,8 @@ def feature_variance(options: ExperimentOptions, display: Display) -> str:
     ]
     if not has_masks:
         notes.append("Some pictures have no foreground mask, so nothing was masked or centred; see raylab2f segment.")
+    if len(views) < 2:
+        notes.append("Fewer than two views are known, so none was looked at alone; --views says where a name has them.")
     rows = finding.evidence.to_pylist()
     return write_report(options.out, "feature-variance", "Feature variance", {"Preparations": rows}, claims, notes)
 

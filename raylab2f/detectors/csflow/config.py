@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raylab2f.detectors.base import Schedule
+from raylab2f.detectors.ranges import require_range
+from raylab2f.errors import UserError
 
 __all__ = ["CSFLOW_PRESETS", "CSFlowConfig"]
 
@@ -43,6 +45,14 @@ class CSFlowConfig:
     adam_eps: float = 1e-4
     weight_decay: float = 1e-5
     init_seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_range(self, "size", "hidden_channels", "kernel_sizes", least=1)
+        require_range(self, "clamp", "learning_rate", "adam_eps", above=0)
+        require_range(self, "weight_decay", least=0)
+        even = [size for size in self.kernel_sizes if size % 2 == 0]
+        if even:
+            raise UserError(f"--set kernel_sizes: {even[0]} is even; give odd numbers, such as 3,3,3,5.")
 
 
 # For a CPU: features of stride 32 as in the publication, a narrow flow, and few steps, larger at first and small at

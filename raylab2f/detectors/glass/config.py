@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from raylab2f.detectors.base import Schedule
+from raylab2f.detectors.ranges import require_range
 from raylab2f.errors import UserError
 
 __all__ = ["GLASS_PRESETS", "HYPOTHESES", "GlassConfig"]
@@ -65,6 +66,12 @@ class GlassConfig:
     init_seed: int = 0
 
     def __post_init__(self) -> None:
+        require_range(self, "size", "embedding", "hidden", "project_every", least=1)
+        # A rate of 0 leaves the adaptor as it began; a discriminator that does not learn detects nothing.
+        require_range(self, "discriminator_rate", "smoothing_sigma", above=0)
+        require_range(self, "adaptor_rate", "adaptor_decay", "discriminator_decay", "transparency_std", least=0)
+        require_range(self, "noise_std", "ascent_steps", "ascent_rate", least=0)
+        require_range(self, "radius_quantile", "hard_quantile", "transparency_mean", least=0, most=1)
         if self.hypothesis not in HYPOTHESES:
             raise UserError(f"--set hypothesis={self.hypothesis}: choose one of {', '.join(HYPOTHESES)}.")
 

@@ -1,0 +1,89 @@
+"""The settings of a detector, from its preset and what the user changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from raylab2f.cli.options import parse_size
+from raylab2f.errors import UserError
+from raylab2f.places import absolute, is_uri
+
+__all__ = ["configure", "files_of"]
+
+# Settings that name files. Folds train in folders of their own, where a relative path would lead nowhere.
+# Beside each, the words that it may have instead.
+_FILES = {"weights": ("bundled", "hub"), "textures": ("none",)}
+_WORDS = {int: "a whole number", float: "a number", str: "a name"}
+
+
+def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """The preset's configuration with the user's changes, as a dictionary; relative paths made absolute.
+
+    Arguments:
+        changes: values of options by the setting's name; `None`: the preset's.
+        settings: NAME=VALUE of any setting.
+
+    Raises:
+        UserError: no such detector, preset or setting, or a value that it cannot have.
+    """
+    from raylab2f.detectors.base import Schedule
+    from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class, preset_config
+
+    config = config_to_dict(preset_config(detector, preset))
+    kinds = {**get_type_hints(detector_class(detector).config_class), **get_type_hints(Schedule)}
+    known = sorted(set(kinds) - {"schedule", "init_seed"})
+    texts = [(f"--{name}", name, str(value)) for name, value in changes.items() if value is not None]
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if name == "init_seed":
+            raise UserError("--set init_seed: every fold's first parameters are drawn from --seed; give that instead.")
+        if not equals or name not in known:
+            raise UserError(f"--set {setting}: give NAME=VALUE with one of {detector}'s settings: {', '.join(known)}.")
+        texts.append((f"--set {name}", name, text))
+    for option, name, text in texts:
+        target = config["schedule"] if name in config["schedule"] else config
+        target[name] = list(parse_size(text, option)) if name == "size" else _parse(option, text, kinds[name])
+    for name in _FILES:
+        path = _file(name, name, config.get(name))
+        if path is not None:
+            config[name] = absolute(path.expanduser())
+    config_from_dict(detector, config)
+    return config
+
+
+def files_of(weights: str | None, settings: Sequence[str]) -> dict[str, Path]:
+    """The files and folders that `--weights` and `--set` name, as they were given, by option."""
+    named = {"--weights": _file("--weights", "weights", weights)}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        named[f"--set {name}"] = _file(f"--set {name}", name, text)
+    return {option: path for option, path in named.items() if path is not None}
+
+
+def _file(option: str, name: str, text: str | None) -> Path | None:
+    """What a setting's value names, if it names a file or folder."""
+    if text is None or name not in _FILES or text.lower() in _FILES[name]:
+        return None
+    if is_uri(text):
+        raise UserError(f"{option} {text}: give a path that this machine, and every node, has; no URI.")
+    return Path(text)
+
+
+def _parse(option: str, text: str, kind: Any) -> Any:
+    """`text` as a value of a field's annotation: `int`, `float`, `str`, `tuple` of one of them, or perhaps `None`."""
+    parts = [part for part in get_args(kind) if part not in (NoneType, Ellipsis)]
+    is_tuple, may_be_none = get_origin(kind) is tuple, NoneType in get_args(kind)
+    if may_be_none and text.lower() == "none":
+        return None
+    convert = parts[0] if parts else kind
+    try:
+        values = [convert(item.strip()) for item in (text.split(",") if is_tuple else [text])]
+        if "" in values:
+            raise ValueError
+    except ValueError:
+        wanted = f"{_WORDS[convert]}{', or several with commas' if is_tuple else ', or none' if may_be_none else ''}"
+        raise UserError(f"{option}: {text!r} does not fit; give {wanted}.") from None
+    return values if is_tuple else values[0]
