@@ -6,7 +6,6 @@ it is taken up again from its last checkpoint.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,7 @@ from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
+from raylab2f.digests import sha256_of
 from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
 from raylab2f.parquet import read_parquet
 from raylab2f.preparation import PictureShards
@@ -100,7 +100,7 @@ def fold_is_finished(folder: Path) -> bool:
         files: dict[str, str] = record["files"]
         # Whoever wrote the record may not send us elsewhere, to a file without an end.
         own = all(Path(name).name == name and (folder / name).is_file() for name in files)
-        return own and "scores.parquet" in files and all(_sha256(folder / n) == digest for n, digest in files.items())
+        return own and "scores.parquet" in files and all(sha256_of(folder / n) == digest for n, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -188,7 +188,7 @@ def run_fold(
         "seconds": time.time() - started,
         "device": str(device),
         "workers": worker.count,
-        "files": {name: _sha256(folder / name) for name in files},
+        "files": {name: sha256_of(folder / name) for name in files},
     }
     write_json(folder / "fold.json", record)
     publish(task.folder, [*files, "fold.json"])
@@ -287,11 +287,3 @@ def _write_scores(
 def _image_ids(split: pa.Table, partition: str) -> list[str]:
     ids = split["image_id"].to_pylist()
     return sorted(i for i, p in zip(ids, split["partition"].to_pylist(), strict=True) if p == partition)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

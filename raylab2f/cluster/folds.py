@@ -34,6 +34,7 @@ from raylab2f.cluster.memory_kills import (
 )
 from raylab2f.cluster.placement import FoldResources, Placement, cluster_nodes, place_folds
 from raylab2f.cluster.storage import erase, fetch, fetch_file, local, publish
+from raylab2f.errors import first_line
 from raylab2f.places import absolute, file_exists, is_uri, join, name_of, parent_of
 
 __all__ = ["FoldFailure", "Progress", "run_folds"]
@@ -165,7 +166,7 @@ def _run_trials(
     except OutOfMemoryError as error:
         # Tune asks dead trials for their last result; ours is in the folds' folders.
         ended = [task.folder for task in tasks if not file_exists(join(task.folder, "error.json"))]
-        watcher.errors = dict.fromkeys(ended, f"{MEMORY_RAN_OUT} ({str(error).splitlines()[0]})") | watcher.errors
+        watcher.errors = dict.fromkeys(ended, f"{MEMORY_RAN_OUT} ({first_line(error)})") | watcher.errors
     finally:
         erase(storage)
     return watcher.errors

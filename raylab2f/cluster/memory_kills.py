@@ -16,6 +16,8 @@ from ray.air.execution._internal.event_manager import RayEventManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 
+from raylab2f.errors import first_line
+
 __all__ = ["MEMORY_RAN_OUT", "MemoryRanOutError", "memory_kills_are_deaths", "memory_kills_named", "release_slots"]
 
 
@@ -37,7 +39,7 @@ def memory_kills_named() -> Iterator[None]:
         yield
     except Exception as error:
         if _MONITOR in str(error):
-            raise MemoryRanOutError(f"{MEMORY_RAN_OUT} ({_line(str(error))})") from error
+            raise MemoryRanOutError(f"{MEMORY_RAN_OUT} ({_what_ray_says(error)})") from error
         raise
 
 
@@ -76,13 +78,13 @@ def memory_kills_are_deaths() -> Iterator[None]:
 def _translated(on_error: Callable[[Exception], None]) -> Callable[[Exception], None]:
     def translate(error: Exception) -> None:
         if isinstance(error, OutOfMemoryError):
-            error = RayActorError(error_msg=f"{MEMORY_RAN_OUT} ({_line(str(error))})")
+            error = RayActorError(error_msg=f"{MEMORY_RAN_OUT} ({_what_ray_says(error)})")
         on_error(error)
 
     return translate
 
 
-def _line(text: str) -> str:
-    """The line in which the monitor says what it did, or the first one."""
-    lines = text.strip().splitlines()
-    return next((line.strip() for line in lines if _MONITOR in line), lines[0] if lines else "")
+def _what_ray_says(error: Exception) -> str:
+    """The line in which the monitor says what it did."""
+    lines = str(error).splitlines()
+    return next((line.strip() for line in lines if _MONITOR in line), first_line(error))

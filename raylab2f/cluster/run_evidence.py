@@ -75,7 +75,7 @@ class RunEvidence:
     @property
     def strategy(self) -> str:
         """The threshold strategy by which decisions are read."""
-        return str(self.settings.evaluation.get("strategies", ["youden"])[0])
+        return _first_strategy(self.settings)
 
     @property
     def masked(self) -> frozenset[str]:
@@ -87,6 +87,11 @@ class RunEvidence:
         """Rows of `pictures` as they are, without turned copies, perhaps of one label only."""
         rows = self.pictures.filter(pc.equal(self.pictures["rotation"], 0.0))
         return rows if label is None else rows.filter(pc.equal(rows["label"], label))
+
+
+def _first_strategy(settings: RunSettings) -> str:
+    """The threshold strategy that the user named first."""
+    return str(settings.evaluation.get("strategies", ["youden"])[0])
 
 
 def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvidence:
@@ -108,8 +113,7 @@ def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvide
         _with_trained(read_parquet(folder.fold(fold) / "scores.parquet"), splits[fold], pictures) for fold in finished
     )
     inputs = prepare_inputs(settings, manifest, fingerprint(manifest), cache, display)
-    strategy = str(settings.evaluation.get("strategies", ["youden"])[0])
-    return RunEvidence(folder, settings, manifest, pictures, splits, scores, _thresholds(folder, strategy), inputs)
+    return RunEvidence(folder, settings, manifest, pictures, splits, scores, _thresholds(folder, _first_strategy(settings)), inputs)
 
 
 def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:

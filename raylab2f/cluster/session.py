@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import AuthenticationError
 
 from raylab2f.cluster.token import TOKEN_HINT, ensure_token, use_token
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 
 __all__ = ["cluster_slots", "ray_session"]
 
@@ -136,9 +136,8 @@ def _start(cpus: int | None, dashboard: Callable[[str], None] | None, temporary:
             log_to_driver=False,
         )
     except Exception as error:  # Ray raises plain `Exception`s and RuntimeErrors alike when its processes are late
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"Ray did not start on this machine ({reason.rstrip('.')}); it may be too busy or short of memory: try "
+            f"Ray did not start on this machine ({first_line(error).rstrip('.')}); it may be too busy or short of memory: try "
             "again later, or give the --address of a cluster that runs."
         ) from error
     if dashboard:

@@ -153,7 +153,7 @@ def _hub(name: str, network: nn.Module, config: Mapping[str, Any]) -> dict[str, 
     except Exception as error:  # whatever went wrong in there, the answer is the same
         what = f"{_HUB_FILE} of {hub_id} on the Hugging Face hub" if hub_id else config["url"]
         raise UserError(
-            f"--weights hub: the weights of {name} cannot be fetched ({_first_line(error)}); download {what} on a "
+            f"--weights hub: the weights of {name} cannot be fetched ({_first_sentence(error)}); download {what} on a "
             "machine that can, copy it here and give it with --weights FILE."
         ) from error
     return _without_random(name, state, network.state_dict())
@@ -208,7 +208,7 @@ def _file(name: str, path: Path) -> Mapping[str, Tensor]:
             stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged and malicious files fail in many ways
         raise UserError(
-            f"--weights {path} cannot be read as a state dict of tensors alone ({_first_line(error)}); save the "
+            f"--weights {path} cannot be read as a state dict of tensors alone ({_first_sentence(error)}); save the "
             "model's state_dict() by itself, best as safetensors."
         ) from error
     state = next((stored[key] for key in _WRAPPINGS if _is_state(_get(stored, key))), stored)
@@ -242,7 +242,7 @@ def _some(names: Any) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _first_line(error: Exception) -> str:
+def _first_sentence(error: Exception) -> str:
     """The first sentence of an error that says something, for a message of one sentence."""
     text = str(error).strip() or type(error).__name__
     return re.split(r"\n|(?<=[a-z0-9'\")])[.:;] ", text)[0].strip().rstrip(".:;")[:200]
