@@ -113,7 +113,8 @@ def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvide
         _with_trained(read_parquet(folder.fold(fold) / "scores.parquet"), splits[fold], pictures) for fold in finished
     )
     inputs = prepare_inputs(settings, manifest, fingerprint(manifest), cache, display)
-    return RunEvidence(folder, settings, manifest, pictures, splits, scores, _thresholds(folder, _first_strategy(settings)), inputs)
+    thresholds = _thresholds(folder, _first_strategy(settings))
+    return RunEvidence(folder, settings, manifest, pictures, splits, scores, thresholds, inputs)
 
 
 def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
