@@ -30,7 +30,7 @@ def test_centred_objects_keep_their_aspect():
 
 
 def test_angles():
-    assert settings(train_angles="0, 90,-5.5").train_angles == (0, 90, -5.5)
+    assert settings(train_angles="0, 90,-5.5").train_angles == (0, 90, 354.5)
 
 
 @pytest.mark.parametrize(
