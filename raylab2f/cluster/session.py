@@ -137,8 +137,8 @@ def _start(cpus: int | None, dashboard: Callable[[str], None] | None, temporary:
         )
     except Exception as error:  # Ray raises plain `Exception`s and RuntimeErrors alike when its processes are late
         raise UserError(
-            f"Ray did not start on this machine ({first_line(error).rstrip('.')}); it may be too busy or short of memory: "
-            "try again later, or give the --address of a cluster that runs."
+            f"Ray did not start on this machine ({first_line(error).rstrip('.')}); it may be too busy or short of "
+            "memory: try again later, or give the --address of a cluster that runs."
         ) from error
     if dashboard:
         dashboard(f"http://{context.dashboard_url}")
