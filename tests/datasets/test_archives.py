@@ -1,6 +1,5 @@
 import io
 import lzma
-import os
 import struct
 import tarfile
 import warnings
@@ -9,6 +8,7 @@ import zipfile
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from incompressible import random_bytes
 
 from raylab2f.datasets.archives import ExtractionLimits, extract_archive
 from raylab2f.errors import UserError
@@ -183,7 +183,7 @@ def test_limit_on_the_number_of_members(tmp_path, place, kind):
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar.xz", "tar.bz2"])
 def test_limit_on_the_compression_ratio(tmp_path, place, kind):
-    path = pack(tmp_path / "archive", kind, [("a", bytes(2**20)), ("b", os.urandom(2**10))])
+    path = pack(tmp_path / "archive", kind, [("a", bytes(2**20)), ("b", random_bytes(2**10))])
     strict = ExtractionLimits(ratio=20, ratio_from_bytes=2**16)
     refused(path, place, "more than 20 times its size", limits=strict)
     # A small archive may be all black masks.
@@ -191,7 +191,7 @@ def test_limit_on_the_compression_ratio(tmp_path, place, kind):
 
 
 def test_an_ordinary_archive_of_pictures_passes_the_default_limits(tmp_path, place):
-    noise = [(f"train/good/{i:03}.png", os.urandom(5000)) for i in range(50)]
+    noise = [(f"train/good/{i:03}.png", random_bytes(5000)) for i in range(50)]
     masks = [(f"ground_truth/hole/{i:03}_mask.png", bytes(100_000)) for i in range(50)]
     extract_archive(pack(tmp_path / "archive", "tar.gz", noise + masks), place)
     assert tree(place) == dict(noise + masks)
@@ -271,7 +271,7 @@ def test_a_compressed_file_that_is_no_tar_is_refused(tmp_path, place):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_truncation_is_noticed(tmp_path, place, kind):
-    whole = pack(tmp_path / "archive", kind, [("a.png", os.urandom(700)), ("b.png", os.urandom(1024))])
+    whole = pack(tmp_path / "archive", kind, [("a.png", random_bytes(700)), ("b.png", random_bytes(1024))])
     content = whole.read_bytes()
     # A plain tar ends with zeros up to a record of 10 kB; without the last of them it is still whole.
     end = content.rstrip(b"\0") if kind == "tar" else content

@@ -1,11 +1,11 @@
 import hashlib
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import pytest
+from incompressible import random_bytes
 
 from raylab2f.datasets.catalogue import CatalogueEntry, RemoteFile
 from raylab2f.datasets.download import SOURCE_NOTE, download_dataset
@@ -13,7 +13,7 @@ from raylab2f.datasets.transfer import Patience
 from raylab2f.errors import UserError
 
 FAST = Patience(attempts=3, wait=0.001, timeout=5)
-PICTURES = {"train/good/000.png": os.urandom(70_000), "test/hole/000.png": os.urandom(50_000)}
+PICTURES = {"train/good/000.png": random_bytes(70_000), "test/hole/000.png": random_bytes(50_000)}
 
 
 def zipped(members):

@@ -1,16 +1,16 @@
 import hashlib
-import os
 import socket
 import threading
 
 import pytest
+from incompressible import random_bytes
 
 from raylab2f.datasets.catalogue import RemoteFile
 from raylab2f.datasets.transfer import Patience, digests, fetch_file
 from raylab2f.errors import UserError
 
 FAST = Patience(attempts=3, wait=0.001, timeout=5)
-CONTENT = os.urandom(120_000)
+CONTENT = random_bytes(120_000)
 
 
 def checksum(content, algorithm="md5"):
@@ -100,7 +100,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(site, tmp_path, published
     days = ["Mon, 01 Jan 2024 00:00:00 GMT", "Tue, 02 Jan 2024 00:00:00 GMT"]
     old, new = ({"mark": None, "date": day} for day in days) if dated else ({"mark": '"v1"'}, {"mark": '"v2"'})
     file = remote(site, checksum(CONTENT) if published else None)
-    site.put("/data.zip", os.urandom(len(CONTENT)), breaks=[30_000, 0, 0, 0], **old)
+    site.put("/data.zip", random_bytes(len(CONTENT)), breaks=[30_000, 0, 0, 0], **old)
     fails(file, tmp_path, "connection was lost")
     site.put("/data.zip", CONTENT, **new)
     assert fetched(file, tmp_path) == CONTENT
@@ -117,7 +117,7 @@ def test_without_a_strong_mark_and_a_checksum_nothing_is_pieced_together(site, t
 
 def test_without_a_mark_the_checksum_decides_and_a_wrong_patchwork_is_fetched_anew(site, tmp_path):
     # The same length, another content, and nothing that says so: only the checksum can tell.
-    page = site.put("/data.zip", os.urandom(len(CONTENT)), mark=None, breaks=[30_000, 0, 0, 0])
+    page = site.put("/data.zip", random_bytes(len(CONTENT)), mark=None, breaks=[30_000, 0, 0, 0])
     file = remote(site, checksum(CONTENT))
     fails(file, tmp_path, "connection was lost")
     page.content = CONTENT

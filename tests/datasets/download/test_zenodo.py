@@ -1,17 +1,17 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 
 import pytest
+from incompressible import random_bytes
 
 from raylab2f.datasets.catalogue import CatalogueEntry
 from raylab2f.datasets.download import SOURCE_NOTE, download_dataset
 from raylab2f.datasets.transfer import Patience
 from raylab2f.errors import UserError
 
-CONTENT = os.urandom(60_000)
+CONTENT = random_bytes(60_000)
 ENTRY = CatalogueEntry("links", "d", "as stated there", "c", "https://example.org", "mvtec", "v", zenodo_record=42)
 
 
