@@ -27,6 +27,7 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """What starts Ray runs one after another, beside everything else, which a process does file by file."""
     for item in items:
