@@ -17,9 +17,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/raylab2f run-cv --folds 10
 
-# What starts Ray runs one after another, everything else beside it.
 test: setup lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest
 
 # Whole runs that show one thing more: rarer faults, other stores, growing clusters, the experiments.
 test-slow: setup

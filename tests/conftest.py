@@ -27,14 +27,6 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """What starts Ray runs one after another, beside everything else, which a process does file by file."""
-    for item in items:
-        group = "cluster" if "cluster" in item.path.parts else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def pytest_generate_tests(metafunc):
     for fixture, is_kind in KINDS.items():
         if fixture not in metafunc.fixturenames:
