@@ -65,7 +65,7 @@ def makespan(durations: Sequence[float], gpus: int, *, start: float, gap: float)
 
 def sleep_on_ray(slots: int, count: int, seconds: float) -> tuple[float, ...]:
     """Gaps between folds in one slot."""
-    folds_module._train_in_trial = _sleep  # what a fold does is replaced, how folds are driven is not
+    folds_module.train_in_trial = _sleep  # what a fold does is replaced, how folds are driven is not
     with tempfile.TemporaryDirectory() as folder, ray_session(cpus=slots):
         tasks = [_task(Path(folder) / "run" / "folds" / str(fold), fold, seconds) for fold in range(count)]
         begin = time.time()

@@ -1,8 +1,7 @@
 """Ray Tune drives the folds: every fold is a trial, every trial a fold.
 
-A fold that one worker trains runs inside its trial's process, which the next fold then takes over. A fold of several
-workers is a TorchTrainer that the trial launches; both call `run_fold`. What a fold achieved is in its folder, not in
-Tune's state: Tune places, watches and restarts, and its own files are deleted at the end.
+What a fold achieved is in its folder, not in Tune's state: Tune places, watches and restarts, and its own files are
+deleted at the end.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,20 +19,13 @@ from ray.exceptions import OutOfMemoryError
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from raylab2f.atomic import write_json
-from raylab2f.cluster.devices import device_for
-from raylab2f.cluster.fold import FoldTask, fold_is_finished, run_fold
-from raylab2f.cluster.memory_kills import (
-    MEMORY_RAN_OUT,
-    MemoryRanOutError,
-    memory_kills_are_deaths,
-    memory_kills_named,
-    release_slots,
-)
+from raylab2f.cluster.fold import FoldTask, fold_is_finished
+from raylab2f.cluster.memory_kills import MEMORY_RAN_OUT, memory_kills_are_deaths, release_slots
 from raylab2f.cluster.placement import FoldResources, Placement, cluster_nodes, place_folds
-from raylab2f.cluster.storage import erase, fetch, fetch_file, local, publish
+from raylab2f.cluster.storage import erase, fetch, fetch_file
+from raylab2f.cluster.trials import RESTARTS, train_distributed, train_in_trial
 from raylab2f.errors import first_line
-from raylab2f.places import absolute, file_exists, is_uri, join, name_of, parent_of
+from raylab2f.places import absolute, file_exists, is_uri, join
 
 __all__ = ["FoldFailure", "Progress", "run_folds"]
 
@@ -43,10 +33,6 @@ __all__ = ["FoldFailure", "Progress", "run_folds"]
 #: `gpu_memory` in bytes), and with `done` set when it ended.
 Progress = Callable[[str, dict[str, Any]], None]
 
-_REPORT_SECONDS = 1.0
-_DISTRIBUTED_REPORTS = 40
-# A process that dies (memory, a lost node) is started again so often; an exception in the fold's own code is final.
-_RESTARTS = 2
 # Who else took the memory may need a moment to give it back.
 _MEMORY_PAUSE_SECONDS = 30.0
 
@@ -87,7 +73,7 @@ def run_folds(
     storage = absolute(storage)
     errors: dict[str, str] = {}
     waiting = list(tasks)
-    for attempt in range(_RESTARTS + 1):
+    for attempt in range(RESTARTS + 1):
         placement = place_folds(len(waiting), resources, cluster_nodes())
         errors |= _run_trials(waiting, resources.workers, placement, storage, progress)
         waiting = [
@@ -96,7 +82,7 @@ def run_folds(
             if _may_go_on(errors.get(task.folder), resources.workers)
             and not fold_is_finished(fetch(task.folder, alone=True))
         ]
-        if not waiting or attempt == _RESTARTS:
+        if not waiting or attempt == RESTARTS:
             break
         release_slots()
         if any(MEMORY_RAN_OUT in errors[task.folder] for task in waiting):
@@ -130,9 +116,9 @@ def _run_trials(
 ) -> dict[str, str]:
     """Let Tune run every fold; returns, by folder, what ended the trials that did not end by themselves."""
     if workers == 1:
-        trainable, slots = _train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
+        trainable, slots = train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
     else:
-        trainable, slots = _train_distributed, {"CPU": 0.001}
+        trainable, slots = train_distributed, {"CPU": 0.001}
     # What a killed driver left there, or what came with somebody else's run, is of no use and may be pickled.
     erase(storage)
     if not is_uri(storage):
@@ -156,7 +142,7 @@ def _run_trials(
             name="folds",
             storage_path=storage,
             verbose=0,
-            failure_config=ray.tune.FailureConfig(max_failures=_RESTARTS if workers == 1 else 0),
+            failure_config=ray.tune.FailureConfig(max_failures=RESTARTS if workers == 1 else 0),
             callbacks=[watcher],
         ),
     )
@@ -170,100 +156,6 @@ def _run_trials(
     finally:
         erase(storage)
     return watcher.errors
-
-
-def _train_in_trial(config: dict[str, Any]) -> None:
-    """A trial whose own process trains the fold."""
-    task = FoldTask.from_dict(config["task"])
-    last = 0.0
-
-    def report(metrics: dict[str, Any]) -> None:
-        nonlocal last
-        if time.monotonic() - last > _REPORT_SECONDS or metrics["epoch"] == metrics["epochs"]:
-            last = time.monotonic()
-            ray.tune.report(metrics | _gpu_memory())
-
-    with _errors_recorded(task):
-        run_fold(task, report, device=device_for(config["scaling"]["gpus"]))
-
-
-def _train_distributed(config: dict[str, Any]) -> None:
-    """A trial that launches the workers which train the fold together."""
-    import ray.train
-    from ray.train.torch import TorchTrainer
-    from ray.tune.integration.ray_train import TuneReportCallback
-
-    task, scaling = FoldTask.from_dict(config["task"]), config["scaling"]
-    trainer = TorchTrainer(
-        _train_worker,
-        train_loop_config=config["task"],
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=scaling["workers"],
-            use_gpu=scaling["gpus"] > 0,
-            # A little less than whole slots, for the trial that drives the workers takes a thousandth of one.
-            resources_per_worker={"CPU": scaling["cpus"] - 0.01}
-            | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
-        ),
-        run_config=ray.train.RunConfig(
-            name=f"fold-{task.fold}-{name_of(parent_of(parent_of(task.folder)))}",
-            storage_path=config["storage"],
-            failure_config=ray.train.FailureConfig(max_failures=_RESTARTS),
-            callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # missing in Ray's annotation
-        ),
-    )
-    with _errors_recorded(task), memory_kills_named():
-        trainer.fit()
-
-
-def _train_worker(values: dict[str, Any]) -> None:
-    """One of the workers that train a fold together."""
-    import ray.train
-    import ray.train.torch
-    from torch.nn import SyncBatchNorm
-    from torch.nn.parallel import DistributedDataParallel
-
-    from raylab2f.detectors.base import Detector
-    from raylab2f.detectors.training import Worker
-
-    context = ray.train.get_context()
-    device = ray.train.torch.get_device()
-
-    def wrap(detector: Detector) -> DistributedDataParallel:
-        if device.type == "cuda":
-            SyncBatchNorm.convert_sync_batchnorm(detector)
-        return DistributedDataParallel(detector, device_ids=[device] if device.type == "cuda" else None)
-
-    def report(metrics: dict[str, Any]) -> None:
-        # Every worker must report equally often: by epochs, not by its own clock.
-        every = max(1, metrics["epochs"] // _DISTRIBUTED_REPORTS)
-        if metrics["epoch"] % every == 0 or metrics["epoch"] == metrics["epochs"]:
-            ray.train.report(metrics | _gpu_memory())
-
-    worker = Worker(context.get_world_rank(), context.get_world_size())
-    run_fold(FoldTask.from_dict(values), report, worker=worker, device=device, wrap=wrap)
-
-
-def _gpu_memory() -> dict[str, int]:
-    import torch
-
-    return {"gpu_memory": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {}
-
-
-@contextmanager
-def _errors_recorded(task: FoldTask) -> Iterator[None]:
-    """Write an exception into the fold's folder and end the trial without it: a repetition would fail alike.
-
-    Where memory ran out, it may not.
-    """
-    try:
-        yield
-    except MemoryRanOutError:
-        raise
-    except Exception as error:
-        cause = getattr(error, "cause", None) or error
-        record = {"error": f"{type(cause).__name__}: {cause}".strip(), "traceback": traceback.format_exc()}
-        write_json(local(task.folder) / "error.json", record)
-        publish(task.folder, ["error.json"])
 
 
 class _ProgressCallback(TrialProgressCallback):

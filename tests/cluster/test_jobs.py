@@ -117,7 +117,7 @@ def test_a_live_job_is_watched_followed_and_stopped(head, program, pictures, cac
 
 def driver_or_trial(head):
     names = [title(pid) for pid in head.processes()]
-    return [name for name in names if "raylab2f.cli" in name or "_train_in_trial" in name]
+    return [name for name in names if "raylab2f.cli" in name or "train_in_trial" in name]
 
 
 def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path):
