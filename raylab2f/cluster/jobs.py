@@ -21,6 +21,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from requests import RequestException
 
 import raylab2f
+from raylab2f.cluster.session import knock
 from raylab2f.cluster.token import TOKEN_HINT, use_token
 from raylab2f.errors import UserError, first_line
 
@@ -70,6 +71,8 @@ class Jobs:
         self.address = address
         self.shows_token = use_token()
         with self._errors_for_users():
+            if address:
+                knock(address)
             self.client = JobSubmissionClient(address)
 
     def submit(
@@ -157,7 +160,7 @@ class Jobs:
         except AuthenticationError as error:
             fault = "refuses the token" if self.shows_token else "asks for a token"
             raise UserError(f"{where}: the cluster {fault}; {TOKEN_HINT}.") from error
-        except (ConnectionError, RequestException, RayError, ValueError) as error:
+        except (OSError, RequestException, RayError, ValueError) as error:
             raise UserError(f"{where}: no Ray dashboard answers there ({first_line(error)}).") from error
         except RuntimeError as error:
             if "ray[default]" in str(error):

@@ -18,7 +18,7 @@ from ray.exceptions import AuthenticationError
 from raylab2f.cluster.token import TOKEN_HINT, ensure_token, use_token
 from raylab2f.errors import UserError, first_line
 
-__all__ = ["cluster_slots", "ray_session"]
+__all__ = ["cluster_slots", "knock", "ray_session"]
 
 # What a private cluster may take of this machine's memory for objects; pictures and features pass through files.
 _OBJECT_STORE_BYTES = 1 << 30
@@ -93,7 +93,7 @@ def cluster_slots() -> tuple[int, int]:
 def _join(address: str) -> None:
     known = use_token()
     try:
-        _knock(address)
+        knock(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ValueError, RuntimeError) as error:
         # No address at all, or another version of Ray or Python, which Ray says over several lines.
@@ -108,7 +108,7 @@ def _join(address: str) -> None:
         ) from error
 
 
-def _knock(address: str) -> None:
+def knock(address: str) -> None:
     """`OSError` if nobody listens at `host:port`; Ray would find that out after minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "/" not in host:

@@ -94,6 +94,7 @@ def test_shards_hold_the_centred_object_on_black(prepared_run, cache):
     assert stored["picture"][0][20:44, 10:54].min() > 60
 
 
+@pytest.mark.slow
 def test_too_small_a_canvas_is_a_mistake(run, blocks, tmp_path):
     process = run("--data", blocks, "--centre-embed", "40x40", "--out", tmp_path / "out", check=False)
     assert process.returncode == 2
@@ -108,6 +109,7 @@ def test_pictures_without_foregrounds_are_listed(run, tmp_path):
     assert "raylab2f segment" in process.stderr
 
 
+@pytest.mark.slow
 def test_defects_that_a_turn_moves_out_of_the_frame_are_told(run, pictures, cache, tmp_path):
     mask = np.zeros((96, 96), np.uint8)
     mask[:6, :6] = 255
@@ -127,6 +129,7 @@ def test_defects_that_a_turn_moves_out_of_the_frame_are_told(run, pictures, cach
     assert [warning[:40] for warning in inputs.warnings] == ["10 of 10 turned copies of defective pict"]
 
 
+@pytest.mark.slow
 def test_an_empty_foreground_is_named(run, blocks, tmp_path):
     rows = list(csv.reader(blocks.open(encoding="utf-8")))
     cv2.imwrite(str(tmp_path / "empty.png"), np.zeros((96, 96), np.uint8))

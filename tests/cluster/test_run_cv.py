@@ -244,6 +244,7 @@ def test_shortcuts_are_shown_where_there_is_something_to_show(finished_run, run,
     )
 
 
+@pytest.mark.slow
 def test_several_detectors_share_one_command_and_one_that_fails_sinks_no_other(run, read_summary, tmp_path):
     out = tmp_path / "both"
     detectors = ("--detector", "glass", "--detector", "csflow")
