@@ -20,11 +20,10 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from raylab2f.cluster.fold import FoldTask, fold_is_finished
-from raylab2f.cluster.memory_kills import MEMORY_RAN_OUT, memory_kills_are_deaths, release_slots
+from raylab2f.cluster.memory_kills import MEMORY_RAN_OUT, memory_kill, memory_kills_are_deaths, release_slots
 from raylab2f.cluster.placement import FoldResources, Placement, cluster_nodes, place_folds
 from raylab2f.cluster.storage import erase, fetch, fetch_file
 from raylab2f.cluster.trials import RESTARTS, train_distributed, train_in_trial
-from raylab2f.errors import first_line
 from raylab2f.places import absolute, file_exists, is_uri, join
 
 __all__ = ["FoldFailure", "Progress", "run_folds"]
@@ -152,7 +151,7 @@ def _run_trials(
     except OutOfMemoryError as error:
         # Tune asks dead trials for their last result; ours is in the folds' folders.
         ended = [task.folder for task in tasks if not file_exists(join(task.folder, "error.json"))]
-        watcher.errors = dict.fromkeys(ended, f"{MEMORY_RAN_OUT} ({first_line(error)})") | watcher.errors
+        watcher.errors = dict.fromkeys(ended, memory_kill(error)) | watcher.errors
     finally:
         erase(storage)
     return watcher.errors

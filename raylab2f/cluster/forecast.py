@@ -117,13 +117,14 @@ def forecast_runs(
     for (settings, _), folder in zip(runs, folders, strict=True):
         folder.begins_or_continues(settings, resume=resume)
     dataset = open_dataset(runs[0][0].data, cache, display)
+    identity = fingerprint(dataset.manifest)
     for folder in folders:
-        folder.check_pictures(fingerprint(dataset.manifest))
+        folder.check_pictures(identity)
     for warning in dataset.warnings:
         display.warn(warning)
     with ray_session(address):
         return [
-            _forecast(settings, folder, dataset.manifest, cache, display, resources)
+            _forecast(settings, folder, dataset.manifest, identity, cache, display, resources)
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
 
@@ -144,11 +145,11 @@ def _forecast(
     settings: RunSettings,
     folder: RunFolder,
     manifest: pa.Table,
+    identity: str,
     cache: str,
     display: Display,
     resources: FoldResources,
 ) -> Forecast:
-    identity = fingerprint(manifest)
     config = config_from_dict(settings.detector, settings.config)
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)

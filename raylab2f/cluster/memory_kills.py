@@ -18,7 +18,14 @@ from ray.util.placement_group import PlacementGroup, placement_group_table, remo
 
 from raylab2f.errors import first_line
 
-__all__ = ["MEMORY_RAN_OUT", "MemoryRanOutError", "memory_kills_are_deaths", "memory_kills_named", "release_slots"]
+__all__ = [
+    "MEMORY_RAN_OUT",
+    "MemoryRanOutError",
+    "memory_kill",
+    "memory_kills_are_deaths",
+    "memory_kills_named",
+    "release_slots",
+]
 
 
 # How Ray's own sentence about a kill goes on after the number of processes.
@@ -39,7 +46,7 @@ def memory_kills_named() -> Iterator[None]:
         yield
     except Exception as error:
         if _MONITOR in str(error):
-            raise MemoryRanOutError(f"{MEMORY_RAN_OUT} ({_what_ray_says(error)})") from error
+            raise MemoryRanOutError(memory_kill(error)) from error
         raise
 
 
@@ -78,13 +85,14 @@ def memory_kills_are_deaths() -> Iterator[None]:
 def _translated(on_error: Callable[[Exception], None]) -> Callable[[Exception], None]:
     def translate(error: Exception) -> None:
         if isinstance(error, OutOfMemoryError):
-            error = RayActorError(error_msg=f"{MEMORY_RAN_OUT} ({_what_ray_says(error)})")
+            error = RayActorError(error_msg=memory_kill(error))
         on_error(error)
 
     return translate
 
 
-def _what_ray_says(error: Exception) -> str:
-    """The line in which the monitor says what it did."""
+def memory_kill(error: Exception) -> str:
+    """What became of a fold's process, with the line in which Ray's monitor says what it did."""
     lines = str(error).splitlines()
-    return next((line.strip() for line in lines if _MONITOR in line), first_line(error))
+    said = next((line.strip() for line in lines if _MONITOR in line), first_line(error))
+    return f"{MEMORY_RAN_OUT} ({said})"

@@ -117,7 +117,7 @@ def run_cross_validation(
         stack.enter_context(ray_session(address, dashboard=show))
         require_shared_folders({"--cache": cache, "--out": folders[0].place})
         plans = [
-            _prepare_run(settings, folder, dataset, cache, display, resources)
+            _prepare_run(settings, folder, dataset, identity, cache, display, resources)
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
         if log:
@@ -135,16 +135,17 @@ def _prepare_run(
     settings: RunSettings,
     folder: RunFolder,
     dataset: Dataset,
+    identity: str,
     cache: str,
     display: Display,
     resources: FoldResources,
 ) -> _Plan:
     """Shards, features and fold plans of one run, found or made."""
-    identity = fingerprint(dataset.manifest)
     settled = settled_merge(settings, dataset.manifest)
     # Mistakes in the plan are told before the pictures are prepared.
     copies = with_copies(dataset.manifest, settings.preparation.angles)
-    plan_splits(settings, dataset.manifest, copies, identity, merge=settled is None or settled["merged"])
+    assumed = settled is None or settled["merged"]
+    splits = plan_splits(settings, dataset.manifest, copies, identity, merge=assumed)
     gpus_come = resources.grow and bool(resources.gpus)
     inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display, gpus_come=gpus_come)
     for warning in inputs.warnings:
@@ -166,13 +167,16 @@ def _prepare_run(
         "merge_nominal_test": merge_note,
         "preparation": {**settings.preparation.to_dict(), "canvas": inputs.preparation.to_dict()["canvas"]},
     }
-    splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge_note["merged"])
+    if merge_note["merged"] != assumed:
+        splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge_note["merged"])
     for fold, split in enumerate(splits):
         _check_split(folder.fold(fold) / "split.parquet", split)
     # First, for it says whose folder this is.
     folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits])
-    write_manifest(folder.manifest, dataset.manifest)
-    write_parquet(folder.pictures, inputs.pictures)
+    if not folder.manifest.exists():
+        write_manifest(folder.manifest, dataset.manifest)
+    if not folder.pictures.exists():
+        write_parquet(folder.pictures, inputs.pictures)
     tasks = []
     for fold, split in enumerate(splits):
         path = folder.fold(fold) / "split.parquet"
