@@ -28,12 +28,12 @@ import scipy.stats
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 
 from raylab2f.evaluation import evaluate
-from raylab2f.evaluation.bootstrap import bootstrap_chunks
-from raylab2f.evaluation.metrics import Costs, Counts, count_metrics
-from raylab2f.evaluation.object_scores import parse_object_score
-from raylab2f.evaluation.outcomes import Problem, build_problem
+from raylab2f.evaluation.decisions.object_scores import parse_object_score
+from raylab2f.evaluation.decisions.thresholds import parse_strategy
+from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
+from raylab2f.evaluation.outcomes.judging import Problem, build_problem
+from raylab2f.evaluation.outcomes.metrics import Costs, Counts, count_metrics
 from raylab2f.evaluation.scores import Scores, prepare_scores
-from raylab2f.evaluation.thresholds import parse_strategy
 
 STRATEGIES = ("youden", "cost", "target-recall", "f1", "mcc")
 REPLICATES = 10_000

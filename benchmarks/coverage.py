@@ -25,16 +25,16 @@ from coverage_tables import write_tables
 from simulated_factory import ESTIMANDS, Plan, Setting, draw_scores, plan_folds, true_values
 
 import raylab2f.evaluation
-from raylab2f.atomic import atomic_path
 from raylab2f.evaluation.cautions import find_cautions
-from raylab2f.evaluation.interval_table import build_intervals
-from raylab2f.evaluation.intervals import INTERVALS
-from raylab2f.evaluation.means import fold_mean
-from raylab2f.evaluation.metrics import Costs
-from raylab2f.evaluation.object_scores import parse_object_score
-from raylab2f.evaluation.outcomes import Problem, build_problem, judge
+from raylab2f.evaluation.decisions.object_scores import parse_object_score
+from raylab2f.evaluation.decisions.thresholds import parse_strategy
+from raylab2f.evaluation.intervals.interval_table import build_intervals
+from raylab2f.evaluation.intervals.methods import INTERVALS
+from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
+from raylab2f.evaluation.outcomes.means import fold_mean
+from raylab2f.evaluation.outcomes.metrics import Costs
 from raylab2f.evaluation.scores import Scores
-from raylab2f.evaluation.thresholds import parse_strategy
+from raylab2f.files.atomic import atomic_path
 from raylab2f.seeding import numpy_generator, seed_sequence
 
 SETTINGS = (

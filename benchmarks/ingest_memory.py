@@ -26,8 +26,8 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from raylab2f.cluster.foregrounds import measure_foregrounds
-from raylab2f.cluster.ingest import ingest_pictures
+from raylab2f.cluster.pictures.foregrounds import measure_foregrounds
+from raylab2f.cluster.pictures.ingest import ingest_pictures
 from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.preparation import PreparationSettings, with_copies

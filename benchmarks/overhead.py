@@ -38,7 +38,10 @@ def main() -> None:
             "in its trial": _run(common, Path(folder) / "trial"),
             "TorchTrainer, 2 workers": _run([*common, "--workers-per-fold", "2"], Path(folder) / "trainer"),
         }
-        imports = {name: _import_seconds(name) for name in ("raylab2f.cli", "ray", "torch", "raylab2f.cluster.run")}
+        imports = {
+            name: _import_seconds(name)
+            for name in ("raylab2f.cli", "ray", "torch", "raylab2f.workflows.cross_validation")
+        }
     options.out.write_text(_report(rows, imports, options.folds, options.epochs), encoding="utf-8")
     print(options.out.read_text(encoding="utf-8"))
 

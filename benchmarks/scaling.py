@@ -2,8 +2,9 @@
 
 python benchmarks/scaling.py --fold-seconds 100 --start-seconds 20
 
-Measured: folds that only sleep and report once a second are driven by `raylab2f.cluster.folds.run_folds`, unchanged, on
-a machine that claims to have so many processor slots. What lies between two folds of one process is the gap.
+Measured: folds that only sleep and report once a second are driven by `raylab2f.cluster.training.folds.run_folds`,
+unchanged, on a machine that claims to have so many processor slots. What lies between two folds of one process is the
+gap.
 
 Model: every GPU has one process, ready after `start`; whoever is free takes the next fold, `gap` after its last one.
 All processes start at the same time, for in a cluster each has processors of its own.
@@ -28,10 +29,10 @@ import ray
 import ray.tune
 from timeline import read_timeline
 
-from raylab2f.cluster import folds as folds_module
-from raylab2f.cluster.fold import FoldTask
-from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.training import folds as folds_module
+from raylab2f.cluster.training.placement import FoldResources
+from raylab2f.runs.fold import FoldTask
 
 GPUS = (1, 2, 4, 8, 16, 32, 64)
 FOLDS = (10, 100, 640, 1000)

@@ -21,22 +21,22 @@ import ray.data  # registers a Parquet type whose values are pickles  # noqa: F4
 import torch
 from safetensors.torch import load_file, save_file
 
-from raylab2f.cluster.epoch_scores import EpochScores
-from raylab2f.cluster.fold import fold_is_finished
-from raylab2f.cluster.run_evidence import open_run
-from raylab2f.cluster.run_folder import DataSettings, RunFolder, RunSettings
 from raylab2f.datasets import load_dataset
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.checkpoint import _digest, load_detector, load_training, save_detector, save_training
 from raylab2f.detectors.csflow import CSFlow, CSFlowConfig
-from raylab2f.digests import sha256_of
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate, read_scores
-from raylab2f.evaluation.run_scores import read_run
+from raylab2f.evaluation.comparison.run_scores import read_run
 from raylab2f.features import FeatureStore
 from raylab2f.features.store_writing import finish_store, write_part
-from raylab2f.parquet import read_parquet
+from raylab2f.files.digests import sha256_of
+from raylab2f.files.parquet import read_parquet
 from raylab2f.preparation.shards import read_shard
+from raylab2f.runs.epoch_scores import EpochScores
+from raylab2f.runs.fold import fold_is_finished
+from raylab2f.runs.folder import DataSettings, RunFolder, RunSettings
+from raylab2f.workflows.evidence import open_run
 
 PACKAGE = Path(__file__).parents[1] / "raylab2f"
 RUNS_CODE = "holds Python objects, which can run code"
@@ -139,7 +139,11 @@ def test_parquet_is_read_in_one_place_only():
         if node.attr in readers
     }
     # A fold's maps are read in portions by the process that has just written them.
-    assert found == {("parquet.py", "read_schema"), ("parquet.py", "read_table"), ("cluster/pixels.py", "ParquetFile")}
+    assert found == {
+        ("files/parquet.py", "read_schema"),
+        ("files/parquet.py", "read_table"),
+        ("runs/pixels.py", "ParquetFile"),
+    }
 
 
 def score_columns():

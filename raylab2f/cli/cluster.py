@@ -36,7 +36,7 @@ def doctor(
     preset: Annotated[str, typer.Option(help="demo, fast or paper.")] = "fast",
 ) -> None:
     """Examine every node: versions, storage, weights, GPUs, clocks, token. The exit code is 1 if anything is wrong."""
-    from raylab2f.cluster.doctor import examine_cluster
+    from raylab2f.cluster.operations.doctor import examine_cluster
     from raylab2f.cluster.session import ray_session
     from raylab2f.detectors.registry import detector_class, preset_config
     from raylab2f.features import BackboneSpec

@@ -13,11 +13,11 @@ from rich.table import Table
 from raylab2f.cli.options import PrevalenceOption, ReplicatesOption
 from raylab2f.cli.place_options import PLACE, read_run_at
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, name_of, parent_of
+from raylab2f.files.places import absolute, name_of, parent_of
 
 if TYPE_CHECKING:
-    from raylab2f.evaluation.compare import Comparison, Difference
-    from raylab2f.evaluation.paired_tests import TTest
+    from raylab2f.evaluation.comparison.paired_tests import TTest
+    from raylab2f.evaluation.comparison.runs import Comparison, Difference
 
 __all__ = ["compare_runs"]
 
@@ -67,10 +67,10 @@ def compare_runs(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Say which of several detectors is better, and how sure that is."""
-    from raylab2f.atomic import write_json
-    from raylab2f.cluster.storage import local, publish
-    from raylab2f.evaluation.compare import DEFAULT_METRICS, compare_scores
-    from raylab2f.evaluation.run_scores import agreed_settings, require_same_plan
+    from raylab2f.evaluation.comparison.run_scores import agreed_settings, require_same_plan
+    from raylab2f.evaluation.comparison.runs import DEFAULT_METRICS, compare_scores
+    from raylab2f.files.atomic import write_json
+    from raylab2f.files.mirror import local, publish
 
     if len(runs) < 2:
         raise UserError("Give the folders of at least two runs to compare.")

@@ -23,7 +23,7 @@ from raylab2f.cli.options import (
 )
 from raylab2f.cli.place_options import PATH, PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import name_of, parent_of
+from raylab2f.files.places import name_of, parent_of
 
 __all__ = ["datasets_app"]
 
@@ -75,9 +75,9 @@ def manifest(
     pixel_limit: PixelLimitOption = 100_000_000,
 ) -> None:
     """Read a folder as `run-cv` would, say what is in it, and write its manifest if asked."""
-    from raylab2f.cluster.storage import local, publish
     from raylab2f.datasets import load_dataset
     from raylab2f.datasets.manifest import fingerprint, write_manifest
+    from raylab2f.files.mirror import local, publish
     from raylab2f.reporting import Display
 
     console = Console()

@@ -10,7 +10,7 @@ from rich.console import Console
 from raylab2f.cli.options import AddressOption, CacheOption, default_cache
 from raylab2f.cli.place_options import PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import join
+from raylab2f.files.places import join
 
 __all__ = ["diagnose"]
 
@@ -45,9 +45,9 @@ def diagnose(
     """
     expected = dict(_parse_dose(text) for text in expect)
 
-    from raylab2f.cluster.diagnose import DIAGNOSES, diagnose_run
-    from raylab2f.cluster.storage import fetch_file
+    from raylab2f.files.mirror import fetch_file
     from raylab2f.reporting import Display, print_findings
+    from raylab2f.workflows.diagnosis import DIAGNOSES, diagnose_run
 
     # With --json, nothing but JSON goes to the standard output.
     console = Console(stderr=as_json)

@@ -21,7 +21,7 @@ from raylab2f.cli.options import (
     ThresholdOption,
 )
 from raylab2f.cli.place_options import PLACE
-from raylab2f.places import name_of
+from raylab2f.files.places import name_of
 
 __all__ = ["evaluate_scores"]
 
@@ -53,9 +53,9 @@ def evaluate_scores(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
 ) -> None:
     """Evaluate a table of scores, from whatever tool it comes."""
-    from raylab2f.atomic import write_json, write_parquet
-    from raylab2f.cluster.storage import fetch_file, local, publish
     from raylab2f.evaluation import evaluate, read_scores
+    from raylab2f.files.atomic import write_json, write_parquet
+    from raylab2f.files.mirror import fetch_file, local, publish
     from raylab2f.reporting import print_summary
 
     summary = evaluate(

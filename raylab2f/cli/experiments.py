@@ -26,7 +26,7 @@ from raylab2f.cli.options import (
     refuse_repeats,
 )
 from raylab2f.cli.place_options import PLACE
-from raylab2f.places import join
+from raylab2f.files.places import join
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ __all__ = ["experiment_app"]
 
 
 def experiment_app(name: str) -> typer.Typer:
-    """The program of one experiment of `raylab2f.cluster.experiments`: `table1`, `rotation`, ..."""
+    """The program of one experiment of `raylab2f.workflows.experiments`: `table1`, `rotation`, ..."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
     @app.command()
@@ -63,8 +63,8 @@ def experiment_app(name: str) -> typer.Typer:
     ) -> None:
         """Run the experiment; without --data on rendered pictures. What is finished in --out is not done again."""
         refuse_repeats("--detector", detector)
-        from raylab2f.cluster import experiments
         from raylab2f.reporting import Display
+        from raylab2f.workflows import experiments
 
         options = experiments.ExperimentOptions(
             data=data_settings(

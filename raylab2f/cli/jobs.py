@@ -16,10 +16,10 @@ from rich.text import Text
 from raylab2f.cli.detector_options import files_of
 from raylab2f.cli.place_options import require_absolute, require_shared
 from raylab2f.errors import UserError
-from raylab2f.places import name_of
+from raylab2f.files.places import name_of
 
 if TYPE_CHECKING:
-    from raylab2f.cluster.jobs import Job
+    from raylab2f.cluster.operations.jobs import Job
 
 __all__ = ["jobs_app", "submit"]
 
@@ -56,7 +56,7 @@ def submit(
     Paths are those of the cluster's nodes; results stay there. The exit code with --follow is the command's.
     """
     title = _check(command)
-    from raylab2f.cluster.jobs import Jobs
+    from raylab2f.cluster.operations.jobs import Jobs
 
     console = Console()
     jobs = Jobs(address)
@@ -71,7 +71,7 @@ def submit(
 @jobs_app.command("list")
 def list_jobs(address: DashboardAddressOption = None) -> None:
     """All jobs that the cluster remembers, newest first."""
-    from raylab2f.cluster.jobs import Jobs
+    from raylab2f.cluster.operations.jobs import Jobs
 
     table = Table()
     for title in ("job", "status", "started", "took", "command"):
@@ -85,7 +85,7 @@ def list_jobs(address: DashboardAddressOption = None) -> None:
 @jobs_app.command("status")
 def job_status(name: NameArgument, address: DashboardAddressOption = None) -> None:
     """One job's state."""
-    from raylab2f.cluster.jobs import Jobs
+    from raylab2f.cluster.operations.jobs import Jobs
 
     job = Jobs(address).status(name)
     took = _duration(job)
@@ -99,7 +99,7 @@ def job_logs(
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
 ) -> None:
     """What a job printed."""
-    from raylab2f.cluster.jobs import Jobs
+    from raylab2f.cluster.operations.jobs import Jobs
 
     if follow:
         _follow(name, address)
@@ -110,7 +110,7 @@ def job_logs(
 @jobs_app.command("stop")
 def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None:
     """End a job; what it finished is kept, and the same command with --resume goes on from there."""
-    from raylab2f.cluster.jobs import Jobs
+    from raylab2f.cluster.operations.jobs import Jobs
 
     job = Jobs(address).stop(name)
     _say(Console(), f"{name}: {job.status}")
@@ -118,7 +118,7 @@ def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None
 
 def _follow(name: str, address: str | None) -> None:
     """Show a job's output to its end and exit with its code."""
-    from raylab2f.cluster.jobs import Jobs
+    from raylab2f.cluster.operations.jobs import Jobs
 
     def write(text: str) -> None:
         sys.stdout.write(text)

@@ -11,10 +11,10 @@ import typer
 
 from raylab2f.cli.place_options import PLACE
 from raylab2f.errors import UserError
-from raylab2f.places import absolute, place_of
+from raylab2f.files.places import absolute, place_of
 
 if TYPE_CHECKING:
-    from raylab2f.cluster.run_folder import DataSettings
+    from raylab2f.runs.folder import DataSettings
 
 __all__ = [
     "AddressOption",
@@ -155,7 +155,7 @@ def data_settings(
     pixel_limit: int,
 ) -> DataSettings:
     """The options' values as settings, which hold in whatever folder a process works."""
-    from raylab2f.cluster.run_folder import DataSettings
+    from raylab2f.runs.folder import DataSettings
 
     return DataSettings(
         data=None if data is None else absolute(data),

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from raylab2f.errors import UserError
-from raylab2f.places import is_uri, place_of
+from raylab2f.files.places import is_uri, place_of
 
 if TYPE_CHECKING:
-    from raylab2f.evaluation.run_scores import RunScores
+    from raylab2f.evaluation.comparison.run_scores import RunScores
 
 __all__ = ["MLFLOW_STORE", "PATH", "PLACE", "read_run_at", "require_absolute", "require_shared"]
 
@@ -29,7 +29,7 @@ def local_path(text: str) -> Path:
 
 def mlflow_store(text: str) -> str:
     """Where MLflow keeps its records; what it may be is MLflow's matter, but no place for a password."""
-    from raylab2f.cluster.mlflow import refuse_password
+    from raylab2f.workflows.tracking.mlflow import refuse_password
 
     refuse_password(text)
     return text
@@ -47,8 +47,8 @@ MLFLOW_STORE: Mapping[str, Any] = {"parser": mlflow_store, "metavar": "FILE|URL"
 
 def read_run_at(place: str, name: str | None = None) -> RunScores:
     """`evaluation.run_scores.read_run` for a run folder anywhere."""
-    from raylab2f.cluster.storage import fetch
-    from raylab2f.evaluation.run_scores import read_run
+    from raylab2f.evaluation.comparison.run_scores import read_run
+    from raylab2f.files.mirror import fetch
 
     folder = fetch(place, _RUN_FILES)
     if is_uri(place) and not (folder / "folds").is_dir():

@@ -78,7 +78,7 @@ def plan_samples(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Say how many defective and good parts are needed before they are photographed."""
-    from raylab2f.evaluation.planning import OutOfReachError, objects_for_half_width, plan_guarantee
+    from raylab2f.evaluation.comparison.planning import OutOfReachError, objects_for_half_width, plan_guarantee
 
     clusters = _clusters(pictures, icc, run)
     widths = []
@@ -119,7 +119,7 @@ def plan_samples(
 
 def _clusters(pictures: float | None, icc: float | None, run: str | None) -> dict[bool, dict[str, float]] | None:
     """Pictures of a part, correlation and design effect of each class; `None` where nothing is said about them."""
-    from raylab2f.evaluation.planning import design_effect, estimate_clustering
+    from raylab2f.evaluation.comparison.planning import design_effect, estimate_clustering
 
     if run is None:
         if pictures is None and icc is None:
@@ -147,7 +147,7 @@ def _clusters(pictures: float | None, icc: float | None, run: str | None) -> dic
 def _learning_curve(curve: list[str], metric: list[str], level: str) -> list[dict[str, Any]]:
     if not curve:
         return []
-    from raylab2f.evaluation.learning_curve import DEFAULT_METRICS, learning_curve
+    from raylab2f.evaluation.comparison.learning_curve import DEFAULT_METRICS, learning_curve
 
     runs = [read_run_at(place) for place in curve]
     points = learning_curve(runs, metrics=metric or DEFAULT_METRICS, level=level)

@@ -49,11 +49,11 @@ from raylab2f.cli.preparation_options import (
     preparation_settings,
 )
 from raylab2f.errors import UserError
-from raylab2f.places import join, name_of
+from raylab2f.files.places import join, name_of
 
 if TYPE_CHECKING:
-    from raylab2f.cluster.run import RunOutcome
-    from raylab2f.cluster.run_folder import RunSettings
+    from raylab2f.runs.folder import RunSettings
+    from raylab2f.workflows.cross_validation import RunOutcome
 
 __all__ = ["run_cv"]
 
@@ -213,8 +213,8 @@ def run_cv(
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to go on with.")
 
-    from raylab2f.cluster.placement import FoldResources
-    from raylab2f.cluster.run_folder import RunSettings
+    from raylab2f.cluster.training.placement import FoldResources
+    from raylab2f.runs.folder import RunSettings
 
     pictures = data_settings(data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit)
     preparation = preparation_settings(
@@ -260,8 +260,8 @@ def run_cv(
 
 def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
     """Say what the runs would take."""
-    from raylab2f.cluster.forecast import forecast_runs
     from raylab2f.reporting import Display, print_forecasts
+    from raylab2f.workflows.forecast import forecast_runs
 
     console = Console()
     forecasts = forecast_runs(placed, display=Display(console), **how)
@@ -270,9 +270,9 @@ def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) ->
 
 def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
     """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
-    from raylab2f.cluster.diagnose import CHEAP, diagnose_run
-    from raylab2f.cluster.run import run_cross_validation
     from raylab2f.reporting import Display, print_findings, print_summary
+    from raylab2f.workflows.cross_validation import run_cross_validation
+    from raylab2f.workflows.diagnosis import CHEAP, diagnose_run
 
     console = Console()
     display = Display(console)

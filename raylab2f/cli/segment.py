@@ -80,10 +80,10 @@ def segment(
         raise UserError("--prompt, --detector and --segmenter belong to --method grounded-sam; add it.")
     canvas: Any = centre_embed if centre_embed == "auto" else parse_size(centre_embed, "--centre-embed")
 
-    from raylab2f.cluster.data import open_dataset
-    from raylab2f.cluster.segment import segment_dataset
+    from raylab2f.cluster.pictures.segment import segment_dataset
     from raylab2f.preparation.grounded_sam import GroundedSamConfig
     from raylab2f.reporting import Display
+    from raylab2f.runs.data import open_dataset
 
     chosen: Any = "contrast"
     if method == "grounded-sam":

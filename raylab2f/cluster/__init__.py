@@ -1,1 +1,1 @@
-"""Everything that imports ray: ingest, feature extraction, folds, jobs."""
+"""Ray, and the only house that imports it: sessions, tokens, devices, what failed remotely."""

@@ -6,8 +6,8 @@ import numpy as np
 import ray
 
 from raylab2f.cluster.session import cluster_slots
-from raylab2f.evaluation.bootstrap import CHUNK, bootstrap_chunks
-from raylab2f.evaluation.outcomes import Problem
+from raylab2f.evaluation.intervals.bootstrap import CHUNK, bootstrap_chunks
+from raylab2f.evaluation.outcomes.judging import Problem
 
 __all__ = ["spread_replicates"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from raylab2f import __version__
-from raylab2f.atomic import write_json
 from raylab2f.datasets.archives import ARCHIVE_SUFFIXES, extract_archive
 from raylab2f.datasets.catalogue import CatalogueEntry, RemoteFile
 from raylab2f.datasets.transfer import Patience, Progress, check_room, digests, fetch_file
 from raylab2f.datasets.zenodo import ZENODO_API, read_record
 from raylab2f.errors import UserError
+from raylab2f.files.atomic import write_json
 
 __all__ = ["SOURCE_NOTE", "download_dataset"]
 

@@ -16,7 +16,7 @@ from raylab2f.datasets.objects import NO_OBJECTS_WARNING, apply_rules
 from raylab2f.datasets.pictures import PIXEL_LIMIT
 from raylab2f.datasets.probing import Probed, probe_entries
 from raylab2f.errors import UserError
-from raylab2f.places import is_uri, place_of
+from raylab2f.files.places import is_uri, place_of
 
 __all__ = ["Dataset", "load_dataset"]
 

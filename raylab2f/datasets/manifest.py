@@ -11,12 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raylab2f.atomic import write_parquet
 from raylab2f.datasets.entries import NOMINAL, Entry, first_few, refuse_duplicates
 from raylab2f.datasets.layouts.table import read_table
 from raylab2f.datasets.pictures import PIXEL_LIMIT
 from raylab2f.datasets.probing import probe_entries
 from raylab2f.errors import UserError
+from raylab2f.files.atomic import write_parquet
 
 __all__ = ["MANIFEST_SCHEMA", "fingerprint", "manifest_table", "read_manifest", "validate_manifest", "write_manifest"]
 

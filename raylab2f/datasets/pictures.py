@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from raylab2f.errors import UserError
-from raylab2f.places import place_of, read_file
+from raylab2f.files.places import place_of, read_file
 
 __all__ = ["PIXEL_LIMIT", "FileFacts", "UnreadablePictureError", "probe_file", "read_mask", "read_picture"]
 

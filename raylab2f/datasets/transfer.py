@@ -18,9 +18,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from raylab2f import __version__
-from raylab2f.atomic import write_json
 from raylab2f.datasets.catalogue import RemoteFile
 from raylab2f.errors import UserError
+from raylab2f.files.atomic import write_json
 
 __all__ = ["Patience", "Progress", "check_room", "digests", "fetch_file"]
 

@@ -1,0 +1,1 @@
+"""Anomaly detectors: one protocol, a registry, a training loop."""

@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from raylab2f.atomic import atomic_path, write_json
 from raylab2f.detectors.base import Detector
 from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class
 from raylab2f.errors import UserError
+from raylab2f.files.atomic import atomic_path, write_json
 
 __all__ = ["load_detector", "load_training", "save_detector", "save_training"]
 

@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.resampling import Estimate, mean, resample
-from raylab2f.evaluation.bootstrap import object_weights
-from raylab2f.evaluation.curves import Ranking, rank_scores, sweep
-from raylab2f.evaluation.object_scores import ObjectScore, aggregate_scores, parse_object_score
-from raylab2f.evaluation.thresholds import (
+from raylab2f.evaluation.decisions.curves import Ranking, rank_scores, sweep
+from raylab2f.evaluation.decisions.object_scores import ObjectScore, aggregate_scores, parse_object_score
+from raylab2f.evaluation.decisions.thresholds import (
     Strategy,
     choose_threshold,
     cuts,
@@ -20,6 +19,7 @@ from raylab2f.evaluation.thresholds import (
     parse_strategy,
     threshold_values,
 )
+from raylab2f.evaluation.intervals.bootstrap import object_weights
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["FLIPS", "FOLD_FLIPS", "diagnose_fragility", "outcome_curves"]

@@ -17,7 +17,7 @@ from raylab2f.diagnostics.complexity import BACKGROUND_STATISTICS
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.maps import correlation
 from raylab2f.diagnostics.resampling import Estimate, auroc, resample
-from raylab2f.evaluation.intervals import corrected_t_interval
+from raylab2f.evaluation.intervals.methods import corrected_t_interval
 
 __all__ = ["BACKGROUND_SHARE", "COMPLEXITY_RANK", "INVERTED", "diagnose_likelihood"]
 

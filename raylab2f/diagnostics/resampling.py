@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from raylab2f.evaluation.bootstrap import object_weights
-from raylab2f.evaluation.intervals import deviation_interval
+from raylab2f.evaluation.intervals.bootstrap import object_weights
+from raylab2f.evaluation.intervals.methods import deviation_interval
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["CONFIDENCE", "Estimate", "Resampling", "auroc", "auroc_difference", "mean", "mean_difference", "resample"]

@@ -14,7 +14,7 @@ import pyarrow as pa
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.resampling import Estimate, mean, resample
 from raylab2f.errors import UserError
-from raylab2f.evaluation.iid_check import check_iid
+from raylab2f.evaluation.plans.iid_check import check_iid
 
 __all__ = ["ODD", "SHIFT_P", "diagnose_shift"]
 

@@ -12,11 +12,11 @@ Example:
     1.0
 """
 
-from raylab2f.evaluation.fold_plan import assert_exclusive, plan_fold, plan_sizes
-from raylab2f.evaluation.intervals import INTERVALS
+from raylab2f.evaluation.decisions.thresholds import STRATEGIES, choose_threshold, parse_strategy
+from raylab2f.evaluation.intervals.methods import INTERVALS
+from raylab2f.evaluation.plans.fold_plan import assert_exclusive, plan_fold, plan_sizes
 from raylab2f.evaluation.scores import read_scores
 from raylab2f.evaluation.summary import Summary, check_rules, evaluate
-from raylab2f.evaluation.thresholds import STRATEGIES, choose_threshold, parse_strategy
 
 __all__ = [
     "INTERVALS",

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raylab2f.evaluation.curves import Ranking
-from raylab2f.evaluation.interval_table import IntervalTable
-from raylab2f.evaluation.means import mean_outcomes
-from raylab2f.evaluation.metrics import OBJECT_RATES
-from raylab2f.evaluation.outcomes import Outcomes, Problem
+from raylab2f.evaluation.decisions.curves import Ranking
+from raylab2f.evaluation.decisions.thresholds import Strategy, why_no_threshold
+from raylab2f.evaluation.intervals.interval_table import IntervalTable
+from raylab2f.evaluation.outcomes.judging import Outcomes, Problem
+from raylab2f.evaluation.outcomes.means import mean_outcomes
+from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES
 from raylab2f.evaluation.scores import Scores
-from raylab2f.evaluation.thresholds import Strategy, why_no_threshold
 
 __all__ = ["FEW_ERRORS", "FEW_OBJECTS", "FEW_RANK_ERRORS", "find_cautions"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from raylab2f.evaluation.intervals import Ends
-from raylab2f.evaluation.outcomes import Estimate
+from raylab2f.evaluation.intervals.methods import Ends
+from raylab2f.evaluation.outcomes.judging import Estimate
 
 __all__ = ["METRICS_SCHEMA", "EstimateRow", "Interval", "estimate_rows", "metrics_table"]
 

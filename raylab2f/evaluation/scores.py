@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.whole_objects import draw_objects
-from raylab2f.parquet import read_parquet
+from raylab2f.evaluation.plans.whole_objects import draw_objects
+from raylab2f.files.parquet import read_parquet
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["Scores", "prepare_scores", "read_labels", "read_scores"]

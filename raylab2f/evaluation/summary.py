@@ -13,25 +13,25 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.bootstrap import bootstrap_chunks
 from raylab2f.evaluation.cautions import find_cautions
+from raylab2f.evaluation.decisions.object_scores import ObjectScore, parse_object_score
+from raylab2f.evaluation.decisions.thresholds import Strategy, parse_strategy
 from raylab2f.evaluation.estimates import METRICS_SCHEMA, EstimateRow, Interval, estimate_rows, metrics_table
-from raylab2f.evaluation.interval_table import Replicator, build_intervals, overlap_ratio
-from raylab2f.evaluation.intervals import INTERVALS
-from raylab2f.evaluation.means import mean_outcomes
-from raylab2f.evaluation.metrics import Costs
-from raylab2f.evaluation.object_scores import ObjectScore, parse_object_score
-from raylab2f.evaluation.outcomes import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
-from raylab2f.evaluation.pixel_level import judge_pixel_level
-from raylab2f.evaluation.scores import prepare_scores
-from raylab2f.evaluation.shortcuts import (
+from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
+from raylab2f.evaluation.intervals.interval_table import Replicator, build_intervals, overlap_ratio
+from raylab2f.evaluation.intervals.methods import INTERVALS
+from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
+from raylab2f.evaluation.outcomes.means import mean_outcomes
+from raylab2f.evaluation.outcomes.metrics import Costs
+from raylab2f.evaluation.outcomes.shortcuts import (
     Protocol,
     Shortcut,
     best_epoch_optimism,
     picture_split_optimism,
     same_partition_optimism,
 )
-from raylab2f.evaluation.thresholds import Strategy, parse_strategy
+from raylab2f.evaluation.pixels.pixel_level import judge_pixel_level
+from raylab2f.evaluation.scores import prepare_scores
 
 __all__ = ["METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "check_rules", "evaluate"]
 
@@ -118,7 +118,7 @@ def evaluate(
 
     Arguments:
         table: scores of any detector, see `prepare_scores`.
-        strategies: threshold strategies, see `raylab2f.evaluation.thresholds`.
+        strategies: threshold strategies, see `raylab2f.evaluation.decisions.thresholds`.
         interval: method of the interval reported first, a key of `INTERVALS`.
         confidence: of all intervals, in (0, 1).
         replicates: of the bootstrap over objects.
@@ -135,8 +135,8 @@ def evaluate(
         planned_folds: how many folds there should have been; `None`: those in the table.
         warnings: sentences to pass on, before those found here.
         replicator: computes bootstrap replicates, e.g. spread over a cluster.
-        pixels: what `raylab2f.evaluation.pixel_curves.judge_pixels` found in each fold, with the column `fold`; adds
-            the level `pixel`.
+        pixels: what `evaluation.pixels.pixel_curves.judge_pixels` found in each fold, with the column `fold`; adds the
+            level `pixel`.
         picture_split: scores of the same detector on folds that split by picture; its optimism joins the shortcuts.
         epoch_scores: scores after some epochs (`fold`, `epoch`, `image_id`, `score`); the optimism of choosing the
             epoch by the judged pictures joins the shortcuts. Nothing else depends on either.

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from raylab2f.digests import sha256_of
 from raylab2f.errors import UserError
 from raylab2f.features.ingredients import STORE_FORMAT
 from raylab2f.features.store_writing import array_path
-from raylab2f.parquet import read_parquet
+from raylab2f.files.digests import sha256_of
+from raylab2f.files.parquet import read_parquet
 
 __all__ = ["FeatureStore"]
 

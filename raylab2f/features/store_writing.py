@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raylab2f.atomic import atomic_path, write_json, write_parquet
-from raylab2f.digests import sha256_of
 from raylab2f.errors import UserError
 from raylab2f.features.ingredients import STORE_FORMAT
+from raylab2f.files.atomic import atomic_path, write_json, write_parquet
+from raylab2f.files.digests import sha256_of
 
 __all__ = ["array_path", "drop_damaged_parts", "finish_store", "missing_parts", "write_part"]
 

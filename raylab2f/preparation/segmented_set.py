@@ -28,9 +28,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raylab2f.atomic import atomic_path, write_json, write_parquet
 from raylab2f.datasets.manifest import MANIFEST_SCHEMA, write_manifest
 from raylab2f.errors import UserError
+from raylab2f.files.atomic import atomic_path, write_json, write_parquet
 from raylab2f.preparation.embedding import Box, bounding_box, embed
 from raylab2f.preparation.segmentation import NothingDetectedError, Segmenter
 

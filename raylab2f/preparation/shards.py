@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raylab2f.atomic import write_json, write_parquet
-from raylab2f.digests import sha256_of
 from raylab2f.errors import UserError
-from raylab2f.parquet import read_parquet
+from raylab2f.files.atomic import write_json, write_parquet
+from raylab2f.files.digests import sha256_of
+from raylab2f.files.parquet import read_parquet
 
 __all__ = ["SHARD_ROWS", "PictureShards", "drop_damaged_shards", "finish_shards", "shard_address", "write_shard"]
 

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from raylab2f.atomic import atomic_path
+from raylab2f.files.atomic import atomic_path
 
 __all__ = [
     "Panel",

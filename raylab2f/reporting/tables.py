@@ -132,7 +132,7 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) ->
     """Print what runs would take.
 
     Arguments:
-        forecasts: the fields of `raylab2f.cluster.forecast.Forecast`, and `seconds`, of each run.
+        forecasts: the fields of `raylab2f.workflows.forecast.Forecast`, and `seconds`, of each run.
     """
     for row in forecasts:
         table = Table(title=escape(f"{row['detector']} seed {row['seed']}: nothing was run"), title_justify="left")

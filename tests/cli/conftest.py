@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from raylab2f.atomic import write_json, write_parquet
 from raylab2f.evaluation import plan_fold
+from raylab2f.files.atomic import write_json, write_parquet
 
 DEFECTIVE, GOOD, PICTURES = 16, 40, 2
 

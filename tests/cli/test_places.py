@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from raylab2f.cli.app import app
-from raylab2f.cluster.storage import fetch_file, local, publish
 from raylab2f.datasets.manifest import read_manifest
 from raylab2f.errors import UserError
+from raylab2f.files.mirror import fetch_file, local, publish
 
 
 @pytest.fixture

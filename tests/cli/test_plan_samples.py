@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.errors import UserError
-from raylab2f.evaluation.planning import estimate_clustering, objects_for_half_width, plan_guarantee
-from raylab2f.evaluation.run_scores import read_run
+from raylab2f.evaluation.comparison.planning import estimate_clustering, objects_for_half_width, plan_guarantee
+from raylab2f.evaluation.comparison.run_scores import read_run
 
 app = typer.Typer()
 app.command()(plan_samples)

@@ -9,10 +9,10 @@ from raylab2f.cluster import replicates
 from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.session import ray_session
 from raylab2f.evaluation import evaluate, parse_strategy
-from raylab2f.evaluation.bootstrap import bootstrap_chunks
-from raylab2f.evaluation.metrics import Costs
-from raylab2f.evaluation.object_scores import parse_object_score
-from raylab2f.evaluation.outcomes import build_problem
+from raylab2f.evaluation.decisions.object_scores import parse_object_score
+from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
+from raylab2f.evaluation.outcomes.judging import build_problem
+from raylab2f.evaluation.outcomes.metrics import Costs
 from raylab2f.evaluation.scores import prepare_scores
 
 

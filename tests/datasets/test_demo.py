@@ -3,11 +3,11 @@ import shutil
 
 import pytest
 
-from raylab2f.atomic import write_parquet
 from raylab2f.datasets import load_dataset
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.datasets.manifest import MANIFEST_SCHEMA, fingerprint, validate_manifest
-from raylab2f.parquet import read_parquet
+from raylab2f.files.atomic import write_parquet
+from raylab2f.files.parquet import read_parquet
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate
-from raylab2f.evaluation.bootstrap import bootstrap_chunks
-from raylab2f.evaluation.intervals import INTERVALS
+from raylab2f.evaluation.decisions.thresholds import STRATEGIES
+from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
+from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.summary import METRICS_SCHEMA, SUMMARY_VERSION
-from raylab2f.evaluation.thresholds import STRATEGIES
 
 QUICK = {"replicates": 60}
 

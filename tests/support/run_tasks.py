@@ -8,10 +8,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from raylab2f.cluster.fold import FoldTask
-from raylab2f.cluster.folds import run_folds
-from raylab2f.cluster.placement import FoldResources
 from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.training.folds import run_folds
+from raylab2f.cluster.training.placement import FoldResources
+from raylab2f.runs.fold import FoldTask
 
 if __name__ == "__main__":
     tasks = [FoldTask.from_dict(values) for values in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))]

@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raylab2f.atomic import write_json
 from raylab2f.datasets.demo.camera import encode
 from raylab2f.datasets.demo.config import DemoConfig
 from raylab2f.datasets.demo.render import DemoObject, demo_objects, render_object
 from raylab2f.datasets.manifest import MANIFEST_SCHEMA, write_manifest
 from raylab2f.errors import UserError
-from raylab2f.parquet import read_parquet
+from raylab2f.files.atomic import write_json
+from raylab2f.files.parquet import read_parquet
 
 __all__ = ["demo_dataset"]
 

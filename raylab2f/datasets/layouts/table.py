@@ -28,8 +28,8 @@ import pyarrow as pa
 
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.errors import UserError
-from raylab2f.parquet import read_parquet
-from raylab2f.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file, require_store
+from raylab2f.files.parquet import read_parquet
+from raylab2f.files.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file, require_store
 
 __all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
 

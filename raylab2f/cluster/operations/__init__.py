@@ -1,0 +1,1 @@
+"""What an administrator of a cluster needs: doctor, jobs, metrics, shared storage."""

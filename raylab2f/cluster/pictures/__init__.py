@@ -1,0 +1,1 @@
+"""Pictures on Ray Data: prepared, segmented, turned into features, scored again."""

@@ -1,0 +1,175 @@
+"""Scores of finished runs, read from their folders, and whether two runs have the same fold plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from raylab2f.errors import UserError
+from raylab2f.evaluation.scores import read_scores
+from raylab2f.files.parquet import read_parquet
+
+__all__ = ["RunScores", "agreed_settings", "read_run", "require_same_plan"]
+
+# Options that runs are evaluated with, and their values where a run does not say.
+_USUAL: Mapping[str, Any] = {
+    "strategies": ["youden"],
+    "object_score": "max",
+    "prevalence": None,
+    "cost_escape": 10.0,
+    "cost_overkill": 1.0,
+    "beta": 2.0,
+    "confidence": 0.95,
+}
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """What a run left for comparing.
+
+    Arguments:
+        name: what tables call it.
+        path: its folder.
+        scores: score table of all its folds.
+        plan: fold -> picture -> partition, training pictures included.
+        settings: content of `run.json` under `settings`; empty without that file.
+    """
+
+    name: str
+    path: Path
+    scores: pa.Table
+    plan: Mapping[int, Mapping[str, str]]
+    settings: Mapping[str, Any]
+
+
+def read_run(path: str | Path, name: str | None = None) -> RunScores:
+    """Read `folds/*/split.parquet`, `folds/*/scores.parquet` and, where there is one, `run.json`.
+
+    Arguments:
+        path: the run's folder.
+        name: what tables call it; `None`: the folder's name.
+
+    Raises:
+        UserError: no such run, a fold without scores, or files that cannot be read.
+    """
+    path = Path(path)
+    folders = sorted(
+        (entry for entry in path.glob("folds/*") if entry.is_dir() and entry.name.isdigit()), key=lambda e: int(e.name)
+    )
+    if not folders:
+        raise UserError(f"'{path}' holds no run (no folds/0/split.parquet); give the folder of a finished run.")
+    tables, plan = [], {}
+    for folder in folders:
+        fold = int(folder.name)
+        for file in ("split.parquet", "scores.parquet"):
+            if not (folder / file).is_file():
+                raise UserError(f"Fold {fold} of '{path}' has no {file}; finish that run with run-cv --resume.")
+        split = _read_split(folder / "split.parquet")
+        plan[fold] = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
+        table = read_scores(folder / "scores.parquet")
+        if "fold" not in table.column_names:
+            table = table.append_column("fold", pa.array([fold] * len(table), pa.int32()))
+        tables.append(table)
+    return RunScores(
+        name=name if name is not None else path.resolve().name,
+        path=path,
+        scores=pa.concat_tables(tables, promote_options="permissive"),
+        plan=plan,
+        settings=_read_settings(path / "run.json"),
+    )
+
+
+def require_same_plan(runs: Sequence[RunScores], *, training: bool = True) -> None:
+    """Check that all runs have the folds of the first.
+
+    Arguments:
+        runs: at least one.
+        training: whether the training pictures must be the same as well.
+
+    Raises:
+        UserError: naming the first fold that differs and how.
+    """
+    first = runs[0]
+    for other in runs[1:]:
+        for fold in sorted(set(first.plan) | set(other.plan)):
+            for run in (first, other):
+                if fold not in run.plan:
+                    raise UserError(
+                        f"The runs have different fold plans: fold {fold} is missing in '{run.path}'; "
+                        "compare runs with the same folds."
+                    )
+            mine, theirs = (
+                {image: partition for image, partition in run.plan[fold].items() if training or partition != "train"}
+                for run in (first, other)
+            )
+            if mine != theirs:
+                image = min(i for i in {*mine, *theirs} if mine.get(i) != theirs.get(i))
+                same = "seed, scheme and training fraction" if training else "seed and scheme"
+                raise UserError(
+                    f"The runs have different fold plans, first in fold {fold}: picture '{image}' is "
+                    f"{_where(mine, image)} in '{first.path}' but {_where(theirs, image)} in '{other.path}'; compare "
+                    f"runs of the same data with the same {same}."
+                )
+
+
+def agreed_settings(
+    runs: Sequence[RunScores],
+    given: Mapping[str, Any],
+    *,
+    mend: str = "say which to compare them by with {option}",
+) -> dict[str, Any]:
+    """Options of the evaluation: those given, else those that all runs were evaluated with.
+
+    Arguments:
+        runs: those to compare.
+        given: option -> value, `None` where the user said nothing; options as in `evaluate`.
+        mend: what the user can do about runs that disagree; `{option}` stands for the option's name.
+
+    Raises:
+        UserError: the runs disagree on an option that was not given.
+    """
+    agreed = {}
+    for option, usual in _USUAL.items():
+        if given.get(option) is not None:
+            agreed[option] = given[option]
+            continue
+        values = [run.settings.get("evaluation", {}).get(option, usual) for run in runs]
+        for run, value in zip(runs, values, strict=True):
+            if value != values[0]:
+                name = {"strategies": "threshold"}.get(option, option.replace("_", "-"))
+                raise UserError(
+                    f"'{runs[0].path}' was evaluated with {name} {_text(values[0])}, '{run.path}' with "
+                    f"{_text(value)}; {mend.format(option=f'--{name}')}."
+                )
+        agreed[option] = values[0]
+    return agreed
+
+
+def _read_split(path: Path) -> pa.Table:
+    try:
+        return read_parquet(path, columns=["image_id", "partition"])
+    except (pa.ArrowException, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"'{path}' cannot be read as a fold plan: {reason}.") from error
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"'{path}' cannot be read ({error}); give the folder of a finished run.") from error
+
+
+def _where(plan: Mapping[str, str], image: str) -> str:
+    return f"in {plan[image]}" if image in plan else "left out"
+
+
+def _text(value: Any) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)

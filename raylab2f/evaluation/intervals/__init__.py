@@ -1,0 +1,1 @@
+"""How sure a figure is: bootstrap over objects, corrected t, exact bounds."""

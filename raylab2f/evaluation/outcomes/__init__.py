@@ -1,0 +1,1 @@
+"""What decisions came to: outcomes per fold, metrics, means, what shortcuts would have claimed."""

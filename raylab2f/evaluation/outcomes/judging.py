@@ -1,0 +1,304 @@
+"""From weights of objects to outcomes: thresholds chosen and judged in every fold, for many weightings at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from raylab2f.errors import UserError
+from raylab2f.evaluation.decisions.curves import Curve, Ranking, rank_scores, sweep
+from raylab2f.evaluation.decisions.object_scores import ObjectScore, aggregate_scores
+from raylab2f.evaluation.decisions.thresholds import Strategy, cuts, nominal_shares, threshold_values
+from raylab2f.evaluation.outcomes.metrics import (
+    COUNT_METRICS,
+    PREVALENCE_METRICS,
+    RANKING_METRICS,
+    Costs,
+    Counts,
+    count_metrics,
+    ranking_metrics,
+)
+from raylab2f.evaluation.scores import Scores
+
+__all__ = ["ANY_STRATEGY", "LEVELS", "Estimate", "Outcomes", "Problem", "build_problem", "judge"]
+
+LEVELS = ("image", "object")
+
+# Strategy of the metrics that need no threshold.
+ANY_STRATEGY = "any"
+
+
+@dataclass(frozen=True, order=True)
+class Estimate:
+    """What is estimated."""
+
+    strategy: str
+    level: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A ranking of inference rows, and how many of its groups each cut of the threshold partition flags.
+
+    Arguments:
+        ranking: g rows' groups.
+        flagged: (cuts + 1,) groups flagged; the last entry stands for "no threshold".
+    """
+
+    ranking: Ranking
+    flagged: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fold at one level.
+
+    Arguments:
+        threshold: ranking of the threshold partition.
+        inference: the inference partition, judged at cuts of the threshold partition of this level.
+        inference_by_object: the same, judged at cuts of the threshold partition at object level.
+        by_type: anomalous inference rows of each defect type, judged as in `inference` and `inference_by_object`.
+    """
+
+    threshold: Ranking
+    inference: Judged
+    inference_by_object: Judged
+    by_type: tuple[tuple[Judged, Judged], ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Ranked scores of all folds and what to compute from them.
+
+    Arguments:
+        cells: one entry a fold, each by level.
+        strategies: threshold strategies.
+        costs: weights of the outcomes.
+        levels: `image` and `object`, or `image` alone.
+        estimates: what `judge` gives, in its order.
+        strata: (objects,) bool, True for anomalous: the weights' owners.
+        types: defect types of each level.
+    """
+
+    cells: tuple[dict[str, Cell], ...]
+    strategies: tuple[Strategy, ...]
+    costs: Costs
+    levels: tuple[str, ...]
+    estimates: tuple[Estimate, ...]
+    strata: np.ndarray
+    types: dict[str, tuple[str, ...]]
+
+    def judged_objects(self) -> np.ndarray:
+        """(objects,) bool, True for objects judged in any fold; the others only chose thresholds."""
+        judged = np.zeros(len(self.strata), dtype=bool)
+        for cell in self.cells:
+            judged[cell[self.levels[0]].inference.ranking.owner] = True
+        return judged
+
+    def typed_objects(self, estimate: Estimate) -> int:
+        """How many objects the recall of one defect type rests on."""
+        number = self.types[estimate.level].index(estimate.metric[len("recall[") : -1])
+        owners = [cell[estimate.level].by_type[number][0].ranking.owner for cell in self.cells]
+        return len(np.unique(np.concatenate(owners)))
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Values of all estimates.
+
+    Arguments:
+        values: (estimates, folds, b) in the order of `Problem.estimates`; NaN where a fold gives none.
+        thresholds: (levels, strategies, folds, b); NaN where there is none.
+    """
+
+    values: np.ndarray
+    thresholds: np.ndarray
+
+
+def build_problem(
+    scores: Scores,
+    strategies: Sequence[Strategy],
+    object_score: ObjectScore,
+    costs: Costs,
+    *,
+    unit: str = "object",
+    swap: bool = False,
+) -> Problem:
+    """Rank all scores once.
+
+    Arguments:
+        scores: checked score table.
+        strategies: threshold strategies.
+        object_score: from picture scores to object scores.
+        costs: weights of the outcomes.
+        unit: what carries a weight: `object`, or `image` for the naive bootstrap over pictures, which has the
+            image level only and leaves out strategies that work on objects.
+        swap: choose thresholds on the inference partition itself, to show how optimistic that is.
+
+    Raises:
+        UserError: a strategy needs scores of a class that a threshold partition does not have.
+    """
+    levels = LEVELS if unit == "object" else LEVELS[:1]
+    strategies = tuple(s for s in strategies if unit == "object" or not s.on_objects)
+    sides = {level: _Level(scores, level, object_score, unit) for level in levels}
+    cells = []
+    for index, name in enumerate(scores.folds):
+        in_fold = scores.fold == index
+        judged_rows = np.flatnonzero(in_fold & scores.judged)
+        threshold_rows = judged_rows if swap else np.flatnonzero(in_fold & ~scores.judged)
+        rankings = {level: side.rank(threshold_rows)[0] for level, side in sides.items()}
+        _require_classes(rankings[levels[0]], strategies, name)
+        cells.append(
+            {level: side.cell(judged_rows, rankings[level], rankings[levels[-1]]) for level, side in sides.items()}
+        )
+    types = {level: side.types for level, side in sides.items()}
+    return Problem(
+        cells=tuple(cells),
+        strategies=strategies,
+        costs=costs,
+        levels=levels,
+        estimates=tuple(_list_estimates(strategies, costs, types)),
+        strata=scores.object_anomalous if unit == "object" else scores.image_anomalous,
+        types=types,
+    )
+
+
+def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
+    """Choose all thresholds and compute all estimates in every fold, for every weighting.
+
+    Arguments:
+        problem: ranked scores.
+        weights: (objects, b) weight of each object in each weighting, whole numbers >= 0.
+    """
+    folds, replicates = len(problem.cells), weights.shape[1]
+    strategies = problem.strategies
+    thresholds = np.full((len(problem.levels), len(strategies), folds, replicates), np.nan)
+    shape = (len(strategies), folds, replicates)
+    counted = {level: Counts(*(np.empty(shape) for _ in range(4))) for level in problem.levels}
+    typed = {level: np.empty((len(problem.cells[0][level].by_type), *shape)) for level in problem.levels}
+    ranked = {level: np.empty((len(RANKING_METRICS), folds, replicates)) for level in problem.levels}
+    for fold, cell in enumerate(problem.cells):
+        curves = {level: sweep(cell[level].threshold, weights) for level in problem.levels}
+        for position, level in enumerate(problem.levels):
+            inference = sweep(cell[level].inference.ranking, weights)
+            by_type = [sweep(pair[0].ranking, weights) for pair in cell[level].by_type]
+            for row, metric in enumerate(ranking_metrics(inference, problem.costs).values()):
+                ranked[level][row, fold] = metric
+            for number, strategy in enumerate(strategies):
+                source = "object" if strategy.on_objects else level
+                curve = curves[source]
+                if strategy.by_share:
+                    shares = nominal_shares(cell[source].threshold, len(weights))
+                    curve = sweep(cell[source].threshold, weights * shares[:, None])
+                cut = cuts(strategy, curve)
+                values = np.append(threshold_values(cell[source].threshold), np.nan)
+                thresholds[position, number, fold] = values[cut]
+                here = cell[level].inference_by_object if strategy.on_objects else cell[level].inference
+                _count(counted[level], number, fold, inference, here.flagged[cut], cut >= 0)
+                for kind, (of_type, pair) in enumerate(zip(by_type, cell[level].by_type, strict=True)):
+                    flagged = pair[int(strategy.on_objects)].flagged[cut]
+                    typed[level][kind, number, fold] = _recall(of_type, flagged, cut >= 0)
+    blocks = []
+    for level in problem.levels:
+        metrics = np.stack(list(count_metrics(counted[level], problem.costs).values()), axis=1)
+        for number in range(len(strategies)):
+            blocks += [metrics[number], typed[level][:, number]]
+        blocks.append(ranked[level])
+    return Outcomes(np.concatenate(blocks), thresholds)
+
+
+def _list_estimates(strategies: Sequence[Strategy], costs: Costs, types: dict[str, tuple[str, ...]]) -> list[Estimate]:
+    metrics = COUNT_METRICS + (PREVALENCE_METRICS if costs.prevalence is not None else ())
+    estimates = []
+    for level, names in types.items():
+        for strategy in strategies:
+            estimates += [Estimate(strategy.text, level, metric) for metric in metrics]
+            estimates += [Estimate(strategy.text, level, f"recall[{name}]") for name in names]
+        estimates += [Estimate(ANY_STRATEGY, level, metric) for metric in RANKING_METRICS]
+    return estimates
+
+
+def _count(counts: Counts, strategy: int, fold: int, curve: Curve, flagged: np.ndarray, valid: np.ndarray) -> None:
+    """Fill in one strategy and fold; NaN where there is no threshold or no row of a class."""
+    column = np.arange(len(flagged))
+    p, n = curve.positives, curve.negatives
+    missing = ~(valid & (p > 0) & (n > 0))
+    for target, value in (
+        (counts.tp, curve.tp[flagged, column]),
+        (counts.fp, curve.fp[flagged, column]),
+        (counts.positives, p),
+        (counts.negatives, n),
+    ):
+        target[strategy, fold] = value
+        target[strategy, fold, missing] = np.nan
+
+
+def _recall(curve: Curve, flagged: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    whole = curve.positives
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(valid & (whole > 0), curve.tp[flagged, np.arange(len(flagged))] / whole, np.nan)
+
+
+class _Level:
+    """Rows of one level: pictures, or the objects that they make up."""
+
+    def __init__(self, scores: Scores, level: str, object_score: ObjectScore, unit: str) -> None:
+        self.scores = scores
+        self.by_object = level == "object"
+        self.object_score = object_score
+        self.owner = scores.object if unit == "object" else scores.image
+        self.types, self.type_of = _object_types(scores) if self.by_object else (scores.defect_types, scores.defect)
+
+    def rank(self, rows: np.ndarray) -> tuple[Ranking, np.ndarray]:
+        """Ranking of the given table rows at this level and the defect type of each ranked row."""
+        scores = self.scores
+        if self.by_object:
+            owner, score = aggregate_scores(scores.score[rows], scores.object[rows], self.object_score)
+            label, kind = scores.object_anomalous[owner], self.type_of[owner]
+        else:
+            owner, score, label, kind = self.owner[rows], scores.score[rows], scores.label[rows], self.type_of[rows]
+        ranking = rank_scores(score, owner, label)
+        return ranking, kind[ranking.row]
+
+    def cell(self, rows: np.ndarray, threshold: Ranking, by_object: Ranking) -> Cell:
+        ranking, kind = self.rank(rows)
+        by_type = []
+        for number in range(len(self.types)):
+            part = _restrict(ranking, kind == number)
+            by_type.append((_judged(part, threshold), _judged(part, by_object)))
+        return Cell(threshold, _judged(ranking, threshold), _judged(ranking, by_object), tuple(by_type))
+
+
+def _object_types(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the objects' defect types (joined where an object has several) and (objects,) index of each."""
+    found: list[set[int]] = [set() for _ in scores.object_anomalous]
+    for owner, kind in set(zip(scores.object.tolist(), scores.defect.tolist(), strict=True)):
+        if kind >= 0:
+            found[owner].add(kind)
+    joined = ["+".join(scores.defect_types[kind] for kind in sorted(kinds)) for kinds in found]
+    names = sorted(set(joined) - {""})
+    return tuple(names), np.array([names.index(name) if name else -1 for name in joined])
+
+
+def _restrict(ranking: Ranking, rows: np.ndarray) -> Ranking:
+    groups, group = np.unique(ranking.group[rows], return_inverse=True)
+    return Ranking(ranking.score[groups], group, ranking.owner[rows], ranking.label[rows], ranking.row[rows])
+
+
+def _judged(ranking: Ranking, threshold: Ranking) -> Judged:
+    values = threshold_values(threshold)
+    flagged = len(ranking.score) - np.searchsorted(ranking.score[::-1], values, side="left")
+    return Judged(ranking, np.append(flagged, 0))
+
+
+def _require_classes(ranking: Ranking, strategies: Sequence[Strategy], fold: int) -> None:
+    for strategy in strategies:
+        if ranking.label.all() or (strategy.needs_defects and not ranking.label.any()):
+            missing = "nominal" if ranking.label.all() else "anomalous"
+            raise UserError(
+                f"The threshold partition of fold {fold} has no {missing} pictures, which the strategy "
+                f"'{strategy.text}' needs."
+            )

@@ -1,0 +1,189 @@
+"""Metrics as functions of counts and curves; every function works on arrays of any shape at once.
+
+An undefined ratio (precision when nothing is flagged, ...) counts as 0, as in scikit-learn; a rate over no objects
+at all is NaN. Rates lie in [0, 1]; `mcc` and `youden_j` in [-1, 1]; costs are per 1,000 parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raylab2f.evaluation.decisions.curves import Curve
+
+__all__ = [
+    "COUNT_METRICS",
+    "LOWER_IS_BETTER",
+    "MEAN_RATE_RATIOS",
+    "OBJECT_RATES",
+    "PREVALENCE_METRICS",
+    "RANKING_METRICS",
+    "Costs",
+    "Counts",
+    "count_metrics",
+    "metric_range",
+    "prevalence_metrics",
+    "ranking_metrics",
+]
+
+COUNT_METRICS = (
+    "tp",
+    "fp",
+    "tn",
+    "fn",
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "fbeta",
+    "mcc",
+    "youden_j",
+    "npv",
+    "escape_rate",
+    "overkill_rate",
+    "expected_cost",
+)
+PREVALENCE_METRICS = ("precision_at_prevalence", "npv_at_prevalence", "cost_at_prevalence")
+# Ratios of rates: several folds together have the ratio of their mean rates, not the mean of their ratios.
+MEAN_RATE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
+RANKING_METRICS = ("auroc", "average_precision", "partial_auroc")
+
+LOWER_IS_BETTER = frozenset({"fp", "fn", "escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence"})
+
+# Rates of one class: the class whose objects are counted, True for anomalous.
+OBJECT_RATES = {"recall": True, "escape_rate": True, "specificity": False, "overkill_rate": False}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the outcomes are weighed with.
+
+    Arguments:
+        escape: cost of one defective part accepted.
+        overkill: cost of one good part rejected.
+        prevalence: the factory's share of defective parts, or `None`.
+        beta: recall counts beta times as much as precision in `fbeta`.
+        max_fpr: upper limit of the false-alarm rate for `partial_auroc`.
+    """
+
+    escape: float = 10.0
+    overkill: float = 1.0
+    prevalence: float | None = None
+    beta: float = 2.0
+    max_fpr: float = 0.1
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Confusion counts: flagged anomalous and nominal, and how many of each there are; arrays of one shape."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+
+
+def count_metrics(counts: Counts, costs: Costs) -> dict[str, np.ndarray]:
+    """All metrics of `COUNT_METRICS` and, if a prevalence is given, of `PREVALENCE_METRICS`."""
+    tp, fp, p, n = counts.tp, counts.fp, counts.positives, counts.negatives
+    tn, fn = n - fp, p - tp
+    recall, specificity = _rate(tp, p), _rate(tn, n)
+    escape_rate, overkill_rate = _rate(fn, p), _rate(fp, n)
+    square = (tp + fp) * p * n * (tn + fn)
+    beta = costs.beta**2
+    values = {
+        "tp": tp,
+        "fp": fp,
+        "tn": tn,
+        "fn": fn,
+        "accuracy": _rate(tp + tn, p + n),
+        "balanced_accuracy": (recall + specificity) / 2,
+        "precision": _ratio(tp, tp + fp),
+        "recall": recall,
+        "specificity": specificity,
+        "f1": _ratio(2 * tp, tp + fp + p),
+        "fbeta": _ratio((1 + beta) * tp, tp + fp + beta * p),
+        "mcc": _ratio(tp * tn - fp * fn, np.sqrt(square)),
+        "youden_j": recall + specificity - 1,
+        "npv": _ratio(tn, tn + fn),
+        "escape_rate": escape_rate,
+        "overkill_rate": overkill_rate,
+        "expected_cost": 1000 * _rate(costs.escape * fn + costs.overkill * fp, p + n),
+    }
+    if costs.prevalence is not None:
+        values |= prevalence_metrics(recall, overkill_rate, costs)
+    return values
+
+
+def prevalence_metrics(recall: np.ndarray, overkill_rate: np.ndarray, costs: Costs) -> dict[str, np.ndarray]:
+    """The metrics of `PREVALENCE_METRICS` where a share `costs.prevalence` of the parts is defective.
+
+    `precision_at_prevalence` is the share of defective parts among those rejected, `npv_at_prevalence` the share of
+    good parts among those accepted.
+    """
+    assert costs.prevalence is not None
+    defective, good = costs.prevalence, 1 - costs.prevalence
+    rejected = defective * recall, good * overkill_rate
+    escaped, accepted = defective * (1 - recall), good * (1 - overkill_rate)
+    return {
+        "precision_at_prevalence": _ratio(rejected[0], rejected[0] + rejected[1]),
+        "npv_at_prevalence": _ratio(accepted, accepted + escaped),
+        "cost_at_prevalence": 1000 * (costs.escape * escaped + costs.overkill * rejected[1]),
+    }
+
+
+def ranking_metrics(curve: Curve, costs: Costs) -> dict[str, np.ndarray]:
+    """The threshold-free metrics, each (b,); NaN for weightings without both classes.
+
+    `auroc` is the probability that an anomalous score is higher than a nominal one, ties counting half.
+    `average_precision` is the sum of precision times gain in recall over thresholds. `partial_auroc` is the area
+    under the ROC curve up to a false-alarm rate of `costs.max_fpr`, standardised so that chance is 0.5 and
+    perfect is 1 (McClish 1989).
+    """
+    tp, fp = curve.tp, curve.fp
+    p, n = curve.positives, curve.negatives
+    both = (p > 0) & (n > 0)
+    safe_p, safe_n = np.where(p > 0, p, 1), np.where(n > 0, n, 1)
+    height = tp[1:] + tp[:-1]
+    gained = np.diff(tp, axis=0)
+    width = np.diff(fp, axis=0)
+    area = np.einsum("gb,gb->b", width, height) / 2
+    precision = tp[1:] / np.maximum(tp[1:] + fp[1:], 1e-300)
+    average = np.einsum("gb,gb->b", gained, precision)
+    partial = _partial_area(tp, fp, width, costs.max_fpr * safe_n)
+    chance = costs.max_fpr**2 / 2
+    values = {
+        "auroc": area / (safe_p * safe_n),
+        "average_precision": average / safe_p,
+        "partial_auroc": (1 + (partial / (safe_p * safe_n) - chance) / (costs.max_fpr - chance)) / 2,
+    }
+    return {name: np.where(both, value, np.nan) for name, value in values.items()}
+
+
+def metric_range(metric: str) -> tuple[float, float]:
+    """Smallest and largest possible value."""
+    if metric in ("tp", "fp", "tn", "fn", "expected_cost", "cost_at_prevalence"):
+        return 0.0, np.inf
+    return (-1.0 if metric in ("mcc", "youden_j") else 0.0), 1.0
+
+
+def _partial_area(tp: np.ndarray, fp: np.ndarray, width: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """(b,) unnormalised area left of fp = limit."""
+    inside = np.clip(limit - fp[:-1], 0, width)
+    # Between two thresholds the ROC curve is a straight line; cut short, its end is interpolated.
+    share = inside / np.maximum(width, 1e-300)
+    return np.einsum("gb,gb->b", inside, tp[:-1] + (tp[1:] - tp[:-1]) * (share / 2))
+
+
+def _rate(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    # NaN in, NaN out: only a true 0/0 counts as 0.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole == 0, 0.0, part / whole)

@@ -1,0 +1,1 @@
+"""What a run is: its settings, its folder, its splits, one fold trained and judged. Knows torch, not ray."""

@@ -1,0 +1,289 @@
+"""One fold: train, score, write the results. Knows files and torch; whoever runs it passes the way to report.
+
+Results appear in the fold's folder; `fold.json` is written last, so a folder with it is finished and one without
+it is taken up again from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+
+from raylab2f.detectors.base import Detector, Samples
+from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
+from raylab2f.detectors.registry import config_from_dict, detector_class
+from raylab2f.detectors.training import Worker, predict_batches, train_epochs
+from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
+from raylab2f.files.atomic import atomic_path, write_json, write_parquet
+from raylab2f.files.digests import sha256_of
+from raylab2f.files.mirror import fetch, fetch_file, local, publish, remove
+from raylab2f.files.parquet import read_parquet
+from raylab2f.preparation import PictureShards
+from raylab2f.runs.epoch_scores import EpochScores
+from raylab2f.runs.pixels import write_pixels
+from raylab2f.seeding import torch_seed
+
+__all__ = ["SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
+
+SCORES_SCHEMA = pa.schema(
+    [
+        ("fold", pa.int32()),
+        ("partition", pa.string()),
+        ("image_id", pa.string()),
+        ("object_id", pa.string()),
+        ("label", pa.int8()),
+        ("defect_type", pa.string()),
+        ("score", pa.float64()),
+    ]
+)
+_CPU = torch.device("cpu")
+_PREDICT_BATCH = 32
+_PREDICT_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """All a process needs to know to run a fold; plain values.
+
+    Folders and files are places: local paths, or URIs on a store that all nodes reach.
+
+    Arguments:
+        folder: of the fold; holds `split.parquet`.
+        fold: its number.
+        manifest: the run's `pictures.parquet`: label and object of every prepared picture.
+        detector: name in the registry.
+        config: the detector's configuration as a dictionary.
+        seed: of the run; the fold's training seed descends from it.
+        pictures: folder of the image shards.
+        stores: folders of the feature stores, one per feature request.
+        dataset: its name, for people.
+        checkpoint_seconds: at least so long between two checkpoints.
+        epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
+    """
+
+    folder: str
+    fold: int
+    manifest: str
+    detector: str
+    config: dict[str, Any]
+    seed: int
+    pictures: str
+    stores: tuple[str, ...]
+    dataset: str = ""
+    checkpoint_seconds: float = 30.0
+    epoch_scores: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "stores": list(self.stores)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FoldTask:
+        """The inverse of `to_dict`."""
+        return cls(**{**values, "stores": tuple(values["stores"])})
+
+
+def fold_is_finished(folder: Path) -> bool:
+    """Whether a fold's results are complete and as they were written."""
+    try:
+        record = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
+        files: dict[str, str] = record["files"]
+        # Whoever wrote the record may not send us elsewhere, to a file without an end.
+        own = all(Path(name).name == name and (folder / name).is_file() for name in files)
+        return own and "scores.parquet" in files and all(sha256_of(folder / n) == digest for n, digest in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def run_fold(
+    task: FoldTask,
+    report: Callable[[dict[str, Any]], None],
+    *,
+    worker: Worker | None = None,
+    device: torch.device = _CPU,
+    wrap: Callable[[Detector], nn.Module] | None = None,
+) -> None:
+    """Train the fold's detector on its train partition, score the two others, write the results.
+
+    Arguments:
+        report: called after every epoch with `fold`, `epoch`, `epochs`, `loss`, `pictures_per_second`.
+        worker: this process's place among those that train the fold together; only the first one writes.
+        device: where to train.
+        wrap: puts the detector into the module that averages gradients over workers.
+    """
+    worker = worker or Worker()
+    started = time.time()
+    seed = torch_seed(task.seed, "train", task.fold)
+    # All workers of a fold fetch, and none writes before all have begun to train.
+    folder = fetch(task.folder, alone=True)
+    inputs = _FoldInputs(task)
+    split = read_parquet(folder / "split.parquet")
+
+    train = inputs.samples(_image_ids(split, "train"), device, for_training=True)
+    checkpoint = folder / "checkpoint.safetensors"
+    try:
+        detector, optimizers, decisions, history = _start(inputs, train, seed, checkpoint)
+    except ValueError as error:
+        # A damaged checkpoint costs the epochs it held, never the fold. It is overwritten by the next one.
+        detector, optimizers, decisions, history = _start(inputs, train, seed, None)
+        decisions = {**decisions, "restarted": str(error)}
+    resumed_from = len(history)
+    schedule = detector.config.schedule
+    saved = time.monotonic()
+    scored = _image_ids(split, "threshold") + _image_ids(split, "inference")
+    kept = None
+    if task.epoch_scores and worker.rank == 0:
+        kept = EpochScores(folder / "epoch_scores.parquet", task.fold, task.epoch_scores, len(history))
+    epochs = train_epochs(
+        detector,
+        train,
+        schedule,
+        optimizers,
+        seed=seed,
+        first_epoch=len(history),
+        worker=worker,
+        module=wrap(detector) if wrap else None,
+    )
+    for epoch in epochs:
+        history.append({"loss": epoch.loss, "pictures_per_second": epoch.pictures_per_second})
+        if kept and kept.wants(epoch.epoch, schedule.epochs):
+            predictions = _predict(detector, inputs, scored, device)
+            kept.add(epoch.epoch, scored, np.concatenate([scores for _, scores, _ in predictions]))
+        if worker.rank == 0 and time.monotonic() - saved > task.checkpoint_seconds:
+            save_training(checkpoint, detector, optimizers, history)
+            # The checkpoint goes last of the two: scores of later epochs than it knows are dropped.
+            publish(task.folder, ["epoch_scores.parquet"])
+            publish(task.folder, [checkpoint.name])
+            saved = time.monotonic()
+        report({"fold": task.fold, "epochs": schedule.epochs, **asdict(epoch)})
+    if worker.rank > 0:
+        return
+
+    del train, optimizers
+    manifest = fetch_file(task.manifest)
+    _write_scores(task, manifest, detector, inputs, split, scored, device)
+    save_detector(folder, detector, inputs.feature_shapes)
+    files = ["split.parquet", "scores.parquet", "maps.parquet", "model.safetensors", "model.json"]
+    if write_pixels(folder, manifest, _image_ids(split, "inference"), detector, inputs.shards, device):
+        files.append("pixels.parquet")
+    if kept:
+        files.append("epoch_scores.parquet")
+    record = {
+        "fold": task.fold,
+        "epochs": schedule.epochs,
+        "stopping_rule": "last epoch",
+        "decisions": decisions,
+        "resumed_from_epoch": resumed_from,
+        "history": history,
+        "seconds": time.time() - started,
+        "device": str(device),
+        "workers": worker.count,
+        "files": {name: sha256_of(folder / name) for name in files},
+    }
+    write_json(folder / "fold.json", record)
+    publish(task.folder, [*files, "fold.json"])
+    remove(task.folder, checkpoint.name, "error.json")
+
+
+class _FoldInputs:
+    """The stored pictures and features from which the partitions' samples are taken."""
+
+    def __init__(self, task: FoldTask) -> None:
+        self.task = task
+        self.cls = detector_class(task.detector)
+        self.config = config_from_dict(task.detector, task.config)
+        self.shards = PictureShards.open(fetch(task.pictures))
+        self.stores = [FeatureStore.open(fetch(store)) for store in task.stores]
+
+    @property
+    def feature_shapes(self) -> list[tuple[int, int, int]]:
+        return [store.shapes[layer] for store in self.stores for layer in store.layers]
+
+    def create_detector(self, seed: int) -> Detector:
+        backbone = None
+        if self.cls.trains_on_pictures:
+            request = self.cls.feature_requests(self.config)[0]
+            backbone = create_backbone(BackboneSpec(request.backbone, request.weights, request.layers))
+        return self.cls(replace(self.config, init_seed=seed), self.feature_shapes, backbone)
+
+    def samples(self, image_ids: Sequence[str], device: torch.device, *, for_training: bool) -> Samples:
+        features = [
+            torch.from_numpy(store.read(image_ids, layer)).to(device) for store in self.stores for layer in store.layers
+        ]
+        pictures = foregrounds = None
+        if for_training and self.cls.trains_on_pictures:
+            stored = self.shards.read(image_ids, ["picture", "foreground"])
+            pictures = torch.from_numpy(stored["picture"]).to(device)
+            if self.shards.has_foregrounds:
+                foregrounds = torch.from_numpy(stored["foreground"]).to(device).bool()
+        return Samples(features, pictures, foregrounds)
+
+
+def _start(
+    inputs: _FoldInputs, train: Samples, seed: int, checkpoint: Path | None
+) -> tuple[Detector, Sequence[torch.optim.Optimizer], dict[str, Any], list[dict[str, float]]]:
+    """A detector ready to train, its optimisers, what `begin` decided, and the history of epochs already done."""
+    detector = inputs.create_detector(seed).to(train.device)
+    decisions = detector.begin(train, seed)
+    optimizers = detector.optimizers()
+    history: list[dict[str, float]] = []
+    if checkpoint is not None and checkpoint.exists():
+        history = load_training(checkpoint, detector, optimizers)
+    return detector, optimizers, decisions, history
+
+
+def _predict(
+    detector: Detector, inputs: _FoldInputs, image_ids: Sequence[str], device: torch.device
+) -> Iterator[tuple[Sequence[str], np.ndarray, np.ndarray]]:
+    """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time, float32."""
+    for start in range(0, len(image_ids), _PREDICT_CHUNK):
+        chunk = image_ids[start : start + _PREDICT_CHUNK]
+        predictions = list(predict_batches(detector, inputs.samples(chunk, device, for_training=False), _PREDICT_BATCH))
+        scores, maps = (torch.cat(part).numpy() for part in zip(*predictions, strict=True))
+        yield chunk, scores, np.ascontiguousarray(maps)
+
+
+def _write_scores(
+    task: FoldTask,
+    manifest: Path,
+    detector: Detector,
+    inputs: _FoldInputs,
+    split: pa.Table,
+    image_ids: Sequence[str],
+    device: torch.device,
+) -> None:
+    """Score the threshold and inference partitions in chunks; maps go to disk as they come."""
+    folder = local(task.folder)
+    scores: list[np.ndarray] = []
+    writer: pq.ParquetWriter | None = None
+    with atomic_path(folder / "maps.parquet") as temporary:
+        for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device):
+            scores.append(chunk_scores)
+            table = pa.table({"image_id": chunk, "map": pa.FixedShapeTensorArray.from_numpy_ndarray(maps)})
+            writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
+            writer.write_table(table)
+        if writer:
+            writer.close()
+    columns = ["image_id", "object_id", "label", "defect_type"]
+    known = {row["image_id"]: row for row in read_parquet(manifest, columns=columns).to_pylist()}
+    partition = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
+    rows = [
+        {"fold": task.fold, "partition": partition[image_id], "score": float(score), **known[image_id]}
+        for image_id, score in zip(image_ids, np.concatenate(scores), strict=True)
+    ]
+    write_parquet(folder / "scores.parquet", pa.Table.from_pylist(rows, schema=SCORES_SCHEMA))
+
+
+def _image_ids(split: pa.Table, partition: str) -> list[str]:
+    ids = split["image_id"].to_pylist()
+    return sorted(i for i, p in zip(ids, split["partition"].to_pylist(), strict=True) if p == partition)

@@ -1,0 +1,271 @@
+"""What a run is made of, and the folder that holds it.
+
+```
+run.json            settings, dataset, versions
+manifest.parquet    the dataset
+pictures.parquet    its prepared pictures: the manifest with rows for turned copies (`rotation`, `source_id`)
+folds/{k}/          split.parquet, scores.parquet, maps.parquet, model.safetensors, model.json, fold.json | error.json,
+                    pixels.parquet where there are defect masks, epoch_scores.parquet if asked for
+metrics.parquet     one row per fold, strategy, level and metric
+summary.json        the estimates with their intervals
+```
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from raylab2f.datasets.entries import first_few
+from raylab2f.errors import UserError
+from raylab2f.files.atomic import remove_temporaries, write_json
+from raylab2f.files.locks import folder_in_use
+from raylab2f.files.mirror import fetch, local
+from raylab2f.files.places import absolute, is_uri, join, name_of, names_in
+from raylab2f.preparation import PreparationSettings
+
+__all__ = ["TUNE_FOLDER", "DataSettings", "RunFolder", "RunSettings"]
+
+#: Ray Tune's own files while it works, in the run's folder; deleted before and after.
+TUNE_FOLDER = ".raylab2f-tune"
+
+_T = TypeVar("_T")
+
+_VERSIONED = ("raylab2f", "ray", "torch", "timm", "FrEIA", "numpy", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which pictures, and how they are read.
+
+    Arguments:
+        data: folder or manifest file, or the URI of a manifest; `None`: the embedded demo.
+        layout: `auto` or a layout's name.
+        category: one category of a folder that holds several.
+        nominal, anomalous: folder names for the layout `folder`.
+        object_id, views: regular expressions on `image_id` with the groups `object` and `view`.
+        skip_unreadable: go on without pictures that cannot be read.
+        pixel_limit: a picture of more pixels is refused.
+    """
+
+    data: str | None = None
+    layout: str = "auto"
+    category: str | None = None
+    nominal: tuple[str, ...] = ()
+    anomalous: tuple[str, ...] = ()
+    object_id: str | None = None
+    views: str | None = None
+    skip_unreadable: bool = False
+    pixel_limit: int = 100_000_000
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that determines a run's results; where and how fast it is computed is not part of it.
+
+    Arguments:
+        data: the pictures.
+        detector, preset: names; `config` is the preset's configuration after the user's changes, as a dictionary.
+        preparation: what is done to the pictures.
+        folds: resamplings of the fold plan.
+        seed: everything random descends from it.
+        scheme: `balanced` partitions drawn anew in every fold, or `kfold`, where every object is judged exactly once.
+        split_by: `object`, or `picture` (which leaks; for comparison only).
+        stratify: halve every defect type by itself.
+        train_fraction: share of the nominal training objects that train, for learning curves.
+        merge_nominal_test: `auto`, `yes` or `no`: whether given test nominals join the nominal pool.
+        feature_dtype: of the feature store.
+        epoch_scores: keep the scores after so many epochs each, for contrast only; 0: do not.
+        evaluation: keyword arguments of `raylab2f.evaluation.evaluate`.
+    """
+
+    data: DataSettings
+    detector: str
+    preset: str
+    config: dict[str, Any]
+    preparation: PreparationSettings = field(default_factory=PreparationSettings)
+    folds: int = 10
+    seed: int = 0
+    scheme: Literal["balanced", "kfold"] = "balanced"
+    split_by: Literal["object", "picture"] = "object"
+    stratify: bool = False
+    train_fraction: float = 1.0
+    merge_nominal_test: Literal["auto", "yes", "no"] = "auto"
+    feature_dtype: str = "float16"
+    epoch_scores: int = 0
+    evaluation: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunSettings:
+        """The inverse of `to_dict`."""
+        data: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()
+        }
+        preparation = PreparationSettings.from_dict(values["preparation"])
+        return cls(**{**values, "data": DataSettings(**data), "preparation": preparation})
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run's folder.
+
+    Arguments:
+        place: the folder; its files are read and written in `path`, which for a folder on a store is its mirror here.
+    """
+
+    place: str
+
+    @property
+    def path(self) -> Path:
+        return local(self.place)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.place)
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.parquet"
+
+    @property
+    def pictures(self) -> Path:
+        return self.path / "pictures.parquet"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.parquet"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    def fold(self, number: int) -> Path:
+        """The folder of one fold."""
+        return self.path / "folds" / str(number)
+
+    def fold_place(self, number: int) -> str:
+        """The place of one fold's folder, as other processes find it."""
+        return absolute(join(self.place, "folds", str(number)))
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").exists()
+
+    def begins_or_continues(self, settings: RunSettings, *, resume: bool) -> bool:
+        """Whether a run with these settings goes on here, rather than begins.
+
+        Raises:
+            UserError: there is a run and it shall not go on, or cannot with these settings; or there are other files.
+        """
+        fetch(self.place, ["run.json"])
+        if not self.exists():
+            if others := names_in(self.place):
+                raise UserError(f"--out {self.place} holds no run, but {first_few(others)}; choose an empty folder.")
+            return False
+        if not resume:
+            raise UserError(
+                f"--out {self.place} holds a run already; add --resume to go on with it, or choose another."
+            )
+        self.check_continues(settings)
+        return True
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other commands out of the folder inside the block, and delete what a killed one left half-written.
+
+        A folder on a store cannot be kept for oneself.
+
+        Raises:
+            UserError: another command works in it, or nobody may write there.
+        """
+        if is_uri(self.place):
+            yield
+            return
+        with folder_in_use(self.path):
+            remove_temporaries(self.path)
+            yield
+
+    def refuse_links(self) -> None:
+        """`UserError` if anything inside is a link, through which results would be written elsewhere."""
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                if (path := Path(folder) / name).is_symlink():
+                    raise UserError(f"{path} is a link; put what it points to in its place, or choose another --out.")
+            folders[:] = [name for name in folders if name != TUNE_FOLDER]
+
+    def settings(self) -> RunSettings:
+        """Those the run was begun with; `UserError` when there is no run, or it cannot be read."""
+        return self._recorded(lambda record: RunSettings.from_dict(record["settings"]))
+
+    def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
+        """Record the settings, the dataset's description, each fold's partition sizes, and the versions in use."""
+        versions = {name: version(name) for name in _VERSIONED}
+        record = {
+            "settings": settings.to_dict(),
+            "dataset": dataset,
+            "partitions": partitions,
+            "versions": {"python": platform.python_version(), **versions},
+            "machine": {"system": platform.platform(), "processor": platform.machine()},
+        }
+        write_json(self.path / "run.json", record)
+
+    def check_continues(self, settings: RunSettings) -> None:
+        """`UserError` unless a run begun here may go on with `settings`: all equal but the number of folds, which may
+        grow, and what happens to the scores afterwards.
+        """
+        self.refuse_links()
+        before, now = self.settings().to_dict(), settings.to_dict()
+        if settings.scheme == "balanced" and now["folds"] < before["folds"]:
+            raise UserError(
+                f"--resume: {self.place} was begun with --folds {before['folds']}; ask for as many or more, or choose "
+                "another --out."
+            )
+        free = {"evaluation"} | ({"folds"} if settings.scheme == "balanced" else set())
+        for name in (f.name for f in fields(RunSettings) if f.name not in free):
+            if before[name] != now[name]:
+                raise UserError(
+                    f"--resume: {self.place} was begun with another {name.replace('_', '-')} "
+                    f"({_difference(before[name], now[name])}); leave it as it was or choose another --out."
+                )
+
+    def check_pictures(self, identity: str) -> None:
+        """`UserError` if a run was begun here on pictures with another fingerprint."""
+        if not self.exists():
+            return
+        name, pictures, before = self._recorded(
+            lambda record: [record["dataset"][key] for key in ("name", "pictures", "fingerprint")]
+        )
+        if before != identity:
+            raise UserError(
+                f"--resume: {self.place} was begun on other pictures ({name}, {pictures} pictures); restore them, or "
+                "choose another --out."
+            )
+
+    def _recorded(self, pick: Callable[[dict[str, Any]], _T]) -> _T:
+        """What `pick` finds in `run.json`."""
+        try:
+            return pick(json.loads((self.path / "run.json").read_text(encoding="utf-8")))
+        except FileNotFoundError as error:
+            raise UserError(f"{self.place} holds no run (no run.json); check --out.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{join(self.place, 'run.json')} cannot be read ({error}); choose another --out."
+            ) from error
+
+
+def _difference(before: Any, now: Any) -> str:
+    if not isinstance(before, dict):
+        return f"{before} then, {now} now"
+    changed = [key for key in before if before[key] != now.get(key)]
+    return "; ".join(f"{key}: {before[key]} then, {now.get(key)} now" for key in changed)

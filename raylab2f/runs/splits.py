@@ -1,0 +1,54 @@
+"""Which prepared pictures train and are judged in every fold of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raylab2f.evaluation import plan_fold
+from raylab2f.preparation import select_pictures
+from raylab2f.runs.folder import RunSettings
+
+__all__ = ["plan_splits", "settled_merge"]
+
+
+def plan_splits(
+    settings: RunSettings, manifest: pa.Table, pictures: pa.Table, identity: str, *, merge: bool
+) -> list[pa.Table]:
+    """The split of every fold.
+
+    Arguments:
+        manifest: the data set with the fingerprint `identity`; `pictures` are its prepared ones.
+        merge: whether given nominal test pictures join the nominal pool.
+    """
+    plans = (
+        plan_fold(
+            manifest,
+            fold=fold,
+            seed=settings.seed,
+            fingerprint=identity,
+            split_by=settings.split_by,
+            scheme=settings.scheme,
+            folds=settings.folds if settings.scheme == "kfold" else None,
+            merge_nominal_test=merge,
+            stratify=settings.stratify,
+            train_fraction=settings.train_fraction,
+        )
+        for fold in range(settings.folds)
+    )
+    return [select_pictures(plan, pictures, settings.preparation) for plan in plans]
+
+
+def settled_merge(settings: RunSettings, manifest: pa.Table) -> dict[str, Any] | None:
+    """Whether given nominal test pictures join the nominal pool (step 0) and why, where features need not be asked."""
+    if settings.merge_nominal_test != "auto":
+        return {
+            "merged": settings.merge_nominal_test == "yes",
+            "reason": f"--merge-nominal-test {settings.merge_nominal_test}",
+        }
+    given = manifest.filter(pc.equal(manifest["label"], 0))["given_split"].to_pylist()
+    if len({split == "test" for split in given}) < 2:
+        return {"merged": True, "reason": "all nominal pictures come from one given split"}
+    return None

@@ -1,0 +1,1 @@
+"""What a user asks for, from beginning to end: cross-validation, diagnosis, forecasts, experiments, tracking."""

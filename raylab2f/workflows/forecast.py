@@ -1,0 +1,212 @@
+"""What a run would cost, before it is begun: folds, resources, storage, and time, the last from a short probe.
+
+The probe (`cluster.training.probe`) runs as a task on the cluster, with the resources of a fold.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raylab2f.cluster.failures import user_errors_unwrapped
+from raylab2f.cluster.pictures.extract import store_ingredients
+from raylab2f.cluster.pictures.ingest import shards_place
+from raylab2f.cluster.session import cluster_slots, ray_session
+from raylab2f.cluster.training.placement import FoldResources, cluster_nodes, place_folds
+from raylab2f.cluster.training.probe import Rates, measure_rates
+from raylab2f.datasets.manifest import fingerprint
+from raylab2f.detectors.registry import config_from_dict, detector_class
+from raylab2f.evaluation import plan_sizes
+from raylab2f.files.mirror import fetch
+from raylab2f.files.places import file_exists, join, place_of, require_store
+from raylab2f.preparation import with_copies
+from raylab2f.reporting import Display
+from raylab2f.runs.data import open_dataset
+from raylab2f.runs.fold import fold_is_finished
+from raylab2f.runs.folder import RunFolder, RunSettings
+from raylab2f.runs.splits import plan_splits, settled_merge
+from raylab2f.workflows.inputs import resolve_preparation
+
+__all__ = ["Forecast", "forecast_runs"]
+
+_COPIED = ("path", "foreground_path", "mask_path", "rotation")
+_MASKS = 2
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one run would take; times in seconds, sizes in bytes.
+
+    Arguments:
+        detector, seed: which run.
+        pictures: prepared ones, turned copies included.
+        folds, finished: planned, and done already in the run's folder.
+        train_pictures, judged_pictures: of the largest fold.
+        parallel: folds at the same time.
+        cpus, gpus: per fold.
+        shard_bytes: of the prepared pictures at most, for they are compressed; 0 when they are in the cache.
+        feature_bytes: of the feature stores; 0 when they are in the cache.
+        fold_bytes: of the features and pictures that a fold holds in memory, once per worker.
+        prepare_seconds, extract_seconds: before the first fold; 0 when found in the cache.
+        start_seconds: until a process on the cluster is ready to train.
+        fold_seconds: training and scoring of the largest fold on one worker.
+        assumed: what had to be assumed, as sentences.
+    """
+
+    detector: str
+    seed: int
+    pictures: int
+    folds: int
+    finished: int
+    train_pictures: int
+    judged_pictures: int
+    parallel: int
+    cpus: int
+    gpus: float
+    shard_bytes: int
+    feature_bytes: int
+    fold_bytes: int
+    prepare_seconds: float
+    extract_seconds: float
+    start_seconds: float
+    fold_seconds: float
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Until the last fold has ended, if nobody else uses the cluster."""
+        rounds = math.ceil((self.folds - self.finished) / self.parallel)
+        folds = self.start_seconds + rounds * self.fold_seconds if rounds else 0.0
+        return self.prepare_seconds + self.extract_seconds + folds
+
+
+def forecast_runs(
+    runs: Sequence[tuple[RunSettings, str | Path]],
+    *,
+    cache: str | Path,
+    display: Display,
+    resources: FoldResources,
+    address: str | None = None,
+    resume: bool = False,
+) -> list[Forecast]:
+    """Forecast every (settings, folder). Writes nothing but what reading the pictures leaves in the cache.
+
+    Raises:
+        UserError: whatever would stop the run as well: the folder, the data, the plan, the weights, the resources.
+    """
+    cache = place_of(cache)
+    require_store(cache)
+    folders = [RunFolder(place_of(folder)) for _, folder in runs]
+    for (settings, _), folder in zip(runs, folders, strict=True):
+        folder.begins_or_continues(settings, resume=resume)
+    dataset = open_dataset(runs[0][0].data, cache, display)
+    identity = fingerprint(dataset.manifest)
+    for folder in folders:
+        folder.check_pictures(identity)
+    for warning in dataset.warnings:
+        display.warn(warning)
+    with ray_session(address):
+        return [
+            _forecast(settings, folder, dataset.manifest, identity, cache, display, resources)
+            for (settings, _), folder in zip(runs, folders, strict=True)
+        ]
+
+
+def _forecast(
+    settings: RunSettings,
+    folder: RunFolder,
+    manifest: pa.Table,
+    identity: str,
+    cache: str,
+    display: Display,
+    resources: FoldResources,
+) -> Forecast:
+    config = config_from_dict(settings.detector, settings.config)
+    pictures = with_copies(manifest, settings.preparation.angles)
+    preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
+    merge, assumed = _assume_merge(settings, manifest)
+    sizes = _largest_fold(plan_splits(settings, manifest, pictures, identity, merge=merge), pictures)
+
+    fetch(folder.place)
+    finished = sum(fold_is_finished(folder.fold(fold)) for fold in range(settings.folds))
+    cpus, gpus = cluster_slots()
+    placement = place_folds(max(1, settings.folds - finished), resources, cluster_nodes())
+    with display.stage(f"probe {settings.detector}") as progress, user_errors_unwrapped():
+        progress(0, 1)
+        asked = time.time()
+        rates = measure_rates(
+            settings, preparation, _probe_pictures(pictures), placement.cpus_per_worker, placement.gpus_per_worker
+        )
+        progress(1, 1)
+
+    cls, count = detector_class(settings.detector), pictures.num_rows
+    shards_found = file_exists(join(shards_place(cache, identity, preparation), "shards.json"))
+    stores = store_ingredients(
+        cls.feature_requests(config), identity, preparation.to_dict(), cache, settings.feature_dtype
+    )
+    stores_found = all(file_exists(join(place, "store.json")) for place, _ in stores)
+    feature_bytes = count * _bytes_per_picture(rates.shapes, settings.feature_dtype)
+    shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
+    fold_bytes = sizes["train"] * feature_bytes // count
+    if cls.trains_on_pictures:
+        fold_bytes += sizes["train"] * math.prod(config.size) * 4
+    return Forecast(
+        detector=settings.detector,
+        seed=settings.seed,
+        pictures=count,
+        folds=settings.folds,
+        finished=finished,
+        train_pictures=sizes["train"],
+        judged_pictures=sizes["judged"],
+        parallel=placement.parallel,
+        cpus=placement.cpus_per_worker * resources.workers,
+        gpus=placement.gpus_per_worker * resources.workers,
+        shard_bytes=0 if shards_found else shard_bytes,
+        feature_bytes=0 if stores_found else feature_bytes,
+        fold_bytes=fold_bytes,
+        prepare_seconds=0.0 if shards_found else count * rates.prepare / cpus,
+        extract_seconds=0.0 if stores_found else count * rates.extract / (gpus or cpus / placement.cpus_per_worker),
+        start_seconds=max(0.0, rates.ready_at - asked),
+        fold_seconds=_fold_seconds(config.schedule, sizes, rates),
+        assumed=assumed,
+    )
+
+
+def _assume_merge(settings: RunSettings, manifest: pa.Table) -> tuple[bool, tuple[str, ...]]:
+    """Whether given test nominals join the nominal pool; a run may decide it from features, which are not there yet."""
+    settled = settled_merge(settings, manifest)
+    if settled is not None:
+        return settled["merged"], ()
+    return True, ("the check decides to merge the given nominal test pictures; without them fewer pictures train",)
+
+
+def _largest_fold(splits: Sequence[pa.Table], pictures: pa.Table) -> dict[str, int]:
+    """Pictures that train and that are judged, in the fold with most training pictures."""
+    counts = [plan_sizes(split, pictures) for split in splits]
+    largest = max(counts, key=lambda sizes: sizes["train"]["pictures"])
+    judged = sum(largest[name]["pictures"] for name in ("threshold", "inference"))
+    return {"train": largest["train"]["pictures"], "judged": judged}
+
+
+def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
+    """Rows of some nominal pictures, spread over the data set."""
+    nominal = pictures.filter(pc.equal(pictures["label"], 0)).sort_by("image_id")
+    places = np.unique(np.linspace(0, nominal.num_rows - 1, 8).round().astype(int))
+    return nominal.select(_COPIED).take(places).to_pylist()
+
+
+def _bytes_per_picture(shapes: Sequence[tuple[int, int, int]], dtype: str) -> int:
+    return sum(math.prod(shape) for shape in shapes) * np.dtype(dtype).itemsize
+
+
+def _fold_seconds(schedule: Any, sizes: dict[str, int], rates: Rates) -> float:
+    per_epoch = min(sizes["train"], schedule.samples_per_epoch or sizes["train"])
+    return schedule.epochs * per_epoch * rates.train + sizes["judged"] * rates.predict

@@ -1,0 +1,116 @@
+"""What a run reads: prepared pictures and their features, found in the cache or made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raylab2f.cluster.pictures.extract import extract_features
+from raylab2f.cluster.pictures.foregrounds import measure_foregrounds
+from raylab2f.cluster.pictures.ingest import ingest_pictures
+from raylab2f.detectors.base import FeatureRequest
+from raylab2f.detectors.registry import config_from_dict, detector_class
+from raylab2f.files.mirror import local
+from raylab2f.preparation import PictureShards, Preparation, with_copies
+from raylab2f.preparation.embedding import check_foregrounds
+from raylab2f.preparation.lost_defects import lost_defects_note
+from raylab2f.preparation.selection import view_note
+from raylab2f.reporting import Display
+from raylab2f.runs.folder import RunSettings
+
+__all__ = ["Inputs", "prepare_inputs", "resolve_preparation"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Prepared pictures of a data set and their features.
+
+    Arguments:
+        pictures: `preparation.with_copies` of the manifest.
+        preparation: what was done to the pictures.
+        shards: the prepared pictures.
+        pictures_place: where the shards lie, for other processes.
+        stores: places of the feature stores, one per feature request.
+        extracted: pictures that passed the backbone just now; 0 when everything was found.
+        warnings: what the reader of results must know about the preparation.
+    """
+
+    pictures: pa.Table
+    preparation: Preparation
+    shards: PictureShards
+    pictures_place: str
+    stores: tuple[str, ...]
+    extracted: int
+    warnings: tuple[str, ...]
+
+
+def prepare_inputs(
+    settings: RunSettings,
+    manifest: pa.Table,
+    identity: str,
+    cache: str | Path,
+    display: Display,
+    *,
+    requests: tuple[FeatureRequest, ...] | None = None,
+    gpus_come: bool = False,
+) -> Inputs:
+    """Pictures and features for a run's detector. Needs a connection to Ray only where something has to be made.
+
+    Arguments:
+        manifest: the data set; `identity` is its fingerprint.
+        requests: the features wanted; `None`: those of the detector.
+        gpus_come: as for `extract_features`.
+    """
+    config = config_from_dict(settings.detector, settings.config)
+    pictures = with_copies(manifest, settings.preparation.angles)
+    preparation, warnings = resolve_preparation(settings, config.size, pictures, identity, cache, display)
+    with display.stage("prepare pictures") as progress:
+        place = ingest_pictures(
+            pictures,
+            identity,
+            preparation,
+            cache,
+            pixel_limit=settings.data.pixel_limit,
+            progress=progress,
+            warn=display.warn,
+        )
+    with display.stage(f"extract features ({config.backbone})") as progress:
+        extraction = extract_features(
+            place,
+            identity,
+            preparation.to_dict(),
+            detector_class(settings.detector).feature_requests(config) if requests is None else requests,
+            cache,
+            dtype=settings.feature_dtype,
+            gpus_come=gpus_come,
+            progress=progress,
+            warn=display.warn,
+        )
+    shards = PictureShards.open(local(place))
+    if note := lost_defects_note(pictures, shards, settings.preparation):
+        warnings += (note,)
+    return Inputs(pictures, preparation, shards, place, extraction.stores, extraction.extracted, warnings)
+
+
+def resolve_preparation(
+    settings: RunSettings, size: tuple[int, int], pictures: pa.Table, identity: str, cache: str | Path, display: Display
+) -> tuple[Preparation, tuple[str, ...]]:
+    """What is done to every picture at a detector's `size`, and what the reader of the results must know about it.
+
+    Arguments:
+        pictures: `with_copies` of the data set whose fingerprint is `identity`.
+    """
+    wanted = settings.preparation
+    note = view_note(pictures.filter(pc.equal(pictures["rotation"], 0.0)), wanted)
+    warnings = [note] if note else []
+    foregrounds = None
+    if wanted.needs_foreground:
+        with display.stage("measure foregrounds") as progress:
+            foregrounds = measure_foregrounds(pictures, identity, cache, progress=progress)
+    preparation = wanted.resolve(size, foregrounds)
+    if foregrounds is not None:
+        warnings += check_foregrounds(foregrounds, preparation.canvas)
+    return preparation, tuple(warnings)

@@ -1,0 +1,37 @@
+"""Losses and speeds of the folds as TensorBoard event files, one folder per fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from raylab2f.cluster.training.folds import Progress
+from raylab2f.files.mirror import local
+
+__all__ = ["tensorboard_logging"]
+
+_SCALARS = ("loss", "pictures_per_second")
+
+
+@contextmanager
+def tensorboard_logging() -> Iterator[Progress]:
+    """Yield what to call with a fold's numbers: they go to `tensorboard/fold-K` in the run's folder, by epoch."""
+    writers: dict[str, SummaryWriter] = {}
+
+    def write(folder: str, numbers: dict[str, Any]) -> None:
+        if "epoch" not in numbers:
+            return
+        if folder not in writers:
+            path = local(folder)
+            writers[folder] = SummaryWriter(str(path.parent.parent / "tensorboard" / f"fold-{path.name}"))
+        for name in _SCALARS:
+            writers[folder].add_scalar(name, numbers[name], numbers["epoch"])
+
+    try:
+        yield write
+    finally:
+        for writer in writers.values():
+            writer.close()

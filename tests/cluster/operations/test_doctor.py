@@ -1,0 +1,65 @@
+"""What the doctor says of nodes that fail or are busy: why, and no more than that."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from ray_head import Head
+
+CODE = """
+import json, sys
+import ray
+from raylab2f.cluster.operations import doctor
+from raylab2f.cluster.session import ray_session
+
+@ray.remote(num_gpus=1, num_cpus=0)
+class Holder:
+    def holds(self):
+        return True
+
+doctor._GPU_SECONDS = 3
+with ray_session(sys.argv[1]):
+    holder = Holder.remote()
+    assert ray.get(holder.holds.remote())
+    findings = doctor.examine_cluster([], [])
+    print(json.dumps({finding.check: [finding.ok, finding.detail] for finding in findings}))
+"""
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    """A head with a GPU, as far as Ray's counting goes, and a node whose raylab2f cannot be imported."""
+    pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
+    folder = tmp_path_factory.mktemp("doctor")
+    broken = folder / "broken" / "raylab2f"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('a library is missing')\n", encoding="utf-8")
+    with Head(folder, cpus=1, gpus=1) as head:
+        paths = [str(broken.parent), *head.environment.get("PYTHONPATH", "").split(":")]
+        head.add_node(environment={"PYTHONPATH": ":".join(filter(None, paths))})
+        yield head
+
+
+def test_a_gpu_in_use_is_no_fault_and_a_broken_installation_is_quoted(head, tmp_path):
+    # Elsewhere, for Ray has the nodes look for packages in the folders of the program and of its caller.
+    (tmp_path / "examine.py").write_text(CODE, encoding="utf-8")
+    process = subprocess.run(
+        [sys.executable, tmp_path / "examine.py", head.address],
+        cwd=tmp_path,
+        env=head.environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    found = json.loads(process.stdout.splitlines()[-1])
+    gpus_are_well, gpus = found["GPUs"]
+    assert gpus_are_well
+    assert "1 on 1 nodes; in use" in gpus
+    all_answer, silent = found["nodes answer"]
+    assert not all_answer
+    assert "a library is missing" in silent
+    assert silent.count(";") == 0
+    assert found["versions are equal"][0]

@@ -1,0 +1,187 @@
+"""Planted pitfalls are found, each by its own diagnosis and by no other: rendered parts, a small detector, real Ray."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from raylab2f.cli import app
+from raylab2f.cluster.pictures.rescore import AlteredPictures, rescore
+from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.training.placement import FoldResources
+from raylab2f.datasets.demo import DemoConfig, demo_dataset
+from raylab2f.detectors.registry import config_to_dict, preset_config
+from raylab2f.errors import UserError
+from raylab2f.preparation import PreparationSettings
+from raylab2f.reporting import Display
+from raylab2f.runs.folder import DataSettings, RunFolder, RunSettings
+from raylab2f.workflows.cross_validation import run_cross_validation
+from raylab2f.workflows.diagnosis import CHEAP, DIAGNOSES, diagnose_run
+from raylab2f.workflows.evidence import open_run
+
+DEMO = DemoConfig(
+    picture_size=96, nominal_objects=36, anomalous_objects=16, views=3, angle_range=(0, 30), defect_size=3.0
+)
+FOLDS = 3
+# Variance of objects is no mistake of the evaluation and never fails, so only the clean run is asked for it.
+PLANTED = tuple(name for name in DIAGNOSES if name != "variance")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """small(name, demo=..., ...) -> folder of a finished run of a small GLASS; one Ray for all of them."""
+    cache, runs = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("runs")
+    display = Display(Console(quiet=True))
+    config = preset_config("glass", "fast")
+    config = replace(config, size=(64, 64), schedule=replace(config.schedule, epochs=3))
+
+    def run(name, demo=DEMO, **settings):
+        folder = runs / name
+        if not folder.exists():
+            data = DataSettings(data=str(demo_dataset(demo, cache, workers=1)))
+            evaluation = {"strategies": ["youden"], "replicates": 100}
+            values = {"folds": FOLDS, "evaluation": evaluation, **settings}
+            one = RunSettings(data=data, detector="glass", preset="fast", config=config_to_dict(config), **values)
+            run_cross_validation([(one, folder)], cache=cache, display=display, resources=FoldResources())
+        return folder
+
+    with ray_session():
+        yield run, cache, display
+
+
+@pytest.fixture(scope="module")
+def diagnosed(small):
+    """diagnosed(name, ...) -> verdict by diagnosis, the findings, and the run's folder."""
+    run, cache, display = small
+    done = {}
+
+    def diagnose(name, only=PLANTED, **options):
+        if name not in done:
+            folder = run(name, **options)
+            findings = diagnose_run(folder, cache=cache, display=display, only=only, pictures_per_fold=12)
+            done[name] = {finding.name: finding for finding in findings}, folder
+        findings, folder = done[name]
+        return {name: finding.verdict for name, finding in findings.items()}, findings, folder
+
+    return diagnose
+
+
+def failed(verdicts):
+    return {name for name, verdict in verdicts.items() if verdict == "fail"}
+
+
+def test_clean_data_fail_nothing(diagnosed):
+    verdicts, findings, _ = diagnosed("clean", only=DIAGNOSES)
+    assert failed(verdicts) == set(), [findings[name].why for name in failed(verdicts)]
+    assert set(verdicts) == set(DIAGNOSES)
+    assert verdicts["likelihood"] == "skip"
+
+
+def test_findings_and_figures_are_written(diagnosed):
+    _, findings, folder = diagnosed("clean", only=DIAGNOSES)
+    content = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
+    assert [finding["name"] for finding in content["findings"]] == list(DIAGNOSES)
+    for finding in content["findings"]:
+        assert finding["why"]
+        assert finding["verdict"] == "skip" or finding["bound"]
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert names == {f"{n}.png" for n in ("roc", "maps", "silhouette", "variance", "dose_response", "threshold")}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "figures").iterdir())
+    responses = pq.read_table(folder / "diagnosis" / "invariance.parquet")
+    assert responses.num_rows == findings["invariance"].evidence.num_rows > 20
+
+
+def test_clutter_that_follows_the_label_is_a_background_shortcut(diagnosed):
+    verdicts, findings, _ = diagnosed("clutter", demo=replace(DEMO, label_clutter=1.0))
+    assert failed(verdicts) == {"background"}, [findings[name].why for name in failed(verdicts)]
+    assert findings["background"].measure("background-auroc").estimate.value > 0.8
+
+
+def test_a_split_by_picture_is_leakage(diagnosed):
+    verdicts, findings, _ = diagnosed("by-picture", split_by="picture")
+    assert failed(verdicts) == {"leakage"}, [findings[name].why for name in failed(verdicts)]
+    assert findings["leakage"].figure.name == "objects-in-two-partitions"
+
+
+def test_turned_evaluation_pictures_are_a_missing_invariance(diagnosed):
+    turned = PreparationSettings(eval_angles=(0.0, 180.0))
+    verdicts, findings, _ = diagnosed("turned", preparation=turned)
+    assert failed(verdicts) == {"invariance"}, [findings[name].why for name in failed(verdicts)]
+    assert findings["invariance"].measure("unseen-views").verdict == "fail"
+
+
+def test_another_exposure_of_the_test_pictures_is_a_shift(diagnosed):
+    demo = replace(DEMO, exposure_shift_test=1.25, test_share=0.5)
+    verdicts, findings, _ = diagnosed("exposure", demo=demo)
+    assert failed(verdicts) == {"shift"}, [findings[name].why for name in failed(verdicts)]
+
+
+def test_pictures_as_they_are_get_their_scores_again(small):
+    run, cache, display = small
+    evidence = open_run(run("clean"), cache, display)
+    rows = evidence.scores.filter(pc.equal(evidence.scores["fold"], 1)).sort_by("image_id")
+    image_ids = tuple(rows["image_id"].to_pylist())
+    folder = str(evidence.folder.fold(1).resolve())
+    again = rescore(
+        evidence.inputs.pictures_place, [AlteredPictures(1, folder, image_ids, "none")], seed=0, feature_dtype="float16"
+    )
+    assert again["image_id"].to_pylist() == list(image_ids)
+    np.testing.assert_allclose(again["score"], rows["score"], rtol=1e-3)
+
+
+def test_the_threshold_diagnosis_judges_the_runs_own_threshold(small, tmp_path):
+    run, cache, display = small
+    folder = shutil.copytree(run("clean"), tmp_path / "evaluated again")
+    evaluation = {"strategies": ["cost"], "prevalence": 0.02, "cost_escape": 30.0, "replicates": 100}
+    settings = replace(RunFolder(str(folder)).settings(), evaluation=evaluation)
+    options = {"cache": cache, "display": display}
+    run_cross_validation([(settings, folder)], resources=FoldResources(), resume=True, **options)
+    [finding] = diagnose_run(folder, only=("threshold",), stored_only=True, **options)
+    evidence = open_run(folder, cache, display)
+    score = {(row["fold"], row["image_id"]): row["score"] for row in evidence.scores.to_pylist()}
+    for row in finding.evidence.to_pylist():
+        assert row["flagged"] == (score[row["fold"], row["image_id"]] >= evidence.thresholds[row["fold"]])
+    assert "prevalence 0.02" in finding.measure("youden-from-cost").sentence
+
+
+def test_the_command_prints_json_and_keeps_earlier_findings(diagnosed, small):
+    _, cache, _ = small
+    _, _, folder = diagnosed("clean", only=DIAGNOSES)
+    options = ["diagnose", str(folder), "--only", "shift", "--stored-only", "--json", "--cache", str(cache)]
+    result = CliRunner().invoke(app.app, options, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert [finding["name"] for finding in json.loads(result.stdout)["findings"]] == list(DIAGNOSES)
+
+
+def test_failing_verdicts_are_no_failure_of_the_command(diagnosed, small):
+    _, cache, _ = small
+    _, _, folder = diagnosed("by-picture", split_by="picture")
+    options = ["diagnose", str(folder), "--only", "leakage", "--stored-only", "--cache", str(cache)]
+    result = CliRunner().invoke(app.app, options, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "fail" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"only": ("backgrund",)}, "--only backgrund"),
+        ({"expected": {"turning": 3.0}}, "--expect turning"),
+    ],
+)
+def test_mistakes_are_named(small, options, sentence):
+    run, cache, display = small
+    with pytest.raises(UserError, match=sentence):
+        diagnose_run(run("clean"), cache=cache, display=display, stored_only=True, **options)
+
+
+def test_a_folder_without_a_run_is_named(small, tmp_path):
+    _, cache, display = small
+    with pytest.raises(UserError, match="no run"):
+        diagnose_run(tmp_path, cache=cache, display=display, only=CHEAP, stored_only=True)
