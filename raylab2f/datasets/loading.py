@@ -17,6 +17,7 @@ from raylab2f.datasets.pictures import PIXEL_LIMIT
 from raylab2f.datasets.probing import Probed, probe_entries
 from raylab2f.errors import UserError
 from raylab2f.files.places import is_uri, place_of
+from raylab2f.pitfalls import Caution
 
 __all__ = ["Dataset", "load_dataset"]
 
@@ -34,7 +35,7 @@ class Dataset:
 
     name: str
     manifest: pa.Table
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Caution, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
 
 
@@ -121,19 +122,25 @@ def _require_both_labels(entries: Sequence[Entry], root: str, which: str) -> Non
             raise UserError(f"{root}: there are no {word} pictures{which}; an evaluation needs both kinds.")
 
 
-def _file_warnings(probed: Sequence[Probed], usable: Sequence[Entry]) -> list[str]:
+def _file_warnings(probed: Sequence[Probed], usable: Sequence[Entry]) -> list[Caution]:
     """What only the files tell."""
     warnings = []
     peaks = [item.peak for item in probed if item.peak is not None]
     if peaks and max(peaks) < 2**12:
         warnings.append(
-            f"{len(peaks)} pictures are 16-bit but use only values up to {max(peaks)}. They are read in the full range "
-            "0..65535 and come out almost black; rescale them to the full range first."
+            Caution(
+                "RL202",
+                f"{len(peaks)} pictures are 16-bit but use only values up to {max(peaks)}. They are read in the full "
+                "range 0..65535 and come out almost black; rescale them to the full range first.",
+            )
         )
     without_mask = [entry.image_id for entry in usable if entry.label == 1 and entry.mask_path is None]
     if without_mask and any(entry.mask_path is not None for entry in usable):
         warnings.append(
-            f"{len(without_mask)} anomalous pictures have no mask although others have: {first_few(without_mask)}."
+            Caution(
+                "RL203",
+                f"{len(without_mask)} anomalous pictures have no mask although others have: {first_few(without_mask)}.",
+            )
         )
     objects: dict[str | None, set[str]] = defaultdict(set)
     for entry in usable:
@@ -141,7 +148,11 @@ def _file_warnings(probed: Sequence[Probed], usable: Sequence[Entry]) -> list[st
     repeated = sorted(min(owners) for owners in objects.values() if len(owners) > 1)
     if repeated:
         warnings.append(
-            f"{len(repeated)} files occur under more than one object ({first_few(repeated)}), so the same picture can "
-            "land in training and in evaluation; remove the copies or give an --object-id rule that unites them."
+            Caution(
+                "RL204",
+                f"{len(repeated)} files occur under more than one object ({first_few(repeated)}), so the same picture "
+                "can land in training and in evaluation; remove the copies or give an --object-id rule that unites "
+                "them.",
+            )
         )
     return warnings

@@ -8,14 +8,16 @@ from dataclasses import replace
 
 from raylab2f.datasets.entries import Entry
 from raylab2f.errors import UserError
+from raylab2f.pitfalls import Caution
 
 __all__ = ["NO_OBJECTS_WARNING", "apply_rules"]
 
-NO_OBJECTS_WARNING = (
+NO_OBJECTS_WARNING = Caution(
+    "RL201",
     "Pictures of the same part cannot be recognised here, so every picture counts as a part of its own. If parts were "
     "photographed more than once (as in G-Link and MPDD), the same part lands in training and in evaluation, and all "
     "figures come out too good. Say which part a picture shows with --object-id, a regular expression on image ids "
-    "with a group called object, such as '(?P<object>[^/]+)_[0-9]+\\.png$'."
+    "with a group called object, such as '(?P<object>[^/]+)_[0-9]+\\.png$'.",
 )
 
 

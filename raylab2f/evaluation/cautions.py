@@ -13,6 +13,7 @@ from raylab2f.evaluation.outcomes.judging import Outcomes, Problem
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES
 from raylab2f.evaluation.scores import Scores
+from raylab2f.pitfalls import Caution
 
 __all__ = ["FEW_ERRORS", "FEW_OBJECTS", "FEW_RANK_ERRORS", "find_cautions"]
 
@@ -28,8 +29,8 @@ _NOUNS = {"image": "pictures", "object": "objects"}
 
 def find_cautions(
     scores: Scores, problem: Problem, outcomes: Outcomes, intervals: IntervalTable, planned: int, default: str
-) -> list[str]:
-    """Warnings, one sentence each.
+) -> list[Caution]:
+    """Warnings about a table of scores.
 
     Arguments:
         scores: checked score table.
@@ -42,16 +43,22 @@ def find_cautions(
     found = []
     finished = len(scores.folds)
     if finished < planned:
-        found.append(f"Only {finished} of {planned} folds count; the others are not in the table.")
+        found.append(Caution("RL301", f"Only {finished} of {planned} folds count; the others are not in the table."))
     if finished == 1:
         found.append(
-            "There is only one fold: how much the figures depend on the split and on the training is not visible."
+            Caution(
+                "RL302",
+                "There is only one fold: how much the figures depend on the split and on the training is not visible.",
+            )
         )
     anomalous = int((problem.strata & problem.judged_objects()).sum())
     if anomalous < FEW_OBJECTS:
         found.append(
-            f"Only {anomalous} anomalous object{'s are' if anomalous != 1 else ' is'} judged in any fold; with fewer "
-            f"than {FEW_OBJECTS} the intervals may be too narrow."
+            Caution(
+                "RL303",
+                f"Only {anomalous} anomalous object{'s are' if anomalous != 1 else ' is'} judged in any fold; with "
+                f"fewer than {FEW_OBJECTS} the intervals may be too narrow.",
+            )
         )
     means = mean_outcomes(problem, outcomes.values)[:, 0]
     found += _warn_of_few_errors(problem, means)
@@ -61,11 +68,16 @@ def find_cautions(
         found += _warn_of_lost_replicates(problem, strategy, means, intervals.lost)
     low = intervals.ends[default][0]
     if any(np.isnan(low) & ~np.isnan(means)):
-        found.append(f"The interval method '{default}' does not apply to all estimates; see the other intervals there.")
+        found.append(
+            Caution(
+                "RL308",
+                f"The interval method '{default}' does not apply to all estimates; see the other intervals there.",
+            )
+        )
     return found
 
 
-def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
+def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[Caution]:
     judged = problem.strata[problem.judged_objects()]
     objects = {True: int(judged.sum()), False: int((~judged).sum())}
     near = []
@@ -80,12 +92,17 @@ def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[str]:
     if not near:
         return []
     return [
-        f"Too few errors were seen to know how they vary, for {', '.join(near)}: these intervals, and those of metrics "
-        "computed from them, are approximate (intervals called 95 % held the truth in 91 to 99 % of simulated cases)."
+        Caution(
+            "RL304",
+            f"Too few errors were seen to know how they vary, for {', '.join(near)}: these intervals, and those of "
+            "metrics computed from them, are approximate (intervals called 95 % held the truth in 91 to 99 % of "
+            "simulated "
+            "cases).",
+        )
     ]
 
 
-def _warn_of_unjudged(problem: Problem) -> list[str]:
+def _warn_of_unjudged(problem: Problem) -> list[Caution]:
     """Pictures of both classes are judged in every fold, objects perhaps not."""
     found = []
     for level in problem.levels:
@@ -94,13 +111,16 @@ def _warn_of_unjudged(problem: Problem) -> list[str]:
             without = sum(not (label == wanted).any() for label in labels)
             if without:
                 found.append(
-                    f"{without} of {len(labels)} folds judge no {word} {_NOUNS[level]} and give no figures at {level} "
-                    "level; an object with one anomalous picture is anomalous."
+                    Caution(
+                        "RL305",
+                        f"{without} of {len(labels)} folds judge no {word} {_NOUNS[level]} and give no figures at "
+                        f"{level} level; an object with one anomalous picture is anomalous.",
+                    )
                 )
     return found
 
 
-def _warn_of_missing_thresholds(problem: Problem, strategy: Strategy, thresholds: np.ndarray) -> list[str]:
+def _warn_of_missing_thresholds(problem: Problem, strategy: Strategy, thresholds: np.ndarray) -> list[Caution]:
     """`thresholds`: (levels, folds), NaN where there is none."""
     levels: dict[str, list[str]] = {}
     for level, values in zip(problem.levels, thresholds, strict=True):
@@ -112,10 +132,15 @@ def _warn_of_missing_thresholds(problem: Problem, strategy: Strategy, thresholds
             fewest = min(counts, key=lambda pair: pair if strategy.needs_defects else pair[::-1])
             reason = why_no_threshold(strategy, *fewest, noun)
             levels.setdefault(f"in {len(missing)} of {len(values)} folds: {reason}", []).append(level)
-    return [f"Strategy '{strategy.text}' gives no threshold {_where(problem, at)}{rest}" for rest, at in levels.items()]
+    return [
+        Caution("RL306", f"Strategy '{strategy.text}' gives no threshold {_where(problem, at)}{rest}")
+        for rest, at in levels.items()
+    ]
 
 
-def _warn_of_lost_replicates(problem: Problem, strategy: Strategy, means: np.ndarray, lost: np.ndarray) -> list[str]:
+def _warn_of_lost_replicates(
+    problem: Problem, strategy: Strategy, means: np.ndarray, lost: np.ndarray
+) -> list[Caution]:
     """Where the data themselves give a value; where they give none it was said why."""
     shares = {
         estimate.level: float(share)
@@ -126,8 +151,11 @@ def _warn_of_lost_replicates(problem: Problem, strategy: Strategy, means: np.nda
     if not high:
         return []
     return [
-        f"Strategy '{strategy.text}' gives no outcome {_where(problem, list(high))}in {max(high.values()):.0%} of the "
-        "bootstrap replicates; its intervals rest on the others."
+        Caution(
+            "RL307",
+            f"Strategy '{strategy.text}' gives no outcome {_where(problem, list(high))}in {max(high.values()):.0%} of "
+            "the bootstrap replicates; its intervals rest on the others.",
+        )
     ]
 
 

@@ -13,6 +13,7 @@ import pyarrow.csv as pacsv
 from raylab2f.errors import UserError
 from raylab2f.evaluation.plans.whole_objects import draw_objects
 from raylab2f.files.parquet import read_parquet
+from raylab2f.pitfalls import Caution
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["Scores", "prepare_scores", "read_labels", "read_scores"]
@@ -57,7 +58,7 @@ class Scores:
     object_anomalous: np.ndarray
     image_anomalous: np.ndarray
     object_names: np.ndarray
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
 
 
 def read_scores(path: str | Path) -> pa.Table:
@@ -93,7 +94,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     Raises:
         UserError: anything that makes the figures meaningless, one sentence each.
     """
-    warnings: list[str] = []
+    warnings: list[Caution] = []
     _require_columns(table)
     score = _column_scores(table)
     label = read_labels(table)
@@ -103,8 +104,11 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     else:
         object_name = image_name
         warnings.append(
-            "The table has no object_id: every picture counts as its own object, so the intervals are too "
-            "narrow if several pictures show the same part."
+            Caution(
+                "RL201",
+                "The table has no object_id: every picture counts as its own object, so the intervals are too "
+                "narrow if several pictures show the same part.",
+            )
         )
     fold_number = _column_folds(table)
     columns = [fold_number if fold_number is not None else np.zeros(len(score), np.int64), image_name]
@@ -334,7 +338,7 @@ def _refuse_meaningless(scores: Scores) -> None:
         raise UserError("All scores are equal: the detector does not tell any two pictures apart.")
 
 
-def _warn_of_leaks(scores: Scores) -> list[str]:
+def _warn_of_leaks(scores: Scores) -> list[Caution]:
     leaking = 0
     for index in range(len(scores.folds)):
         rows = scores.fold == index
@@ -342,6 +346,9 @@ def _warn_of_leaks(scores: Scores) -> list[str]:
     if not leaking:
         return []
     return [
-        f"Objects have pictures in both the threshold and the inference partition in {leaking} of "
-        f"{len(scores.folds)} folds: the figures are likely too good; split by object."
+        Caution(
+            "RL309",
+            f"Objects have pictures in both the threshold and the inference partition in {leaking} of "
+            f"{len(scores.folds)} folds: the figures are likely too good; split by object.",
+        )
     ]

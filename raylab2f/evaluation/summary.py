@@ -32,10 +32,11 @@ from raylab2f.evaluation.outcomes.shortcuts import (
 )
 from raylab2f.evaluation.pixels.pixel_level import judge_pixel_level
 from raylab2f.evaluation.scores import prepare_scores
+from raylab2f.pitfalls import Caution, split_muted
 
 __all__ = ["METRICS_SCHEMA", "SUMMARY_VERSION", "EstimateRow", "Interval", "Summary", "check_rules", "evaluate"]
 
-SUMMARY_VERSION = 1
+SUMMARY_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Summary:
         settings: everything that the figures depend on beside the scores.
         estimates: one row for each strategy, level and metric.
         shortcuts: what the usual shortcuts would have claimed.
-        warnings: one sentence each.
+        warnings: what to know before the figures are trusted.
+        muted: warnings of codes that the caller silenced.
         metrics: value of every fold, of `METRICS_SCHEMA`.
     """
 
@@ -62,7 +64,8 @@ class Summary:
     settings: Mapping[str, Any]
     estimates: tuple[EstimateRow, ...]
     shortcuts: tuple[Shortcut, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
+    muted: tuple[Caution, ...]
     metrics: pa.Table
 
     def find(self, metric: str, *, level: str = "object", strategy: str | None = None) -> EstimateRow:
@@ -84,7 +87,8 @@ class Summary:
             "settings": dict(self.settings),
             "estimates": [asdict(row) | {"intervals": [asdict(i) for i in row.intervals]} for row in self.estimates],
             "shortcuts": [asdict(shortcut) for shortcut in self.shortcuts],
-            "warnings": list(self.warnings),
+            "warnings": [warning.to_dict() for warning in self.warnings],
+            "muted": [warning.to_dict() for warning in self.muted],
         }
 
 
@@ -108,7 +112,8 @@ def evaluate(
     detector: str | None = None,
     preset: str | None = None,
     planned_folds: int | None = None,
-    warnings: Sequence[str] = (),
+    warnings: Sequence[Caution] = (),
+    mute: Sequence[str] = (),
     replicator: Replicator = bootstrap_chunks,
     pixels: pa.Table | None = None,
     picture_split: pa.Table | None = None,
@@ -133,7 +138,8 @@ def evaluate(
         methods: intervals to compute; `None`: all. The one named by `interval` is always computed.
         dataset, detector, preset: descriptions to pass on.
         planned_folds: how many folds there should have been; `None`: those in the table.
-        warnings: sentences to pass on, before those found here.
+        warnings: to pass on, before those found here.
+        mute: codes of `PITFALLS`; warnings of these are kept apart.
         replicator: computes bootstrap replicates, e.g. spread over a cluster.
         pixels: what `evaluation.pixels.pixel_curves.judge_pixels` found in each fold, with the column `fold`; adds the
             level `pixel`.
@@ -191,6 +197,8 @@ def evaluate(
     tables = [metrics_table(scores.folds, problem.estimates, outcomes.values[:, :, 0], _thresholds(problem, outcomes))]
     if pixel_level.metrics is not None:
         tables.append(pixel_level.metrics)
+    found = find_cautions(scores, problem, outcomes, intervals, planned, interval)
+    shown, muted = split_muted((*warnings, *scores.warnings, *found, *pixel_level.warnings), mute)
     return Summary(
         dataset=dataset,
         detector=detector,
@@ -215,12 +223,8 @@ def evaluate(
             *pixel_level.estimates,
         ),
         shortcuts=tuple(shortcuts),
-        warnings=(
-            *warnings,
-            *scores.warnings,
-            *find_cautions(scores, problem, outcomes, intervals, planned, interval),
-            *pixel_level.warnings,
-        ),
+        warnings=shown,
+        muted=muted,
         metrics=pa.concat_tables(tables),
     )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import filelock
 
-from raylab2f.files.atomic import write_error
 from raylab2f.errors import UserError
+from raylab2f.files.atomic import write_error
 
 __all__ = ["folder_in_use"]
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from raylab2f.datasets.entries import first_few
 from raylab2f.errors import UserError
+from raylab2f.pitfalls import Caution
 
 __all__ = ["FOREGROUND_SCHEMA", "Box", "bounding_box", "check_foregrounds", "embed", "smallest_canvas"]
 
@@ -71,7 +72,7 @@ def smallest_canvas(foregrounds: pa.Table) -> tuple[int, int]:
     return int(pc.max(foregrounds["height"]).as_py()), int(pc.max(foregrounds["width"]).as_py())
 
 
-def check_foregrounds(foregrounds: pa.Table, canvas: tuple[int, int] | None) -> list[str]:
+def check_foregrounds(foregrounds: pa.Table, canvas: tuple[int, int] | None) -> list[Caution]:
     """Whether pictures can be blacked out and embedded by these foregrounds.
 
     Arguments:
@@ -96,7 +97,8 @@ def check_foregrounds(foregrounds: pa.Table, canvas: tuple[int, int] | None) -> 
     full = [row["image_id"] for row in rows if row["share"] == 1]
     if not full:
         return []
-    return [f"{len(full)} foreground masks cover the whole picture, so nothing is removed there: {first_few(full)}."]
+    sentence = f"{len(full)} foreground masks cover the whole picture, so nothing is removed there: {first_few(full)}."
+    return [Caution("RL213", sentence)]
 
 
 def _refuse_too_large(rows: Sequence[dict[str, Any]], canvas: tuple[int, int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raylab2f.pitfalls import Caution
 from raylab2f.preparation.settings import PreparationSettings
 from raylab2f.preparation.shards import SHARD_ROWS, PictureShards
 from raylab2f.preparation.views import kept_views
@@ -12,7 +13,7 @@ from raylab2f.preparation.views import kept_views
 __all__ = ["lost_defects_note"]
 
 
-def lost_defects_note(pictures: pa.Table, shards: PictureShards, settings: PreparationSettings) -> str | None:
+def lost_defects_note(pictures: pa.Table, shards: PictureShards, settings: PreparationSettings) -> Caution | None:
     """What the reader of results must know about judged copies that count as defective and show no defect.
 
     By angles that are no multiple of 90 degrees the frame keeps its size, so that a turned object keeps its own, and
@@ -41,9 +42,11 @@ def lost_defects_note(pictures: pa.Table, shards: PictureShards, settings: Prepa
     lost = len(empty) - len(_without_defect(shards, [source[image_id] for image_id in empty]))
     if not lost:
         return None
-    return (
+    return Caution(
+        "RL214",
         f"{lost} of {len(source)} turned copies of defective pictures (with known masks) count as defective though the "
-        "turn moved their defect out of the frame; choose multiples of 90 degrees for --eval-angles, or --centre-embed."
+        "turn moved their defect out of the frame; choose multiples of 90 degrees for --eval-angles, or "
+        "--centre-embed.",
     )
 
 

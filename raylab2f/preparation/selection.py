@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from raylab2f.datasets.entries import refuse_duplicates
 from raylab2f.errors import UserError
+from raylab2f.pitfalls import Caution
 from raylab2f.preparation.settings import PreparationSettings
 from raylab2f.preparation.views import kept_views
 
@@ -85,7 +86,7 @@ def select_pictures(split: pa.Table, pictures: pa.Table, settings: PreparationSe
     return pa.Table.from_pylist(rows, schema=split.schema).sort_by("image_id")
 
 
-def view_note(pictures: pa.Table, settings: PreparationSettings) -> str | None:
+def view_note(pictures: pa.Table, settings: PreparationSettings) -> Caution | None:
     """What every result of a run with restricted views must say; `None` where all are kept.
 
     Arguments:
@@ -102,16 +103,17 @@ def view_note(pictures: pa.Table, settings: PreparationSettings) -> str | None:
         "figures hold for parts presented in these views only."
     )
     if settings.keep_views_for == "training":
-        return (
+        return Caution(
+            "RL212",
             f"Views were restricted to {settings.keep_views} in {where} ({share}): the detector is judged on views "
-            "that it has never seen."
+            "that it has never seen.",
         )
     anomalous = pictures.filter(pc.equal(pictures["label"], 1))
     seen = set(anomalous.filter(pc.is_in(anomalous["view"], pa.array(sorted(kept))))["object_id"].to_pylist())
     hidden = set(anomalous["object_id"].to_pylist()) - seen
     if hidden:
         note += f" {len(hidden)} defective parts show their defect only in other views and do not count as defective."
-    return note
+    return Caution("RL212", note)
 
 
 def _require_all_sides(found: set[tuple[str, int]], settings: PreparationSettings) -> None:

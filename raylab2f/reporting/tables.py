@@ -55,7 +55,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     _print_pixel_level(summary, console)
     _print_shortcuts(summary, console)
     for warning in summary["warnings"]:
-        console.print(f"[bold yellow]warning:[/] {escape(warning)}", highlight=False)
+        console.print(f"[bold yellow]warning {warning['code']}:[/] {escape(warning['text'])}", highlight=False)
 
 
 def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:

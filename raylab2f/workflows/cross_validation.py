@@ -29,6 +29,7 @@ from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.mirror import fetch, local, publish, remove
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import absolute, join, place_of, require_store
+from raylab2f.pitfalls import Caution
 from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
@@ -64,7 +65,7 @@ class _Plan:
     settings: RunSettings
     folder: RunFolder
     tasks: list[FoldTask]
-    warnings: list[str]
+    warnings: list[Caution]
     description: dict[str, Any]
 
 
@@ -199,7 +200,8 @@ def _prepare_run(
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
     warnings = [*dataset.warnings, *inputs.warnings]
     if dataset.skipped:
-        warnings.append(f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable).")
+        sentence = f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable)."
+        warnings.append(Caution("RL206", sentence))
     if settings.split_by == "picture":
         warnings.append(PICTURE_SPLIT_WARNING)
         display.warn(PICTURE_SPLIT_WARNING)
@@ -280,14 +282,14 @@ def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -
     if sibling is not None:
         display.say(f"{sibling[0]} is the same run split by picture; its optimism is in the summary")
     warnings = plan.warnings + [
-        f"Fold {failure.fold} failed and does not count: {failure.message}" for failure in failed
+        Caution("RL301", f"Fold {failure.fold} failed and does not count: {failure.message}") for failure in failed
     ]
     for task in finished:
         restarted = json.loads((local(task.folder) / "fold.json").read_text(encoding="utf-8"))["decisions"].get(
             "restarted"
         )
         if restarted:
-            warnings.append(f"Fold {task.fold} was trained from its start again: {restarted}")
+            warnings.append(Caution("RL313", f"Fold {task.fold} was trained from its start again: {restarted}"))
     summary = evaluate(
         scores,
         seed=plan.settings.seed,

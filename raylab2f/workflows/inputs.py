@@ -14,6 +14,7 @@ from raylab2f.cluster.pictures.ingest import ingest_pictures
 from raylab2f.detectors.base import FeatureRequest
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.files.mirror import local
+from raylab2f.pitfalls import Caution
 from raylab2f.preparation import PictureShards, Preparation, with_copies
 from raylab2f.preparation.embedding import check_foregrounds
 from raylab2f.preparation.lost_defects import lost_defects_note
@@ -44,7 +45,7 @@ class Inputs:
     pictures_place: str
     stores: tuple[str, ...]
     extracted: int
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
 
 
 def prepare_inputs(
@@ -97,7 +98,7 @@ def prepare_inputs(
 
 def resolve_preparation(
     settings: RunSettings, size: tuple[int, int], pictures: pa.Table, identity: str, cache: str | Path, display: Display
-) -> tuple[Preparation, tuple[str, ...]]:
+) -> tuple[Preparation, tuple[Caution, ...]]:
     """What is done to every picture at a detector's `size`, and what the reader of the results must know about it.
 
     Arguments:

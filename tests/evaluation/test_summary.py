@@ -17,6 +17,7 @@ from raylab2f.evaluation.decisions.thresholds import STRATEGIES
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
 from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.summary import METRICS_SCHEMA, SUMMARY_VERSION
+from raylab2f.pitfalls import Caution
 
 QUICK = {"replicates": 60}
 
@@ -113,7 +114,7 @@ def test_the_summary_has_the_documented_shape(simulate):
         detector="glass",
         preset="fast",
         planned_folds=4,
-        warnings=("From before.",),
+        warnings=(Caution("RL206", "From before."),),
         **QUICK,
     )
     content = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
@@ -121,8 +122,8 @@ def test_the_summary_has_the_documented_shape(simulate):
     assert content["dataset"] == {"name": "parts"}
     assert (content["detector"], content["preset"], content["seed"]) == ("glass", "fast", 0)
     assert content["folds"] == {"planned": 4, "finished": 3}
-    assert content["warnings"][0] == "From before."
-    assert any("Only 3 of 4 folds" in warning for warning in content["warnings"])
+    assert content["warnings"][0] == {"code": "RL206", "text": "From before."}
+    assert any("Only 3 of 4 folds" in warning["text"] for warning in content["warnings"])
     keys = {"strategy", "level", "metric", "mean", "std", "folds", "interval", "intervals"}
     seen = set()
     for row in content["estimates"]:

@@ -93,7 +93,7 @@ def test_pixels_are_judged_where_there_are_masks(finished_run, pictures, read_su
         found = [r["value"] for r in measured if (r["fold"], r["level"], r["metric"]) == (fold, "pixel", "auroc")]
         assert found == [pytest.approx(expected, abs=1e-3)]
     assert unmasked <= {"plate 23 a.png", "plate 23 b.png"}
-    assert any("have no defect mask" in warning for warning in summary["warnings"]) == bool(unmasked)
+    assert any("have no defect mask" in warning["text"] for warning in summary["warnings"]) == bool(unmasked)
 
 
 def test_a_second_run_extracts_no_features_and_repeats_the_first(finished_run, run, read_summary, tmp_path):
@@ -161,7 +161,7 @@ def test_a_failing_fold_is_reported_and_does_not_sink_the_others(finished_run, r
     assert process.returncode == 1, process.stdout + process.stderr
     summary = read_summary(folder)
     assert summary["folds"] == {"planned": 3, "finished": 2}
-    assert any("Fold 1 failed" in warning for warning in summary["warnings"])
+    assert any("Fold 1 failed" in warning["text"] for warning in summary["warnings"])
     assert "fold 1 failed" in process.stdout
     error = json.loads((folder / "folds" / "1" / "error.json").read_text(encoding="utf-8"))
     assert "Traceback" in error["traceback"]

@@ -209,5 +209,5 @@ def test_damaged_files_are_recognised_made_again_and_named(run_on_a_full_disk, r
     assert (shard.read_bytes(), features.read_bytes()) == undamaged
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert summary["folds"] == {"planned": 1, "finished": 1}
-    assert any("from its start again" in warning for warning in summary["warnings"])
+    assert any("from its start again" in warning["text"] for warning in summary["warnings"])
     assert not (tmp_path / "code ran").exists()

@@ -71,7 +71,9 @@ def test_the_summary_tells_what_was_done_and_that_it_made_things_easier(prepared
     assert preparation["canvas"] == [48, pytest.approx(52.8, abs=2)]
     assert preparation["mask_background"] is True
     assert preparation["train_angles"] == [0, 90]
-    assert any("0:30 in evaluation" in warning and "easier" in warning for warning in summary["warnings"])
+    assert any(
+        "0:30 in evaluation" in warning["text"] and "easier" in warning["text"] for warning in summary["warnings"]
+    )
 
 
 def test_shards_hold_the_centred_object_on_black(prepared_run, cache):

@@ -46,6 +46,7 @@ from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import LOWER_IS_BETTER, MEAN_RATE_RATIOS, Costs
 from raylab2f.evaluation.scores import Scores, prepare_scores, read_labels
+from raylab2f.pitfalls import Caution
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["DEFAULT_METRICS", "Comparison", "Difference", "compare_scores"]
@@ -106,7 +107,7 @@ class Comparison:
     runs: tuple[str, ...]
     settings: Mapping[str, Any]
     differences: tuple[Difference, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, `None` for what is undefined."""
@@ -115,7 +116,7 @@ class Comparison:
             "runs": list(self.runs),
             "settings": dict(self.settings),
             "differences": [asdict(row) for row in self.differences],
-            "warnings": list(self.warnings),
+            "warnings": [warning.to_dict() for warning in self.warnings],
         }
 
 
@@ -183,7 +184,7 @@ def compare_scores(
             rows.append(_difference(names, means, by_fold[~np.isnan(by_fold)], test, ratio, rope, confidence))
     warnings = dict.fromkeys(sentence for part in scores.values() for sentence in part.warnings)
     if len(next(iter(folds.values()))[0]) == 1:
-        warnings["There is only one fold: the tests over folds do not apply."] = None
+        warnings[Caution("RL302", "There is only one fold: the tests over folds do not apply.")] = None
     return Comparison(
         runs=tuple(tables),
         settings={

@@ -27,6 +27,7 @@ from raylab2f.evaluation.pixels.pixel_metrics import (
     judge_pixel_problem,
     pixel_replicates,
 )
+from raylab2f.pitfalls import Caution
 
 __all__ = ["PixelLevel", "judge_pixel_level"]
 
@@ -37,7 +38,7 @@ class PixelLevel:
 
     estimates: tuple[EstimateRow, ...] = ()
     metrics: pa.Table | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Caution, ...] = ()
 
 
 def judge_pixel_level(
@@ -81,25 +82,37 @@ def _fewest_nominal_pixels(problem: PixelProblem) -> int:
     return min(int(cell.nominal_pixels.sum()) for cell in problem.cells)
 
 
-def _find_cautions(problem: PixelProblem) -> list[str]:
+def _find_cautions(problem: PixelProblem) -> list[Caution]:
     found = []
     if problem.unmasked:
         found.append(
-            f"{problem.unmasked} of {problem.anomalous} anomalous pictures have no defect mask; pixel metrics rest on "
-            "the others."
+            Caution(
+                "RL311",
+                f"{problem.unmasked} of {problem.anomalous} anomalous pictures have no defect mask; pixel metrics rest "
+                "on "
+                "the others.",
+            )
         )
     masked, nominal = int(problem.strata.sum()), int((~problem.strata).sum())
     if min(masked, nominal) < FEW_OBJECTS:
         found.append(
-            f"Pixel metrics rest on {masked} anomalous object{'s' * (masked != 1)} with a defect mask and {nominal} "
-            f"nominal one{'s' * (nominal != 1)}; with fewer than {FEW_OBJECTS} of either their intervals may be too "
-            "narrow."
+            Caution(
+                "RL311",
+                f"Pixel metrics rest on {masked} anomalous object{'s' * (masked != 1)} with a defect mask and "
+                f"{nominal} "
+                f"nominal one{'s' * (nominal != 1)}; with fewer than {FEW_OBJECTS} of either their intervals may be "
+                "too "
+                "narrow.",
+            )
         )
     fewest = _fewest_nominal_pixels(problem)
     if fewest < LEAST_PIMO_PIXELS:
         found.append(
-            f"aupimo is left out: it needs {LEAST_PIMO_PIXELS:,} pixels of nominal pictures in every fold to see a "
-            f"false-alarm rate of 1e-5, and one has {fewest:,}."
+            Caution(
+                "RL311",
+                f"aupimo is left out: it needs {LEAST_PIMO_PIXELS:,} pixels of nominal pictures in every fold to see a "
+                f"false-alarm rate of 1e-5, and one has {fewest:,}.",
+            )
         )
     return found
 

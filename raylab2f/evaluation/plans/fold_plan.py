@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.plans.whole_objects import deal_objects, draw_objects
+from raylab2f.pitfalls import Caution
 from raylab2f.seeding import numpy_generator
 
 __all__ = [
@@ -32,9 +33,10 @@ SPLIT_SCHEMA = pa.schema(
     [("image_id", pa.string()), ("object_id", pa.string()), ("partition", pa.string())],
 )
 
-PICTURE_SPLIT_WARNING = (
+PICTURE_SPLIT_WARNING = Caution(
+    "RL310",
     "The folds were split by picture: pictures of one object can be in several partitions, "
-    "so every figure is likely too good; split by object for figures to rely on."
+    "so every figure is likely too good; split by object for figures to rely on.",
 )
 
 

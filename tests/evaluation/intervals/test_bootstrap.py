@@ -6,8 +6,8 @@ from sklearn import metrics as sk
 
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.decisions.thresholds import STRATEGIES, choose_threshold, parse_strategy
-from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks, jackknife_means, object_weights
 from raylab2f.evaluation.intervals import bootstrap
+from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks, jackknife_means, object_weights
 from raylab2f.evaluation.outcomes.judging import Estimate, build_problem, judge
 from raylab2f.evaluation.outcomes.means import fold_mean
 from raylab2f.evaluation.outcomes.metrics import Costs
