@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,11 +32,14 @@ def diagnose_leakage(
     Arguments:
         splits: per fold `image_id`, `object_id`, `partition`.
         scores: `fold`, `image_id`, `object_id`, `label`, `score`, `partition` of the evaluation pictures.
-        near: near-duplicate pairs over all pictures: `one`, `other` (image ids), `cosine`, `hash_distance`.
+        near: near-duplicate pairs over all pictures: `one`, `other` (image ids), `cosine`, `hash_distance`,
+            `agreement`.
         poses_known: of `near_duplicates.poses_known`; if not, near-duplicates only warn.
         seed: of the resampling.
     """
-    pairs = list(zip(*(near[key].to_pylist() for key in ("one", "other", "cosine", "hash_distance")), strict=True))
+    pairs = list(
+        zip(*(near[key].to_pylist() for key in ("one", "other", "cosine", "hash_distance", "agreement")), strict=True)
+    )
     rows: list[dict[str, object]] = []
     touched: dict[tuple[int, str], str] = {}
     shared_objects, judged, threshold_too = set(), 0, set()
@@ -54,18 +57,18 @@ def diagnose_leakage(
         for name, found in sides.items():
             if "train" in found and len(found) > 1:
                 shared_objects.add(name)
-                rows.append(_row(fold, "object", name, None, None, None, found))
+                rows.append(_row(fold, "object", name, None, (None, None, None), found))
             elif {"threshold", "inference"} <= found:
                 threshold_too.add(name)
-                rows.append(_row(fold, "object", name, None, None, None, found))
-        for one, other, cosine, distance in pairs:
+                rows.append(_row(fold, "object", name, None, (None, None, None), found))
+        for one, other, *near_by in pairs:
             if one not in partition or other not in partition or owner[one] == owner[other]:
                 continue
             found = {partition[one], partition[other]}
             if "train" in found and len(found) > 1:
                 evaluated = one if partition[one] != "train" else other
                 touched.setdefault((fold, evaluated), "duplicate")
-                rows.append(_row(fold, "near-duplicate", one, other, cosine, distance, found))
+                rows.append(_row(fold, "near-duplicate", one, other, near_by, found))
     duplicates = sum(kind == "duplicate" for kind in touched.values())
     shared = len(shared_objects | threshold_too)
     measures = [
@@ -98,21 +101,23 @@ _EVIDENCE = pa.schema(
         ("other", pa.string()),
         ("cosine", pa.float64()),
         ("hash_distance", pa.float64()),
+        ("agreement", pa.float64()),
         ("partitions", pa.string()),
     ]
 )
 
 
 def _row(
-    fold: int, kind: str, one: str, other: str | None, cosine: float | None, distance: float | None, sides: set[str]
+    fold: int, kind: str, one: str, other: str | None, near_by: Sequence[float | None], sides: set[str]
 ) -> dict[str, object]:
     return {
         "fold": fold,
         "kind": kind,
         "one": one,
         "other": other,
-        "cosine": cosine,
-        "hash_distance": distance,
+        "cosine": near_by[0],
+        "hash_distance": near_by[1],
+        "agreement": near_by[2],
         "partitions": " and ".join(sorted(sides)),
     }
 

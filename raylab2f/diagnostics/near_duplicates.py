@@ -19,6 +19,7 @@ from raylab2f.seeding import seed_sequence
 __all__ = [
     "LEAST_COSINE",
     "MOST_HASH_DISTANCE",
+    "candidates",
     "feature_signatures",
     "near_pairs",
     "picture_hashes",
@@ -147,6 +148,29 @@ def near_pairs(
         np.concatenate(cosines).astype(np.float64),
         np.concatenate(distances).astype(np.float64),
     )
+
+
+def candidates(
+    pairs: NDArray[np.int64], cosine: NDArray[np.float64], objects: Sequence[str], most: int = 4
+) -> NDArray[np.int64]:
+    """Which of `near_pairs` are worth a closer look: of each picture the `most` nearest of other objects.
+
+    Arguments:
+        pairs, cosine: of `near_pairs`.
+        objects: (n,) object of each picture.
+
+    Returns:
+        Places in `pairs`, rising.
+    """
+    names = np.unique(np.asarray(objects), return_inverse=True)[1]
+    taken = np.zeros(len(names), np.int64)
+    kept = []
+    for place in np.argsort(-cosine, kind="stable"):
+        one, other = pairs[place]
+        if names[one] != names[other] and min(taken[one], taken[other]) < most:
+            taken[[one, other]] += 1
+            kept.append(int(place))
+    return np.array(sorted(kept), np.int64)
 
 
 def _particular(rows: NDArray[np.float32], views: NDArray[np.int64] | None, seed: int) -> NDArray[np.float32]:

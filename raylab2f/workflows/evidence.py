@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raylab2f.datasets.manifest import fingerprint
+from raylab2f.diagnostics.alignment import LEAST_DEVIATIONS, aligned_greys, confirm_pairs
 from raylab2f.diagnostics.complexity import picture_complexity
 from raylab2f.diagnostics.maps import FoldMaps, masks_on_grid
 from raylab2f.diagnostics.near_duplicates import (
+    candidates,
     feature_signatures,
     near_pairs,
     picture_hashes,
@@ -158,12 +160,13 @@ def activations_of(inputs: Inputs, image_ids: Sequence[str]) -> Activations:
 
 
 def near_duplicates(run: RunEvidence) -> tuple[pa.Table, bool]:
-    """Near-duplicate pairs among all pictures as they are, `one`, `other`, `cosine`, `hash_distance`, and whether their
-    poses are known.
+    """Near-duplicate pairs of different objects among all pictures as they are, and whether their poses are known.
+
+    Columns are `one`, `other`, `cosine`, `hash_distance` and `agreement`, see `diagnostics.alignment.confirm_pairs`.
     """
     plain = run.plain()
-    image_ids = plain["image_id"].to_pylist()
-    views = shared_views(plain["view"].to_pylist(), plain["object_id"].to_pylist())
+    image_ids, objects = plain["image_id"].to_pylist(), plain["object_id"].to_pylist()
+    views = shared_views(plain["view"].to_pylist(), objects)
     pooled = np.concatenate([pooled_positions(maps) for maps in _features(run, image_ids)])
     greys = np.concatenate(
         [small_greys(run.inputs.shards.read(portion, ["picture"])["picture"]) for portion in _portions(image_ids)]
@@ -171,16 +174,28 @@ def near_duplicates(run: RunEvidence) -> tuple[pa.Table, bool]:
     seed = run.settings.seed
     signatures, hashes = feature_signatures(pooled, views, seed=seed), picture_hashes(greys, views, seed=seed)
     pairs, cosine, distance = near_pairs(signatures, hashes)
+    kept = candidates(pairs, cosine, objects)
+    deviations = _confirmed(run, image_ids, objects, pairs[kept])
+    kept, deviations = kept[deviations >= LEAST_DEVIATIONS], deviations[deviations >= LEAST_DEVIATIONS]
     names = np.array(image_ids, object)
     table = pa.table(
         {
-            "one": pa.array(names[pairs[:, 0]], pa.string()),
-            "other": pa.array(names[pairs[:, 1]], pa.string()),
-            "cosine": cosine,
-            "hash_distance": distance,
+            "one": pa.array(names[pairs[kept, 0]], pa.string()),
+            "other": pa.array(names[pairs[kept, 1]], pa.string()),
+            "cosine": cosine[kept],
+            "hash_distance": distance[kept],
+            "agreement": deviations,
         }
     )
     return table, poses_known(views)
+
+
+def _confirmed(run: RunEvidence, image_ids: Sequence[str], objects: Sequence[str], pairs: np.ndarray) -> np.ndarray:
+    """`confirm_pairs`, with pictures read only where there are pairs to look at."""
+    if not len(pairs):
+        return np.empty(0)
+    greys = [aligned_greys(run.inputs.shards.read(portion, ["picture"])["picture"]) for portion in _portions(image_ids)]
+    return confirm_pairs(np.concatenate(greys), pairs, objects, seed=run.settings.seed)
 
 
 def complexity_table(run: RunEvidence) -> pa.Table:

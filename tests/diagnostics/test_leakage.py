@@ -21,7 +21,8 @@ from raylab2f.evaluation import plan_fold
 
 MTD = Path(__file__).parents[3] / "shared" / "data" / "mtd"
 PAIRS = pa.schema(
-    [("one", pa.string()), ("other", pa.string()), ("cosine", pa.float64()), ("hash_distance", pa.float64())]
+    [("one", pa.string()), ("other", pa.string())]
+    + [(name, pa.float64()) for name in ("cosine", "hash_distance", "agreement")]
 )
 NONE = PAIRS.empty_table()
 
@@ -69,10 +70,11 @@ def test_leaked_good_pictures_flatter_the_auroc(make_scores):
 def test_near_duplicates_across_the_split(make_scores, pairs, verdict):
     splits, scores = split_of(make_scores)
     rows = [
-        {"one": f"0-{2 * n}-0.png", "other": f"t-{n}-0.png", "cosine": 0.9, "hash_distance": 0.1} for n in range(pairs)
+        {"one": f"0-{2 * n}-0.png", "other": f"t-{n}-0.png", "cosine": 0.9, "hash_distance": 0.1, "agreement": 9.0}
+        for n in range(pairs)
     ]
     # Two pictures of one partition are no leak.
-    rows.append({"one": "t-0-0.png", "other": "t-1-0.png", "cosine": 0.99, "hash_distance": 0.0})
+    rows.append({"one": "t-0-0.png", "other": "t-1-0.png", "cosine": 0.99, "hash_distance": 0.0, "agreement": 9.0})
     finding = diagnose_leakage(splits, scores, pa.Table.from_pylist(rows, schema=PAIRS), seed=0)
     assert finding.verdict == verdict
     assert finding.evidence.num_rows == pairs
@@ -94,7 +96,8 @@ def test_near_pairs_are_found_whatever_all_pictures_share():
 def test_near_duplicates_only_warn_where_poses_are_unknown(make_scores, pairs, verdict):
     splits, scores = split_of(make_scores)
     rows = [
-        {"one": f"0-{2 * n}-0.png", "other": f"t-{n}-0.png", "cosine": 0.9, "hash_distance": 0} for n in range(pairs)
+        {"one": f"0-{2 * n}-0.png", "other": f"t-{n}-0.png", "cosine": 0.9, "hash_distance": 0, "agreement": 9.0}
+        for n in range(pairs)
     ]
     finding = diagnose_leakage(splits, scores, pa.Table.from_pylist(rows, schema=PAIRS), poses_known=False, seed=0)
     assert finding.verdict == verdict
@@ -170,6 +173,7 @@ def test_repeated_tiles_are_found_without_being_told():
             "other": [names[b] for _, b in pairs],
             "cosine": [0.0] * len(pairs),
             "hash_distance": [0.0] * len(pairs),
+            "agreement": [9.0] * len(pairs),
         }
     )
     rng = np.random.default_rng(0)
