@@ -9,17 +9,32 @@ from raylab2f.detectors.base import Detector, Schedule
 from raylab2f.detectors.csflow import CSFlow
 from raylab2f.detectors.glass import Glass
 from raylab2f.errors import UserError
+from raylab2f.plugins import load_plugin, plugin_names
 
-__all__ = ["DETECTORS", "config_from_dict", "config_to_dict", "detector_class", "preset_config"]
+__all__ = ["DETECTORS", "config_from_dict", "config_to_dict", "detector_class", "detector_names", "preset_config"]
 
+_PLUGINS = "raylab2f.detectors"
+
+#: raylab2f's own.
 DETECTORS: dict[str, type[Detector]] = {cls.name: cls for cls in (CSFlow, Glass)}
 
 
+def detector_names() -> tuple[str, ...]:
+    """Of raylab2f's own detectors and those that other packages add."""
+    own = tuple(sorted(DETECTORS))
+    return own + plugin_names(_PLUGINS, own)
+
+
 def detector_class(name: str) -> type[Detector]:
-    """The detector called `name`; `UserError` lists the names there are."""
-    if name not in DETECTORS:
-        raise UserError(f"--detector {name}: no such detector; choose one of {', '.join(sorted(DETECTORS))}.")
-    return DETECTORS[name]
+    """The detector called `name`, perhaps of another package; `UserError` lists the names there are."""
+    if name in DETECTORS:
+        return DETECTORS[name]
+    if name not in detector_names():
+        raise UserError(f"--detector {name}: no such detector; choose one of {', '.join(detector_names())}.")
+    added = load_plugin(_PLUGINS, name)
+    if not (isinstance(added, type) and issubclass(added, Detector)):
+        raise UserError(f"--detector {name}: the package that adds it gives no class of raylab2f's Detector.")
+    return added
 
 
 def preset_config(detector: str, preset: str) -> Any:
