@@ -37,6 +37,7 @@ PITFALLS = {
     "RL213": "Foreground masks that cover everything",
     "RL214": "Defects lost by turning",
     "RL215": "Good pictures of defective objects train",
+    "RL216": "Masks whose background is doubtful",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

@@ -34,9 +34,9 @@ class Entry:
 
     image_id: str
     path: str
-    label: int
+    label: int | None
     defect_type: str
-    given_split: str
+    given_split: str | None
     object_id: str | None = None
     view: str | None = None
     mask_path: str | None = None

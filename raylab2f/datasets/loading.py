@@ -10,11 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from raylab2f.datasets.entries import Entry, Found, LayoutOptions, first_few, refuse_duplicates
+from raylab2f.datasets.file_warnings import file_warnings
 from raylab2f.datasets.layouts import read_layout, table
 from raylab2f.datasets.manifest import manifest_table
 from raylab2f.datasets.objects import NO_OBJECTS_WARNING, apply_rules
 from raylab2f.datasets.pictures import PIXEL_LIMIT
-from raylab2f.datasets.probing import Probed, probe_entries
+from raylab2f.datasets.probing import probe_entries
 from raylab2f.errors import UserError
 from raylab2f.files.places import is_uri, place_of
 from raylab2f.pitfalls import Caution
@@ -86,7 +87,8 @@ def load_dataset(
     entries, objects_known = apply_rules(
         sorted(found.entries, key=lambda entry: entry.image_id), object_id=object_id, views=views
     )
-    _require_both_labels(entries, root, "")
+    if all(entry.label is not None for entry in entries):
+        _require_both_labels(entries, root, "")
     probed = probe_entries(entries, pixel_limit, progress)
     problems = [(item.entry.image_id, item.problem) for item in probed if item.problem is not None]
     problems += found.strays
@@ -99,7 +101,7 @@ def load_dataset(
     usable = [item.entry for item in probed if item.problem is None]
     _require_both_labels(usable, root, " that can be read")
     warnings = [] if objects_known else [NO_OBJECTS_WARNING]
-    warnings += _file_warnings(probed, usable)
+    warnings += file_warnings(probed) + _repeated_files(usable)
     return Dataset(found.name, manifest_table(usable), tuple(warnings), tuple(problems))
 
 
@@ -122,26 +124,8 @@ def _require_both_labels(entries: Sequence[Entry], root: str, which: str) -> Non
             raise UserError(f"{root}: there are no {word} pictures{which}; an evaluation needs both kinds.")
 
 
-def _file_warnings(probed: Sequence[Probed], usable: Sequence[Entry]) -> list[Caution]:
-    """What only the files tell."""
+def _repeated_files(usable: Sequence[Entry]) -> list[Caution]:
     warnings = []
-    peaks = [item.peak for item in probed if item.peak is not None]
-    if peaks and max(peaks) < 2**12:
-        warnings.append(
-            Caution(
-                "RL202",
-                f"{len(peaks)} pictures are 16-bit but use only values up to {max(peaks)}. They are read in the full "
-                "range 0..65535 and come out almost black; rescale them to the full range first.",
-            )
-        )
-    without_mask = [entry.image_id for entry in usable if entry.label == 1 and entry.mask_path is None]
-    if without_mask and any(entry.mask_path is not None for entry in usable):
-        warnings.append(
-            Caution(
-                "RL203",
-                f"{len(without_mask)} anomalous pictures have no mask although others have: {first_few(without_mask)}.",
-            )
-        )
     objects: dict[str | None, set[str]] = defaultdict(set)
     for entry in usable:
         objects[entry.sha256].add(entry.object_id or entry.image_id)

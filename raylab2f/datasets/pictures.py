@@ -11,65 +11,103 @@ Conversions, so that equal files give equal arrays whatever their kind:
 - CMYK, YCbCr, HSV: Pillow's plain formula; colour profiles are ignored;
 - EXIF orientation: applied, so that a picture stands as viewers and annotation tools show it;
 - several frames: the first.
+
+What of a mask is marked: see `masks`. A mask may be a folder, whose files are masks of one picture that are united;
+hidden files and files that do not look like pictures are no part of it. On a store masks are files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import threading
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from raylab2f.errors import UserError
-from raylab2f.files.places import place_of, read_file
+from raylab2f.datasets.decoding import (
+    DEEP_MODES,
+    PIXEL_LIMIT,
+    QUARTER_TURNS,
+    UnreadablePictureError,
+    decode,
+    decoded_bytes,
+    is_lossy,
+    open_picture,
+    opened_bytes,
+    orientation_of,
+    over_black,
+    read_content,
+    refuse,
+    upright,
+)
+from raylab2f.datasets.entries import list_pictures
+from raylab2f.datasets.masks import Marks, find_marks, rim_of
+from raylab2f.datasets.memory import Hold, MemoryBudget
+from raylab2f.files.places import is_uri, place_of
 
-__all__ = ["PIXEL_LIMIT", "FileFacts", "UnreadablePictureError", "probe_file", "read_mask", "read_picture"]
+__all__ = [
+    "PIXEL_LIMIT",
+    "FileFacts",
+    "MaskFacts",
+    "UnreadablePictureError",
+    "probe_file",
+    "probe_mask",
+    "read_mask",
+    "read_picture",
+]
 
-PIXEL_LIMIT = 100_000_000
-
-_DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-_READABLE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", *_DEEP_MODES)
-_OPENING = threading.Lock()
-
-
-class UnreadablePictureError(UserError):
-    """A file that does not give a picture.
-
-    Attributes:
-        path: the file.
-        reason: what is wrong with it, without its name.
-    """
-
-    # Both go to `args`, which is what pickles: the error crosses processes.
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}."
+# Files up to this size are read before their share of memory is asked for, which needs their header.
+SMALL_FILE = 4 << 20
+_GREYS = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
+_STRIP = 256
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What one reading of a file tells.
+    """What one reading of a picture tells.
 
     Attributes:
         width, height: pixels, after EXIF orientation.
         sha256: of the file's bytes, hexadecimal.
         peak: highest value of a 16-bit grey picture, `None` for others.
+        orientation: EXIF orientation, 1 to 8; 1 is upright.
     """
 
     width: int
     height: int
     sha256: str
     peak: int | None
+    orientation: int = 1
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What one reading of a mask tells.
+
+    Attributes:
+        width, height: pixels, after EXIF orientation.
+        sha256: of the file's bytes; of a folder the digest of its files' names and digests, sorted.
+        orientation: EXIF orientation, 1 to 8; of a folder the first one that is not 1.
+        marked: number of marked pixels.
+        rim: whether most of the outermost pixels are marked.
+        classes: the most separate values beside the background that a file has; `None` if all have soft edges.
+        lossy: whether a file's compression may have changed values.
+        unsure: why the background is not certain, `None` if it is.
+    """
+
+    width: int
+    height: int
+    sha256: str
+    orientation: int
+    marked: int
+    rim: bool
+    classes: int | None
+    lossy: bool
+    unsure: str | None
 
 
 def read_picture(path: str | Path, pixel_limit: int = PIXEL_LIMIT) -> NDArray[np.uint8]:
@@ -83,113 +121,165 @@ def read_picture(path: str | Path, pixel_limit: int = PIXEL_LIMIT) -> NDArray[np
         UnreadablePictureError: the file is absent, empty, truncated, damaged, of an unsupported kind, or above the
             limit.
     """
-    content = _read_bytes(str(path))
-    image = _decode(str(path), content, pixel_limit)
-    if image.mode in _DEEP_MODES:
-        grey = _to_eight_bits(np.asarray(image))
-        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
-    return np.array(_over_black(image))
+    image = open_picture(str(path), read_content(str(path)), pixel_limit)
+    decode(str(path), image)
+    image = upright(image)
+    if image.mode in DEEP_MODES:
+        values = np.asarray(image)
+        picture = np.empty((*values.shape, 3), np.uint8)
+        for row in range(0, len(values), _STRIP):
+            picture[row : row + _STRIP] = _GREYS[values[row : row + _STRIP], np.newaxis]
+        return picture
+    return np.array(over_black(image))
 
 
 def read_mask(path: str | Path, pixel_limit: int | None = None) -> NDArray[np.bool_]:
-    """A mask of shape (height, width), true where marked.
-
-    A mask whose highest value reaches half of its file's range is taken as black and white, perhaps with soft edges or
-    compression noise: values of at least half of the range are marked. Otherwise its values are taken as class numbers:
-    every value but 0 is marked. Of coloured masks the highest channel counts.
+    """A mask of shape (height, width), true where marked: by the rule of `masks`.
 
     Arguments:
-        path: a local file, or a URI that `pyarrow.fs` opens.
+        path: a local file, a local folder of masks of one picture, or a URI that `pyarrow.fs` opens.
         pixel_limit: as in `read_picture`; by default none, for `load_dataset` has compared it with its picture.
 
     Raises:
-        UnreadablePictureError: as in `read_picture`.
+        UnreadablePictureError: as in `read_picture`; a folder holds no masks, or masks of several sizes.
     """
-    image = _decode(str(path), _read_bytes(str(path)), pixel_limit)
-    deep = image.mode in _DEEP_MODES
-    if deep or (image.mode == "L" and not image.has_transparency_data):
-        values = np.asarray(image)
-    else:
-        values = np.asarray(_over_black(image)).max(axis=2)
-    half = 2**15 if deep else 2**7
-    return values >= (half if values.max() >= half else 1)
+    union: NDArray[np.bool_] | None = None
+    for file in _mask_files(str(path)):
+        content = read_content(file)
+        image = open_picture(file, content, pixel_limit)
+        union = _united(union, _marks(file, image, is_lossy(image, content))[0].marked(), file)
+    assert union is not None
+    return union
 
 
-def probe_file(path: str | Path, pixel_limit: int | None = PIXEL_LIMIT) -> FileFacts:
-    """Size, checksum and the proof that a picture or mask can be decoded whole, from one reading of the file.
+def probe_file(
+    path: str | Path, pixel_limit: int | None = PIXEL_LIMIT, budget: MemoryBudget | None = None
+) -> FileFacts:
+    """Size, checksum and the proof that a picture can be decoded whole, from one reading of the file.
+
+    Arguments:
+        budget: what threads that probe at the same time may take together; `None`: any.
 
     Raises:
         UnreadablePictureError: as in `read_picture`.
     """
-    content = _read_bytes(str(path))
-    image = _decode(str(path), content, pixel_limit)
-    peak = int(np.asarray(image).max()) if image.mode in _DEEP_MODES else None
-    return FileFacts(image.width, image.height, hashlib.sha256(content).hexdigest(), peak)
+    # What a call inside holds is gone when it returns, before its share is given back.
+    with (budget or MemoryBudget(0)).hold() as hold:
+        return _picture_facts(str(path), pixel_limit, hold)
 
 
-def _read_bytes(path: str) -> bytes:
-    try:
-        content = read_file(place_of(path))
-    except FileNotFoundError:
-        _refuse(path, "the file does not exist")
-    except (OSError, UserError) as error:
-        _refuse(path, f"the file cannot be opened ({str(error).rstrip('.')})")
-    if not content:
-        _refuse(path, "the file is empty")
-    return content
+def probe_mask(
+    path: str | Path, pixel_limit: int | None = PIXEL_LIMIT, budget: MemoryBudget | None = None
+) -> MaskFacts:
+    """As `probe_file`, for a mask or a folder of masks; what it marks is told from the same decoding.
+
+    Raises:
+        UnreadablePictureError: as in `read_mask`.
+    """
+    with (budget or MemoryBudget(0)).hold() as hold:
+        return _mask_facts(str(path), pixel_limit, hold)
 
 
-def _decode(path: str, content: bytes, pixel_limit: int | None) -> Image.Image:
-    """The whole picture in one of `_READABLE_MODES`, upright."""
-    # Broken files make decoders raise nearly anything, struct.error and SyntaxError included.
-    try:
-        image = _open(content)
-    except Exception as error:
-        raise UnreadablePictureError(path, "the file is not a picture of a known format, or damaged") from error
+def _picture_facts(path: str, pixel_limit: int | None, hold: Hold) -> FileFacts:
+    (content,) = _read_within([path], hold)
+    image = open_picture(path, content, pixel_limit)
+    hold.take(len(content) + decoded_bytes(image))
+    decode(path, image)
+    peak = None
+    if image.mode in DEEP_MODES:
+        # Pillow knows extrema only of numbers in the order of this machine's bytes.
+        extrema = image.getextrema() if image.mode in ("I", "I;16") else (0, np.asarray(image).max())
+        peak = int(extrema[1])  # type: ignore[arg-type]  # one channel: two numbers, which Pillow does not declare
+    orientation = orientation_of(image)
+    width, height = image.size[::-1] if orientation in QUARTER_TURNS else image.size
+    return FileFacts(width, height, hashlib.sha256(content).hexdigest(), peak, orientation)
+
+
+def _mask_facts(path: str, pixel_limit: int | None, hold: Hold) -> MaskFacts:
+    files = _mask_files(path)
+    contents = _read_within(files, hold)
+    images = [open_picture(file, content, pixel_limit) for file, content in zip(files, contents, strict=True)]
+    hold.take(sum(map(len, contents)) + max(map(_mask_bytes, images)))
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    lossy = [is_lossy(image, content) for image, content in zip(images, contents, strict=True)]
+    union: NDArray[np.bool_] | None = None
+    classes, unsure, orientation = [], None, 1
+    for file, its_loss in zip(files, lossy, strict=True):
+        # What was decoded of a file is gone before the next one is.
+        marks, turned = _marks(file, images.pop(0), its_loss)
+        classes += [] if marks.classes is None else [marks.classes]
+        unsure = unsure or marks.unsure
+        orientation = turned if orientation == 1 else orientation
+        union = _united(union, marks.marked(), file)
+        del marks
+    assert union is not None
+    rim = rim_of(union)
+    return MaskFacts(
+        width=union.shape[1],
+        height=union.shape[0],
+        sha256=digests[0] if files == [path] else _folder_digest(files, digests),
+        orientation=orientation,
+        marked=int(np.count_nonzero(union)),
+        rim=2 * int(np.count_nonzero(rim)) > len(rim),
+        classes=max(classes, default=None),
+        lossy=any(lossy),
+        unsure=unsure,
+    )
+
+
+def _read_within(files: Sequence[str], hold: Hold) -> list[bytes]:
+    """The files' bytes; large ones only while no other thread holds memory, for their pictures' size is not known."""
+    size = 0
+
+    def announce(more: int) -> None:
+        nonlocal size
+        size += more
+        if size > SMALL_FILE:
+            hold.take_all()
+
+    contents = [read_content(file, announce) for file in files]
+    if canvas := sum(map(opened_bytes, contents)):
+        hold.take(size + 2 * canvas)
+    return contents
+
+
+def _mask_bytes(image: Image.Image) -> int:
+    """About how many bytes `_marks` and the union of masks take for what `open_picture` gave."""
     pixels = image.width * image.height
-    if pixel_limit is not None and pixels > pixel_limit:
-        _refuse(
-            path,
-            f"{image.width} x {image.height} = {pixels} pixels are more than --pixel-limit {pixel_limit}; "
-            f"raise the limit if memory allows",
+    return max(2 * decoded_bytes(image) + 4 * pixels, (4 if image.mode in ("1", "L") else 12) * pixels)
+
+
+def _marks(file: str, image: Image.Image, lossy: bool) -> tuple[Marks, int]:
+    """What is marked, and the EXIF orientation that was applied."""
+    decode(file, image)
+    return find_marks(upright(image), lossy), orientation_of(image)
+
+
+def _mask_files(path: str) -> list[str]:
+    place = place_of(path)
+    if is_uri(place) or not Path(place).is_dir():
+        return [path]
+    files = [str(file) for file in list_pictures(Path(place))]
+    if not files:
+        refuse(path, "the folder holds no mask; put the masks of the picture into it, or remove it")
+    return files
+
+
+def _folder_digest(files: Sequence[str], digests: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for file, content in zip(files, digests, strict=True):
+        digest.update(os.fsencode(Path(file).name) + b"\0" + content.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _united(union: NDArray[np.bool_] | None, marked: NDArray[np.bool_], file: str) -> NDArray[np.bool_]:
+    if union is None:
+        return marked
+    if union.shape != marked.shape:
+        refuse(
+            file,
+            f"it has {marked.shape[1]} x {marked.shape[0]} pixels, but another mask of its folder "
+            f"{union.shape[1]} x {union.shape[0]}",
         )
-    if image.mode not in _READABLE_MODES:
-        _refuse(path, f"pictures of pixel format {image.mode} are not supported; convert it to 8 or 16 bits")
-    try:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-    except Exception as error:
-        raise UnreadablePictureError(path, f"the file is truncated or damaged ({error})") from error
-    if image.mode == "I":
-        low, high = image.getextrema()
-        if low < 0 or high > 65535:  # type: ignore[operator]  # one channel: two numbers, which Pillow does not declare
-            _refuse(path, "its 32-bit values exceed the range 0..65535; convert it to 8 or 16 bits")
-    return image
-
-
-def _open(content: bytes) -> Image.Image:
-    # Pillow's own limit is global and its error comes before the size can be asked for, so it steps aside for ours.
-    with _OPENING:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(io.BytesIO(content))
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
-def _over_black(image: Image.Image) -> Image.Image:
-    """As RGB; transparent parts show black."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    canvas = Image.new("RGBA", image.size, (0, 0, 0, 255))
-    canvas.alpha_composite(image.convert("RGBA"))
-    return canvas.convert("RGB")
-
-
-def _to_eight_bits(values: NDArray[np.integer]) -> NDArray[np.uint8]:
-    # 257 maps 65535 to 255 exactly; half of it rounds to nearest.
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _refuse(path: str, reason: str) -> NoReturn:
-    raise UnreadablePictureError(path, reason)
+    union |= marked
+    return union

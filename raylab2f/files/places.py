@@ -8,11 +8,13 @@ and so on, its path percent-encoded, options behind a question mark (`?endpoint_
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 import pyarrow as pa
@@ -28,6 +30,7 @@ __all__ = [
     "join",
     "name_of",
     "names_in",
+    "open_file",
     "parent_of",
     "place_of",
     "read_file",
@@ -126,11 +129,20 @@ def filesystem(place: str) -> tuple[pa.fs.FileSystem, str]:
 
 def read_file(place: str) -> bytes:
     """A file's content; `FileNotFoundError` if there is none, `UserError` if the store does not give it."""
+    with open_file(place) as (file, _):
+        return file.read()
+
+
+@contextmanager
+def open_file(place: str) -> Iterator[tuple[IO[bytes], int]]:
+    """A file to read from and its size in bytes; the errors are those of `read_file`."""
     if not is_uri(place):
-        return Path(place).read_bytes()
+        with Path(place).open("rb") as local:
+            yield local, os.fstat(local.fileno()).st_size
+        return
     store, path = filesystem(place)
-    with store_errors(place), store.open_input_stream(path) as stream:
-        return stream.read()
+    with store_errors(place), store.open_input_file(path) as stored:
+        yield stored, stored.size()
 
 
 def write_file(place: str, content: bytes) -> None:
