@@ -104,11 +104,7 @@ def _doubtful_backgrounds(usable: Sequence[Probed]) -> Iterator[Caution]:
             f"In {len(names)} masks {reason} ({first_few(names)}); check what they mark, and make the background "
             "black.",
         )
-    inverted = [
-        item.entry.image_id
-        for item in usable
-        if item.mask and item.mask.rim and 2 * item.mask.marked > item.mask.width * item.mask.height
-    ]
+    inverted = [item.entry.image_id for item in usable if item.mask and item.mask.inverted]
     if inverted:
         yield Caution(
             "RL216",

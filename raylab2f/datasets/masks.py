@@ -25,8 +25,8 @@ as well as coloured, with few values, black is background too, which probing tel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ from PIL import Image, ImageChops
 
 from raylab2f.datasets.decoding import DEEP_MODES
 
-__all__ = ["FEW_VALUES", "NOISE", "Marks", "find_marks", "rim_of"]
+__all__ = ["FEW_VALUES", "NOISE", "Marks", "find_marks"]
 
 FEW_VALUES = 16
 NOISE = 8
@@ -45,25 +45,38 @@ _BLACK_MISSING = "no pixel is black, so the value at the rim was taken as backgr
 _BLACK_DRAWN = "parts are transparent and others black, and both were taken as background"
 
 
+_Band: TypeAlias = "Image.Image | NDArray[np.unsignedinteger]"
+
+
 @dataclass(frozen=True)
 class Marks:
     """A mask as values and a threshold.
 
     Attributes:
-        values: (height, width) 8-bit or 16-bit; marked is what reaches the threshold.
+        band: an image of mode L, or (height, width) 16-bit values; marked is what reaches the threshold.
         threshold: at least 1.
+        count: number of marked pixels.
         classes: number of separate values beside the background; `None` where values are not few and separate.
         unsure: why the background is not certain, `None` if it is.
     """
 
-    values: NDArray[np.unsignedinteger]
+    band: _Band
     threshold: int
+    count: int
     classes: int | None
     unsure: str | None = None
 
     def marked(self) -> NDArray[np.bool_]:
         """(height, width), true where marked."""
-        return self.values >= self.threshold
+        return np.asarray(self.band) >= self.threshold
+
+    def looks_inverted(self) -> bool:
+        """Whether more than half of all pixels, and of the outermost ones, are marked."""
+        width, height = self.band.size if isinstance(self.band, Image.Image) else self.band.shape[::-1]
+        if 2 * self.count <= width * height:
+            return False
+        rim = _rim(self.band)
+        return 2 * int(np.count_nonzero(rim >= self.threshold)) > len(rim)
 
 
 def find_marks(image: Image.Image, lossy: bool) -> Marks:
@@ -75,9 +88,7 @@ def find_marks(image: Image.Image, lossy: bool) -> Marks:
     """
     if image.mode in DEEP_MODES:
         values = np.asarray(image)
-        if values.dtype != np.uint16:
-            values = values.astype(np.uint16)
-        return _find_in_band(values, lossy)
+        return _find_in_band(values if values.dtype == np.uint16 else values.astype(np.uint16), lossy)
     if image.mode == "P" and "transparency" not in image.info:
         image = _with_a_colour_for_each_entry(image)
     if image.has_transparency_data:
@@ -87,37 +98,39 @@ def find_marks(image: Image.Image, lossy: bool) -> Marks:
             return _find_in_ink(image, lossy)
         image = image.convert("RGB")
     if image.mode in ("1", "L"):
-        return _find_in_band(np.asarray(image if image.mode == "L" else image.convert("L")), lossy)
+        return _find_in_band(image if image.mode == "L" else image.convert("L"), lossy)
     return _find_in_colours(image if image.mode == "RGB" else image.convert("RGB"), lossy)
 
 
-def _find_in_band(values: NDArray[np.unsignedinteger], lossy: bool) -> Marks:
+def _find_in_band(band: _Band, lossy: bool) -> Marks:
     """Of one channel."""
-    few = None if lossy else _few_values(values)
-    if few is None:
-        return _by_half(values)
-    if few[0] == 0:
-        return Marks(values, 1, len(few) - 1) if _are_separate(values, few) else _by_half(values)
-    if len(few) == 1:
-        return Marks(values, 1, 1)
-    names, counts = np.unique(rim_of(values), return_counts=True)
-    background = names[counts.argmax()]
-    return Marks((values != background).astype(np.uint8), 1, len(few) - 1, _BLACK_MISSING)
+    if isinstance(band, Image.Image) and band.getbbox() is None:
+        return Marks(band, 1, 0, 0)
+    counts = _count_values(band)
+    few = [int(value) for value in np.flatnonzero(counts)]
+    if lossy or len(few) > _most_values(int(counts.sum())) or not _are_separate(band, few, len(counts)):
+        return _by_half(band, counts)
+    if few[0] == 0 or len(few) == 1:
+        return Marks(band, 1, int(counts[1:].sum()), len(few) - (few[0] == 0))
+    background = _most_frequent(_rim(band))
+    differs = (np.asarray(band) != background).astype(np.uint8)
+    return Marks(Image.fromarray(differs), 1, int(np.count_nonzero(differs)), len(few) - 1, _BLACK_MISSING)
 
 
 def _find_in_colours(image: Image.Image, lossy: bool) -> Marks:
     """Of an RGB image."""
-    found = None if lossy else image.getcolors(min(FEW_VALUES, image.width * image.height // 2))
-    colours = None if found is None else [colour for _, colour in found]
-    if colours is None or (0, 0, 0) in colours or len(colours) == 1:
-        values = _highest_channel(image)
-        if colours is None or not _are_separate(values, sorted({max(colour) for colour in colours})):
-            return _by_half(values)
-        return Marks(values, 1, sum(any(colour) for colour in colours))
-    names, counts = np.unique(rim_of(np.asarray(image)), axis=0, return_counts=True)
-    red, green, blue = (int(value) for value in names[counts.argmax()])
-    ground = Image.new("RGB", image.size, (red, green, blue))
-    return Marks(_highest_channel(ImageChops.difference(image, ground)), 1, len(colours) - 1, _BLACK_MISSING)
+    found = None if lossy else image.getcolors(_most_values(image.width * image.height))
+    if found is None:
+        band = _lightest(list(image.split()))
+        return _by_half(band, _count_values(band))
+    colours = [colour for _, colour in found]
+    if (0, 0, 0) not in colours and len(colours) > 1:
+        ground = Image.new("RGB", image.size, tuple(_most_frequent(_rim(image)).tolist()))
+        image, unsure = ImageChops.difference(image, ground), _BLACK_MISSING
+        band = _lightest(list(image.split()))
+        return Marks(band, 1, int(_count_values(band)[1:].sum()), len(colours) - 1, unsure)
+    marks = _find_in_band(_lightest(list(image.split())), lossy)
+    return replace(marks, classes=None if marks.classes is None else sum(any(colour) for colour in colours))
 
 
 def _find_in_ink(image: Image.Image, lossy: bool) -> Marks:
@@ -127,11 +140,11 @@ def _find_in_ink(image: Image.Image, lossy: bool) -> Marks:
     drawn = {colour[:3] for _, colour in found or () if colour[3]}
     transparent = alpha.getextrema()[0] == 0
     if not transparent or ((0, 0, 0) in drawn and len(drawn) > 1):
-        bands = [ImageChops.multiply(image.getchannel(name), alpha) for name in "RGB"]
-        marks = _find_in_band(_lightest(bands), lossy)
-        return Marks(marks.values, marks.threshold, marks.classes, _BLACK_DRAWN if transparent else marks.unsure)
-    marks = _find_in_band(np.asarray(alpha), lossy)
-    return Marks(marks.values, marks.threshold, len(drawn) if found and marks.classes else marks.classes, marks.unsure)
+        shown = [ImageChops.multiply(image.getchannel(name), alpha) for name in "RGB"]
+        marks = _find_in_band(_lightest(shown), lossy)
+        return replace(marks, unsure=_BLACK_DRAWN if transparent else marks.unsure)
+    marks = _find_in_band(alpha, lossy)
+    return replace(marks, classes=len(drawn)) if found and marks.classes else marks
 
 
 def _with_a_colour_for_each_entry(image: Image.Image) -> Image.Image:
@@ -149,26 +162,32 @@ def _with_a_colour_for_each_entry(image: Image.Image) -> Image.Image:
     return Image.fromarray(numbers[np.asarray(image)])
 
 
-def _few_values(values: NDArray[np.unsignedinteger]) -> list[int] | None:
-    """The different values, ascending; `None` if they are not few."""
-    counts = np.zeros(int(np.iinfo(values.dtype).max) + 1, bool)
-    for row in range(0, len(values), _STRIP):
-        counts |= np.bincount(values[row : row + _STRIP].ravel(), minlength=len(counts)) > 0
-        if np.count_nonzero(counts) > min(FEW_VALUES, values.size // 2):
-            return None
-    return [int(value) for value in np.flatnonzero(counts)]
+def _count_values(band: _Band) -> NDArray[np.int64]:
+    """(256,) or (65536,) how many pixels have each value."""
+    if isinstance(band, Image.Image):
+        return np.array(band.histogram(), np.int64)
+    counts = np.zeros(65536, np.int64)
+    for row in range(0, len(band), _STRIP):
+        counts += np.bincount(band[row : row + _STRIP].ravel(), minlength=65536)
+    return counts
 
 
-def _are_separate(values: NDArray[np.unsignedinteger], few: list[int]) -> bool:
-    """Whether a mask's few values are neither soft edges nor noise."""
-    highest = int(np.iinfo(values.dtype).max)
-    half, noise = (highest + 1) // 2, NOISE * (highest // 255)
+def _most_values(pixels: int) -> int:
+    return min(FEW_VALUES, pixels // 2)
+
+
+def _are_separate(band: _Band, few: list[int], levels: int) -> bool:
+    """Whether a mask's few values, out of 0 to `levels` - 1, are neither soft edges nor noise."""
+    half, highest = levels // 2, levels - 1
+    noise = NOISE * (highest // 255)
     weak, strong = [value for value in few if 0 < value < half], [value for value in few if value >= half]
-    if not weak or not strong:
+    if few[0] != 0 or not weak or not strong:
         return True
     if weak[-1] <= noise and strong[0] >= highest - noise and len(strong) > 1:
         return False
     dark = edges = 0
+    # Around the box that holds all that is not black there is nothing to see.
+    values = np.asarray(band.crop(band.getbbox()) if isinstance(band, Image.Image) else band)
     for row in range(0, len(values), _STRIP):
         block = np.pad(values[max(row - 1, 0) : row + _STRIP + 1], ((row == 0, row + _STRIP >= len(values)), (1, 1)))
         across = np.maximum(np.maximum(block[:, :-2], block[:, 1:-1]), block[:, 2:])
@@ -180,19 +199,28 @@ def _are_separate(values: NDArray[np.unsignedinteger], few: list[int]) -> bool:
     return 2 * edges <= dark
 
 
-def _by_half(values: NDArray[np.unsignedinteger]) -> Marks:
-    half = (int(np.iinfo(values.dtype).max) + 1) // 2
-    return Marks(values, half if values.max() >= half else 1, None)
+def _by_half(band: _Band, counts: NDArray[np.int64]) -> Marks:
+    half = len(counts) // 2
+    threshold = half if counts[half:].any() else 1
+    return Marks(band, threshold, int(counts[threshold:].sum()), None)
 
 
-def _highest_channel(image: Image.Image) -> NDArray[np.uint8]:
-    return _lightest(list(image.split()))
+def _lightest(bands: list[Image.Image]) -> Image.Image:
+    return ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
 
 
-def _lightest(bands: list[Image.Image]) -> NDArray[np.uint8]:
-    return np.asarray(ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2]))
+def _rim(band: _Band) -> NDArray[np.unsignedinteger]:
+    """The outermost pixels, one after the other; (n,) or (n, channels)."""
+    if isinstance(band, Image.Image):
+        width, height = band.size
+        boxes = [(0, 0, width, 1), (0, height - 1, width, height)]
+        boxes += [(0, 1, 1, height - 1), (width - 1, 1, width, height - 1)] if height > 2 else []
+        parts = [np.asarray(band.crop(box)) for box in boxes]
+        return np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
+    return np.concatenate((band[0], band[-1], band[1:-1, 0], band[1:-1, -1]))
 
 
-def rim_of(array: NDArray[Any]) -> NDArray[Any]:
-    """The outermost pixels, one after the other."""
-    return np.concatenate((array[0], array[-1], array[1:-1, 0], array[1:-1, -1]))
+def _most_frequent(values: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """The value, or row of values, that occurs most often; of several the lowest."""
+    different, counts = np.unique(values, axis=0, return_counts=True)
+    return np.asarray(different[counts.argmax()])

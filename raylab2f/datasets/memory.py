@@ -34,17 +34,20 @@ class MemoryBudget:
 
     def _take(self, count: int) -> None:
         with self._changed:
-            ticket = object()
-            self._waiting.append(ticket)
-            self._changed.wait_for(lambda: self._waiting[0] is ticket and self._free >= count)
-            self._waiting.popleft()
+            if self._waiting or self._free < count:
+                ticket = object()
+                self._waiting.append(ticket)
+                self._changed.wait_for(lambda: self._waiting[0] is ticket and self._free >= count)
+                self._waiting.popleft()
+                # The next in the queue may fit in as well.
+                self._changed.notify_all()
             self._free -= count
-            self._changed.notify_all()
 
     def _give(self, count: int) -> None:
         with self._changed:
             self._free += count
-            self._changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
 
 
 class Hold:

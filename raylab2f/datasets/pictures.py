@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ from raylab2f.datasets.decoding import (
     upright,
 )
 from raylab2f.datasets.entries import list_pictures
-from raylab2f.datasets.masks import Marks, find_marks, rim_of
+from raylab2f.datasets.masks import Marks, find_marks
 from raylab2f.datasets.memory import Hold, MemoryBudget
 from raylab2f.files.places import is_uri, place_of
 
@@ -93,7 +93,7 @@ class MaskFacts:
         sha256: of the file's bytes; of a folder the digest of its files' names and digests, sorted.
         orientation: EXIF orientation, 1 to 8; of a folder the first one that is not 1.
         marked: number of marked pixels.
-        rim: whether most of the outermost pixels are marked.
+        inverted: whether more than half of all pixels, and of the outermost ones, are marked.
         classes: the most separate values beside the background that a file has; `None` if all have soft edges.
         lossy: whether a file's compression may have changed values.
         unsure: why the background is not certain, `None` if it is.
@@ -104,7 +104,7 @@ class MaskFacts:
     sha256: str
     orientation: int
     marked: int
-    rim: bool
+    inverted: bool
     classes: int | None
     lossy: bool
     unsure: str | None
@@ -147,7 +147,9 @@ def read_mask(path: str | Path, pixel_limit: int | None = None) -> NDArray[np.bo
     for file in _mask_files(str(path)):
         content = read_content(file)
         image = open_picture(file, content, pixel_limit)
-        union = _united(union, _marks(file, image, is_lossy(image, content))[0].marked(), file)
+        lossy = is_lossy(image, content)
+        decode(file, image)
+        union = _united(union, find_marks(upright(image), lossy).marked(), file)
     assert union is not None
     return union
 
@@ -200,31 +202,40 @@ def _mask_facts(path: str, pixel_limit: int | None, hold: Hold) -> MaskFacts:
     contents = _read_within(files, hold)
     images = [open_picture(file, content, pixel_limit) for file, content in zip(files, contents, strict=True)]
     hold.take(sum(map(len, contents)) + max(map(_mask_bytes, images)))
-    digests = [hashlib.sha256(content).hexdigest() for content in contents]
-    lossy = [is_lossy(image, content) for image, content in zip(images, contents, strict=True)]
     union: NDArray[np.bool_] | None = None
-    classes, unsure, orientation = [], None, 1
-    for file, its_loss in zip(files, lossy, strict=True):
+    each = []
+    for file, content in zip(files, contents, strict=True):
         # What was decoded of a file is gone before the next one is.
-        marks, turned = _marks(file, images.pop(0), its_loss)
-        classes += [] if marks.classes is None else [marks.classes]
-        unsure = unsure or marks.unsure
-        orientation = turned if orientation == 1 else orientation
-        union = _united(union, marks.marked(), file)
-        del marks
-    assert union is not None
-    rim = rim_of(union)
-    return MaskFacts(
-        width=union.shape[1],
-        height=union.shape[0],
-        sha256=digests[0] if files == [path] else _folder_digest(files, digests),
-        orientation=orientation,
-        marked=int(np.count_nonzero(union)),
-        rim=2 * int(np.count_nonzero(rim)) > len(rim),
-        classes=max(classes, default=None),
-        lossy=any(lossy),
-        unsure=unsure,
+        marks, facts = _one_mask(file, images.pop(0), content)
+        each.append(facts)
+        if len(files) > 1:
+            union = _united(union, marks.marked(), file)
+    if union is None:
+        return each[0] if files == [path] else replace(each[0], sha256=_folder_digest(files, each))
+    together = Marks(union.view(np.uint8), 1, int(np.count_nonzero(union)), None)
+    return replace(
+        each[0],
+        sha256=_folder_digest(files, each),
+        orientation=next((facts.orientation for facts in each if facts.orientation != 1), 1),
+        marked=together.count,
+        inverted=together.looks_inverted(),
+        classes=max((facts.classes for facts in each if facts.classes is not None), default=None),
+        lossy=any(facts.lossy for facts in each),
+        unsure=next((facts.unsure for facts in each if facts.unsure is not None), None),
     )
+
+
+def _one_mask(file: str, image: Image.Image, content: bytes) -> tuple[Marks, MaskFacts]:
+    lossy = is_lossy(image, content)
+    decode(file, image)
+    orientation = orientation_of(image)
+    width, height = image.size[::-1] if orientation in QUARTER_TURNS else image.size
+    marks = find_marks(upright(image), lossy)
+    digest = hashlib.sha256(content).hexdigest()
+    facts = MaskFacts(
+        width, height, digest, orientation, marks.count, marks.looks_inverted(), marks.classes, lossy, marks.unsure
+    )
+    return marks, facts
 
 
 def _read_within(files: Sequence[str], hold: Hold) -> list[bytes]:
@@ -244,15 +255,9 @@ def _read_within(files: Sequence[str], hold: Hold) -> list[bytes]:
 
 
 def _mask_bytes(image: Image.Image) -> int:
-    """About how many bytes `_marks` and the union of masks take for what `open_picture` gave."""
+    """About how many bytes `_one_mask` and the union of masks take for what `open_picture` gave."""
     pixels = image.width * image.height
     return max(2 * decoded_bytes(image) + 4 * pixels, (4 if image.mode in ("1", "L") else 12) * pixels)
-
-
-def _marks(file: str, image: Image.Image, lossy: bool) -> tuple[Marks, int]:
-    """What is marked, and the EXIF orientation that was applied."""
-    decode(file, image)
-    return find_marks(upright(image), lossy), orientation_of(image)
 
 
 def _mask_files(path: str) -> list[str]:
@@ -265,10 +270,10 @@ def _mask_files(path: str) -> list[str]:
     return files
 
 
-def _folder_digest(files: Sequence[str], digests: Sequence[str]) -> str:
+def _folder_digest(files: Sequence[str], each: Sequence[MaskFacts]) -> str:
     digest = hashlib.sha256()
-    for file, content in zip(files, digests, strict=True):
-        digest.update(os.fsencode(Path(file).name) + b"\0" + content.encode() + b"\n")
+    for file, facts in zip(files, each, strict=True):
+        digest.update(os.fsencode(Path(file).name) + b"\0" + facts.sha256.encode() + b"\n")
     return digest.hexdigest()
 
 
