@@ -21,7 +21,8 @@ __all__ = ["Preparation", "Prepared", "prepare"]
 
 # Raised whenever the same description gives other pictures than before, so that stored ones are not mistaken for them.
 # 2: elongated pictures and masks are averaged along the side that shrinks though the other one grows.
-_VERSION = 2
+# 3: all classes of a mask are marked, and ink on transparent ground whatever its colour.
+_VERSION = 3
 
 
 @dataclass(frozen=True)

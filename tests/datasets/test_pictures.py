@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from raylab2f.datasets.pictures import UnreadablePictureError, probe_file, read_mask, read_picture
 from raylab2f.errors import UserError
@@ -76,6 +76,49 @@ def test_a_palette_gives_its_colours(tmp_path):
 def test_cmyk_becomes_rgb(tmp_path):
     Image.new("CMYK", (3, 2), (255, 0, 0, 0)).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_picture(tmp_path / "a.tif"), np.full((2, 3, 3), [0, 255, 255]))
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "pgm", "ppm", "pbm", "webp", "jp2", "tif", "gif"])
+def test_further_formats_are_read(tmp_path, suffix):
+    grey = np.zeros((8, 12), np.uint8)
+    grey[:4] = 255
+    image = Image.fromarray(grey).convert("1" if suffix == "pbm" else "RGB" if suffix == "ppm" else "L")
+    image.save(tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    np.testing.assert_allclose(read_picture(tmp_path / f"a.{suffix}")[:, :, 1], grey, atol=2)
+    facts = probe_file(tmp_path / f"a.{suffix}")
+    assert (facts.width, facts.height) == (12, 8)
+
+
+def test_a_cmyk_jpeg_is_read(tmp_path):
+    Image.new("CMYK", (16, 8), (0, 0, 0, 255)).save(tmp_path / "a.jpg", quality=100)
+    assert read_picture(tmp_path / "a.jpg").max() <= 2
+
+
+def test_big_endian_16_bits_are_read_like_little_endian_ones(tmp_path):
+    values = np.array([[0, 256, 32768], [4095, 65535, 1]], np.uint16)
+    Image.frombytes("I;16B", (3, 2), values.astype(">u2").tobytes()).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif")[:, :, 0], np.rint(values / 257).astype(np.uint8))
+    assert probe_file(tmp_path / "a.tif").peak == 65535
+
+
+@pytest.mark.parametrize("mode", ["LA", "PA", "RGBA", "P"])
+def test_modes_with_transparency_show_black_there(tmp_path, mode):
+    image = Image.new("RGBA", (4, 2), (200, 200, 200, 255))
+    image.paste((90, 90, 90, 0), (0, 0, 2, 2))
+    path = tmp_path / ("a.gif" if mode == "P" else "a.tif" if mode == "PA" else "a.png")
+    (image if mode == "P" else image.convert("RGBA" if mode == "PA" else mode)).save(path)
+    np.testing.assert_array_equal(read_picture(path)[:, :, 0], [[0, 0, 200, 200]] * 2)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_orientation_stands_as_viewers_show_it(tmp_path, colours, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(colours).save(tmp_path / "a.png", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.png")))
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), expected)
+    facts = probe_file(tmp_path / "a.png")
+    assert (facts.height, facts.width, facts.orientation) == (*expected.shape[:2], turn)
 
 
 def test_one_bit_becomes_black_and_white(tmp_path):

@@ -26,7 +26,8 @@ from raylab2f.preparation.rotation import rotate_mask
 
 __all__ = ["measure_foregrounds"]
 
-_FORMAT = 1
+# Raised whenever the same masks give other sizes than before. 2: all classes of a mask are marked.
+_FORMAT = 2
 _ROWS = 256
 
 
