@@ -26,7 +26,7 @@ as well as coloured, with few values, black is background too, which probing tel
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def find_marks(image: Image.Image, lossy: bool) -> Marks:
         image = _with_a_colour_for_each_entry(image)
     if image.has_transparency_data:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
-        lowest, highest = image.getchannel("A").getextrema()
+        lowest, highest = cast(tuple[int, int], image.getchannel("A").getextrema())
         if lowest < highest or highest == 0:
             return _find_in_ink(image, lossy)
         image = image.convert("RGB")
@@ -123,12 +123,11 @@ def _find_in_colours(image: Image.Image, lossy: bool) -> Marks:
     if found is None:
         band = _lightest(list(image.split()))
         return _by_half(band, _count_values(band))
-    colours = [colour for _, colour in found]
+    colours = [cast(tuple[int, int, int], colour) for _, colour in found]
     if (0, 0, 0) not in colours and len(colours) > 1:
         ground = Image.new("RGB", image.size, tuple(_most_frequent(_rim(image)).tolist()))
-        image, unsure = ImageChops.difference(image, ground), _BLACK_MISSING
-        band = _lightest(list(image.split()))
-        return Marks(band, 1, int(_count_values(band)[1:].sum()), len(colours) - 1, unsure)
+        band = _lightest(list(ImageChops.difference(image, ground).split()))
+        return Marks(band, 1, int(_count_values(band)[1:].sum()), len(colours) - 1, _BLACK_MISSING)
     marks = _find_in_band(_lightest(list(image.split())), lossy)
     return replace(marks, classes=None if marks.classes is None else sum(any(colour) for colour in colours))
 
@@ -137,7 +136,8 @@ def _find_in_ink(image: Image.Image, lossy: bool) -> Marks:
     """Of an RGBA image that is not equally opaque everywhere."""
     alpha = image.getchannel("A")
     found = None if lossy else image.getcolors(FEW_VALUES)
-    drawn = {colour[:3] for _, colour in found or () if colour[3]}
+    colours = [cast(tuple[int, int, int, int], colour) for _, colour in found or ()]
+    drawn = {colour[:3] for colour in colours if colour[3]}
     transparent = alpha.getextrema()[0] == 0
     if not transparent or ((0, 0, 0) in drawn and len(drawn) > 1):
         shown = [ImageChops.multiply(image.getchannel(name), alpha) for name in "RGB"]
@@ -194,8 +194,8 @@ def _are_separate(band: _Band, few: list[int], levels: int) -> bool:
         around = np.maximum(np.maximum(across[:-2], across[1:-1]), across[2:])
         inner = block[1:-1, 1:-1]
         is_dark = (inner > 0) & (inner < half)
-        dark += np.count_nonzero(is_dark)
-        edges += np.count_nonzero(is_dark & (around > inner))
+        dark += int(np.count_nonzero(is_dark))
+        edges += int(np.count_nonzero(is_dark & (around > inner)))
     return 2 * edges <= dark
 
 

@@ -63,7 +63,7 @@ __all__ = [
 # Files up to this size are read before their share of memory is asked for, which needs their header.
 SMALL_FILE = 4 << 20
 _GREYS = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
-_STRIP = 256
+_STRIP_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,16 @@ def read_picture(path: str | Path, pixel_limit: int = PIXEL_LIMIT) -> NDArray[np
     image = open_picture(str(path), read_content(str(path)), pixel_limit)
     decode(str(path), image)
     image = upright(image)
-    if image.mode in DEEP_MODES:
-        values = np.asarray(image)
-        picture = np.empty((*values.shape, 3), np.uint8)
-        for row in range(0, len(values), _STRIP):
-            picture[row : row + _STRIP] = _GREYS[values[row : row + _STRIP], np.newaxis]
-        return picture
-    return np.array(over_black(image))
+    # In strips, so that no second copy of a large picture is made on the way.
+    picture = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for row in range(0, image.height, rows):
+        strip = image if rows >= image.height else image.crop((0, row, image.width, min(row + rows, image.height)))
+        if image.mode in DEEP_MODES:
+            picture[row : row + rows] = _GREYS[np.asarray(strip), np.newaxis]
+        else:
+            picture[row : row + rows] = np.asarray(over_black(strip))
+    return picture
 
 
 def read_mask(path: str | Path, pixel_limit: int | None = None) -> NDArray[np.bool_]:

@@ -110,6 +110,22 @@ def test_modes_with_transparency_show_black_there(tmp_path, mode):
     np.testing.assert_array_equal(read_picture(path)[:, :, 0], [[0, 0, 200, 200]] * 2)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "I;16", "I;16B"])
+def test_large_pictures_are_converted_like_small_ones(tmp_path, save, mode):
+    rng = np.random.default_rng(5)
+    values = np.dstack([rng.integers(0, 256, (1100, 1200, 3)), rng.integers(0, 2, (1100, 1200)) * 255]).astype(np.uint8)
+    path = tmp_path / ("a.gif" if mode == "P" else "a.tif")
+    if mode.startswith("I;16"):
+        deep = values[:, :, 0].astype(np.uint16) * 257
+        Image.frombytes(mode, (1200, 1100), deep.astype(">u2" if mode == "I;16B" else "<u2").tobytes()).save(path)
+        expected = np.repeat(values[:, :, :1], 3, axis=2)
+    else:
+        (Image.fromarray(values) if mode == "P" else Image.fromarray(values).convert(mode)).save(path)
+        rgba = np.asarray(Image.open(path).convert("RGBA"))
+        expected = rgba[:, :, :3] * (rgba[:, :, 3:] > 0)
+    np.testing.assert_array_equal(read_picture(path), expected)
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_every_orientation_stands_as_viewers_show_it(tmp_path, colours, turn):
     exif = Image.Exif()
