@@ -52,21 +52,14 @@ def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     better. Both are cut into patches; of the half of them with most structure, the weakest tenth gives the value.
     """
     fixed, moving = one.astype(np.float32), other.astype(np.float32)
-    warp = np.eye(2, 3, dtype=np.float32)
-    found = [_patchwise(fixed, moving, np.ones(fixed.shape, np.uint8))]
-    try:
-        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-4)
-        _, warp = cv2.findTransformECC(
-            _band(fixed, 2, 12), _band(moving, 2, 12), warp, cv2.MOTION_AFFINE, criteria, None, 5
-        )
-    except cv2.error:
-        # Nothing in common to align by.
-        return found[0]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    as_they_lie = _patchwise(fixed, moving, np.ones(fixed.shape, np.uint8))
+    warp = _alignment(fixed, moving)
+    if warp is None:
+        return as_they_lie
     size = (fixed.shape[1], fixed.shape[0])
+    laid = cv2.warpAffine(moving, warp, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     seen = cv2.warpAffine(np.ones(fixed.shape, np.uint8), warp, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-    found.append(_patchwise(fixed, cv2.warpAffine(moving, warp, size, flags=flags), seen))
-    return max(found)
+    return max(as_they_lie, _patchwise(fixed, np.asarray(laid, np.float32), np.asarray(seen, np.uint8)))
 
 
 def confirm_pairs(
@@ -96,6 +89,25 @@ def confirm_pairs(
     found = (_fisher([agreement(greys[one], greys[other]) for one, other in pairs]) - centre) / spread
     equal = [np.array_equal(greys[one], greys[other]) for one, other in pairs]
     return np.where(equal, np.inf, found)
+
+
+def _alignment(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The affine map (2, 3) from `fixed` to `moving`; `None` where they have nothing in common to align by."""
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-4)
+    nothing_hidden = np.ones(fixed.shape, np.uint8)
+    try:
+        _, warp = cv2.findTransformECC(
+            _band(fixed, 2, 12),
+            _band(moving, 2, 12),
+            np.eye(2, 3, dtype=np.float32),
+            cv2.MOTION_AFFINE,
+            criteria,
+            nothing_hidden,
+            5,
+        )
+    except cv2.error:
+        return None
+    return np.asarray(warp, np.float32)
 
 
 def _patchwise(one: NDArray[np.float32], other: NDArray[np.float32], seen: NDArray[np.uint8]) -> float:
