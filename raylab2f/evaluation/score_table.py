@@ -136,7 +136,8 @@ def _scores(table: pa.Table) -> np.ndarray:
             f"The column score of the score table has {len(empty)} missing values ({_first_rows(empty)}); every "
             "picture needs a score."
         )
-    score = table["score"].cast(pa.float64(), safe=False).to_numpy()
+    values = table["score"].cast(pa.float64()) if pa.types.is_decimal(kind) else table["score"]
+    score = values.to_numpy().astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(score))
     if len(bad):
         raise UserError(

@@ -120,8 +120,8 @@ def _rows(text: str, separator: str, where: str) -> Iterator[tuple[int, list[str
 
 def _too_long(where: str, line: int) -> UserError:
     return UserError(
-        f"{where} cannot be read: a cell in line {line} has more than {csv.field_size_limit()} letters; it is no table, "
-        "or a quote is never closed."
+        f"{where} cannot be read: a cell in line {line} has more than {csv.field_size_limit()} letters; it is no "
+        "table, or a quote is never closed."
     )
 
 

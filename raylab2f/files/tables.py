@@ -65,8 +65,8 @@ def read_table(path: str | Path, known: Sequence[str], *, what: str, content: by
     names, columns = read_delimited(content, f"'{path}'", known)
     if {plain_name(name) for name in known}.isdisjoint(map(plain_name, names)):
         raise UserError(
-            f"'{path}' cannot be read as a {what}, for its first line names no column of one ({', '.join(known[:3])} or "
-            f"another); {hint_at_columns(names, known[:1], known)}."
+            f"'{path}' cannot be read as a {what}, for its first line names no column of one ({', '.join(known[:3])} "
+            f"or another); {hint_at_columns(names, known[:1], known)}."
         )
     arrays = [pa.array([cell or None for cell in column], pa.string()) for column in columns]
     return pa.Table.from_arrays(arrays, names=names)
@@ -89,6 +89,6 @@ def _parse_parquet(path: str | Path, content: bytes, what: str) -> pa.Table:
         # Bytes that are no text, ends of lists that lie elsewhere: better met here than in the middle of the work.
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        reason = first_line(error).rstrip(".")
+        reason = first_line(error).split(". ")[0].rstrip(".")
         raise UserError(f"'{path}' cannot be read as a {what}: {reason}.") from error
     return table
