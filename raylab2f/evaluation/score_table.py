@@ -68,7 +68,7 @@ def read_scores(path: str | Path) -> pa.Table:
     Raises:
         UserError: the file is missing or no table, a column that is needed could be several, or scores are no numbers.
     """
-    table = read_table(path, COLUMNS, what="score table")
+    table = read_table(path, _REQUIRED, COLUMNS, what="score table")
     table = _with_known_names(table, f"'{path}'")
     if "score" in table.column_names and _is_text(table["score"].type):
         numbers = read_numbers(table["score"].to_pylist(), f"The column score of '{path}'")

@@ -38,12 +38,16 @@ _KINDS = (
 )
 
 
-def read_table(path: str | Path, known: Sequence[str], *, what: str, content: bytes | None = None) -> pa.Table:
+def read_table(
+    path: str | Path, needed: Sequence[str], others: Sequence[str] = (), *, what: str, content: bytes | None = None
+) -> pa.Table:
     """A table as it stands in a file; names of columns as written, which may occur twice.
 
     Arguments:
         path: of the file.
-        known: names of columns that mean something, the most important first; they help to find the separator of text.
+        needed: names of columns without which the table is of no use; text without any of them and of `others` is
+            refused, that some are missing is for the caller to find.
+        others: names of further columns that mean something; all help to find the separator of text.
         what: what the file should be, as errors call it: `score table`, `manifest`.
         content: the file's bytes, where something else has fetched them; `path` is then only what errors name.
 
@@ -62,11 +66,12 @@ def read_table(path: str | Path, known: Sequence[str], *, what: str, content: by
             raise UserError(f"'{path}' cannot be read as a {what}, for it is {kind}.")
     if Path(path).suffix.lower() == ".parquet":
         raise UserError(f"'{path}' cannot be read as a {what}: it is called Parquet but is none; write it anew.")
+    known = (*needed, *others)
     names, columns = read_delimited(content, f"'{path}'", known)
     if {plain_name(name) for name in known}.isdisjoint(map(plain_name, names)):
         raise UserError(
-            f"'{path}' cannot be read as a {what}, for its first line names no column of one ({', '.join(known[:3])} "
-            f"or another); {hint_at_columns(names, known[:1], known)}."
+            f"'{path}' cannot be read as a {what}, for its first line names no column of one ({', '.join(needed)}); "
+            f"{hint_at_columns(names, needed, known)}."
         )
     arrays = [pa.array([cell or None for cell in column], pa.string()) for column in columns]
     return pa.Table.from_arrays(arrays, names=names)

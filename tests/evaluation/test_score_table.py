@@ -108,9 +108,10 @@ def test_parquet_of_pandas_gives_the_same(folder, tidy):
 
 def change(place, value, every=1):
     """Cells with another value in every few rows."""
-    return [
-        [value if i == place and not n % every else cell for i, cell in enumerate(row)] for n, row in enumerate(rows())
-    ]
+    cells = rows()
+    for row in cells[::every]:
+        row[place] = value
+    return cells
 
 
 @pytest.mark.parametrize("word", ["nan", "NaN", " none ", "NULL", "NA", "<NA>", "n/a", ""])
@@ -166,7 +167,7 @@ def test_cells_that_mean_nothing_are_named(folder, place, value, told):
 def test_what_might_be_the_score_is_named(folder):
     header = ["image_id", "label", "anomaly_score", "pred_score"]
     path = write(folder / "others.csv", header, [["a", "0", "0.1", "0"], ["b", "1", "0.9", "1"]])
-    with pytest.raises(UserError, match="lacks the column score; .*rename one of anomaly_score, pred_score to score"):
+    with pytest.raises(UserError, match=r"lacks the column score; .*rename one of anomaly_score, pred_score to score"):
         prepare_scores(read_scores(path))
     with pytest.raises(UserError, match="rename 'Filename' to image_id if it is that"):
         prepare_scores(pa.table({"Filename": ["a"], "label": [0], "score": [0.5]}))

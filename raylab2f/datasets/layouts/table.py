@@ -121,7 +121,7 @@ def _rows(file: str) -> list[dict[str, Any]]:
         content = read_file(file)
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror or first_line(error)}).") from error
-    table = read_any_table(file, _COLUMNS, what="manifest", content=content)
+    table = read_any_table(file, _REQUIRED, _COLUMNS, what="manifest", content=content)
     names = table.column_names
     table = select_columns(table, _COLUMNS, file)
     for required in _REQUIRED:
