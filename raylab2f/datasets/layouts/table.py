@@ -24,7 +24,7 @@ from typing import Any
 
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.errors import UserError, first_line
-from raylab2f.files.cells import clean_name, clean_path, clean_text, read_label, shown
+from raylab2f.files.cells import clean_name, clean_path, clean_text, is_missing, read_label, shown
 from raylab2f.files.columns import hint_at_columns, select_columns
 from raylab2f.files.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file, require_store
 from raylab2f.files.tables import TABLE_SUFFIXES
@@ -60,7 +60,7 @@ def read(root: Path | str, options: LayoutOptions) -> Found:
 
 
 def read_table(file: Path | str) -> list[Entry]:
-    """The rows of a Parquet or CSV manifest; no picture is opened.
+    """The rows of a manifest; no picture is opened.
 
     Arguments:
         file: a path, or the URI of a file on a store.
@@ -79,7 +79,8 @@ def read_table(file: Path | str) -> list[Entry]:
         where = f"{file}: row {number} ({place})"
         label = read_label(row["label"])
         if label is None:
-            raise UserError(f"{where} has label {shown(str(row['label']))}; write 0 or nominal, 1 or anomalous.")
+            said = "no label" if is_missing(row["label"]) else f"label {shown(str(row['label']))}"
+            raise UserError(f"{where} has {said}; write 0 or nominal, 1 or anomalous.")
         if has_objects and row["object_id"] is None:
             raise UserError(
                 f"{where} has no object_id, but other rows have; give it to all rows or to none (empty cells, nan, "
