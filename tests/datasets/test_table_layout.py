@@ -171,7 +171,7 @@ def test_a_tsv_and_a_folder_with_one_are_manifests(tmp_path, save):
         ("path,label,object_id\na.png,0,x\nb.png,1,nan\n", r"row 2 \(b\.png\) has no object_id"),
         ("path,label\nnone,0\n", "row 1 has no path"),
         ("path,label\na.png,-1\n", "has label -1"),
-        ("path,label\na.png,nan\n", "has label None"),
+        ("path,label\na.png,nan\n", "has no label"),
         ("path,label,object_id\na.png,0,1.23457E+11\n", "a number that was rounded"),
         ("path,label,width\na.png,0,99999999999\n", "has width 99999999999"),
         ('path,label\n"a.png,0\nb.png",1\n', "line break"),

@@ -224,7 +224,7 @@ def _check_options(
 
 def _require_same_rows(tables: Mapping[str, pa.Table]) -> None:
     """Same fold, picture, partition, object and label everywhere."""
-    reference: dict[tuple[int, str], tuple[str, ...]] = {}
+    reference: dict[tuple[int, str], tuple[str, str, bool]] = {}
     for position, (name, table) in enumerate(tables.items()):
         given = check_columns(table)
         if given.fold is None or given.partition is None:
@@ -232,7 +232,7 @@ def _require_same_rows(tables: Mapping[str, pa.Table]) -> None:
             raise UserError(f"The scores of '{name}' have no column {missing}; the folds of a comparison are given.")
         keys = zip(given.fold.tolist(), given.image.tolist(), strict=True)
         objects = given.object if given.object is not None else given.image
-        values = zip(given.partition.tolist(), objects.tolist(), map(str, given.label.tolist()), strict=True)
+        values = zip(given.partition.tolist(), objects.tolist(), given.label.tolist(), strict=True)
         rows = {key: value for key, value in zip(keys, values, strict=True) if value[0] != "train"}
         if position == 0:
             reference = rows
