@@ -15,7 +15,7 @@ Example:
 from raylab2f.evaluation.decisions.thresholds import STRATEGIES, choose_threshold, parse_strategy
 from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.plans.fold_plan import assert_exclusive, plan_fold, plan_sizes
-from raylab2f.evaluation.scores import read_scores
+from raylab2f.evaluation.score_table import read_scores
 from raylab2f.evaluation.summary import Summary, check_rules, evaluate
 
 __all__ = [

@@ -61,6 +61,7 @@ def find_cautions(
             )
         )
     means = mean_outcomes(problem, outcomes.values)[:, 0]
+    found += _warn_of_reversed_scores(problem, means, intervals, default)
     found += _warn_of_few_errors(problem, means)
     found += _warn_of_unjudged(problem)
     for number, strategy in enumerate(problem.strategies):
@@ -75,6 +76,30 @@ def find_cautions(
             )
         )
     return found
+
+
+def _warn_of_reversed_scores(
+    problem: Problem, means: np.ndarray, intervals: IntervalTable, default: str
+) -> list[Caution]:
+    """Once, by the level that every table has: a picture's score is what the detector gave."""
+    methods = [default, *(method for method in intervals.ends if method != default and not method.startswith("naive"))]
+    for number, estimate in enumerate(problem.estimates):
+        if (estimate.metric, estimate.level) != ("auroc", "image"):
+            continue
+        for low, high in ((ends[0][number], ends[1][number]) for ends in map(intervals.ends.__getitem__, methods)):
+            if np.isnan(high):
+                continue
+            if high >= 0.5:
+                break
+            return [
+                Caution(
+                    "RL312",
+                    f"The AUROC of the pictures is {means[number]:.3f} ({low:.3f} to {high:.3f}), worse than chance: "
+                    "the scores seem to be the wrong way round, for a higher score must mean more anomalous; negate "
+                    "the scores, or swap the labels if 1 stands for good, and evaluate again.",
+                )
+            ]
+    return []
 
 
 def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[Caution]:

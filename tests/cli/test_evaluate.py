@@ -35,7 +35,7 @@ def test_a_csv_written_by_hand_gives_a_table_and_files(scores, tmp_path):
     assert "threshold youden" in process.stdout
     assert "threshold cost" in process.stdout
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
-    assert summary["version"] == 1
+    assert summary["version"] == 2
     assert {e["strategy"] for e in summary["estimates"]} == {"any", "youden", "cost"}
     assert set(pq.read_table(tmp_path / "metrics.parquet")["fold"].to_pylist()) == set(range(10))
 

@@ -136,3 +136,55 @@ def test_a_row_with_credentials_is_refused(tmp_path):
     with pytest.raises(UserError, match="credentials") as refusal:
         read_table(file)
     assert "hidden" not in str(refusal.value)
+
+
+def entries_of(tmp_path, text, name="m.csv"):
+    return read_table(write(tmp_path / name, text))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", ", ", " ; "])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_manifest_is_the_same_however_it_is_written(tmp_path, separator, end):
+    tidy = entries_of(tmp_path, "path,label,object_id,view\na.png,0,7,top\nb.png,1,8,\n")
+    text = "Path,LABEL,Object ID,view\na.png,OK,7.0,top\nb.png,Defective, 8,NaN\n\n"
+    assert entries_of(tmp_path, text.replace(",", separator).replace("\n", end)) == tidy
+    assert (
+        entries_of(tmp_path, '"path","label","object_id","view"\n"a.png","0.0","7","top"\n"b.png","1.0","8",""') == tidy
+    )
+
+
+def test_a_tsv_and_a_folder_with_one_are_manifests(tmp_path, save):
+    for name in "ab":
+        save(tmp_path / f"{name}.png")
+    write(tmp_path / "manifest.tsv", "path\tlabel\na.png\tgood\nb.png\tNG\n")
+    for place in (tmp_path, tmp_path / "manifest.tsv"):
+        assert load_dataset(place).manifest["label"].to_pylist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label,label\na.png,0,1\n", "has the column label twice"),
+        ("path,label,Label\na.png,0,1\n", "columns 'label' and 'Label', which could each be label"),
+        ("file,label\na.png,0\n", "column path is missing; .*rename 'file' to path"),
+        ("a.png,0\nb.png,1\n", "put a line with the names of the columns first"),
+        ("path,label,object_id\na.png,0,x\nb.png,1,nan\n", r"row 2 \(b\.png\) has no object_id"),
+        ("path,label\nnone,0\n", "row 1 has no path"),
+        ("path,label\na.png,-1\n", "has label -1"),
+        ("path,label\na.png,nan\n", "has no label"),
+        ("path,label,object_id\na.png,0,1.23457E+11\n", "a number that was rounded"),
+        ("path,label,width\na.png,0,99999999999\n", "has width 99999999999"),
+        ('path,label\n"a.png,0\nb.png",1\n', "line break"),
+    ],
+)
+def test_what_is_refused_in_a_manifest_is_named(tmp_path, text, message):
+    with pytest.raises(UserError, match=message) as error:
+        entries_of(tmp_path, text)
+    assert "m.csv" in str(error.value)
+
+
+def test_words_for_nothing_stand_for_absent_values(tmp_path):
+    text = "path,label,object_id,view,mask_path,width\na.png,0,1,NA,nan,None\nb.png,1,2,top,b_mask.png,8\n"
+    first, second = entries_of(tmp_path, text)
+    assert (first.view, first.mask_path, first.width) == (None, None, None)
+    assert (second.view, second.mask_path, second.width) == ("top", str(tmp_path / "b_mask.png"), 8)

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.scores import prepare_scores, read_scores
+from raylab2f.evaluation.score_table import read_scores
+from raylab2f.evaluation.scores import prepare_scores
 
 
 def with_column(table, name, values):
@@ -112,7 +113,7 @@ BAD = {
     "text": (lambda t: with_column(t, "score", t["score"].cast(pa.string())), "holds string, not numbers"),
     "label 2": (lambda t: changed(t, "label", 3, 2), "Labels are 0"),
     "label 0.5": (lambda t: with_column(t, "label", [0.5] * t.num_rows), "Labels are 0"),
-    "label text": (lambda t: with_column(t, "label", ["good"] * t.num_rows), "the score table has good"),
+    "label text": (lambda t: with_column(t, "label", ["scratched"] * t.num_rows), "the score table has scratched"),
     "nominal only": (lambda t: with_column(t, "label", [0] * t.num_rows), "there are no anomalous ones"),
     "anomalous only": (lambda t: with_column(t, "label", [1] * t.num_rows), "there are no nominal ones"),
     "constant": (lambda t: with_column(t, "score", [0.5] * t.num_rows), "All scores are equal"),

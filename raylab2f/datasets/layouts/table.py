@@ -1,10 +1,10 @@
-"""Layout `manifest`: a Parquet or CSV file with one row per picture, written by us or by the user.
+"""Layout `manifest`: a Parquet, CSV or TSV file with one row per picture, written by us or by the user.
 
 Columns:
 
 - `path` (required): local file, or a URI that `pyarrow.fs` opens; relative paths start at the manifest's folder, which
   may itself be on a store;
-- `label` (required): 0 or nominal, 1 or anomalous;
+- `label` (required): 0 or nominal, 1 or anomalous, or another of `files.cells.LABEL_WORDS`;
 - `image_id`: unique name; by default the path, if all paths are relative, else the path below their common folder;
 - `given_split`: train or test; by default train for nominal pictures and test for anomalous ones;
 - `defect_type`: by default good for nominal pictures and defect for anomalous ones;
@@ -12,32 +12,36 @@ Columns:
 - `view`, `mask_path`, `foreground_path`: may be empty;
 - `width`, `height`, `sha256`, `mask_sha256`, `foreground_sha256`: found from the files where empty.
 
-Other columns are ignored. CSV is UTF-8 with a header, separated by commas or semicolons; an empty cell means no value.
+Other columns are ignored. What is read as a table, and what cells mean, is as for score tables: `files.tables` and
+`files.cells`. An empty cell, `nan`, `none`, `null` or `NA` means no value.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow as pa
-
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
-from raylab2f.errors import UserError
-from raylab2f.files.parquet import read_parquet
+from raylab2f.errors import UserError, first_line
+from raylab2f.files.cells import clean_name, clean_path, clean_text, is_missing, read_label, shown
+from raylab2f.files.columns import hint_at_columns, select_columns
 from raylab2f.files.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file, require_store
+from raylab2f.files.tables import TABLE_SUFFIXES
+from raylab2f.files.tables import read_table as read_any_table
 
 __all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
 
-LOOKED_FOR = "a manifest (a .parquet or .csv file, or a folder with manifest.parquet or manifest.csv)"
+LOOKED_FOR = "a manifest (a .parquet, .csv or .tsv file, or a folder with manifest.parquet or manifest.csv)"
 
-_SUFFIXES = (".parquet", ".csv")
-_LABELS = {"0": 0, "1": 1, "nominal": 0, "anomalous": 1, "false": 0, "true": 1}
-_TEXTS = ("object_id", "view", "sha256", "mask_sha256", "foreground_sha256")
+_REQUIRED = ("path", "label")
+_NAMES = ("image_id", "object_id", "view", "defect_type", "given_split")
+_PATHS = ("path", "mask_path", "foreground_path")
+_TEXTS = ("sha256", "mask_sha256", "foreground_sha256")
+_SIZES = ("width", "height")
+_COLUMNS = (*_REQUIRED, *_NAMES, *_PATHS[1:], *_TEXTS, *_SIZES)
+# Tables that people take for manifests as well; the reader says what to do with them.
+_SUFFIXES = (*TABLE_SUFFIXES, ".xlsx", ".xls")
 
 
 def recognises(root: Path | str, options: LayoutOptions) -> bool:
@@ -56,7 +60,7 @@ def read(root: Path | str, options: LayoutOptions) -> Found:
 
 
 def read_table(file: Path | str) -> list[Entry]:
-    """The rows of a Parquet or CSV manifest; no picture is opened.
+    """The rows of a manifest; no picture is opened.
 
     Arguments:
         file: a path, or the URI of a file on a store.
@@ -65,38 +69,37 @@ def read_table(file: Path | str) -> list[Entry]:
         UserError: the file cannot be read, lacks a required column, or a row has a wrong value.
     """
     file = str(file) if is_uri(file) else str(Path(file).absolute())
-    rows = _read_parquet(file) if _suffix(file) == ".parquet" else _read_csv(file)
-    columns = set(rows[0]) if rows else {"path", "label"}
-    for required in ("path", "label"):
-        if required not in columns:
-            raise UserError(f"{file}: the column {required} is missing; a manifest needs path and label.")
-    for number, row in enumerate(rows, start=1):
-        if row["path"] is None:
-            raise UserError(f"{file}: row {number} has no path.")
-    places = [str(row["path"]) for row in rows]
+    rows = _rows(file)
+    places = [row["path"] for row in rows]
     defaults = _default_ids(places)
     folder = parent_of(file)
-    has_objects = any(row.get("object_id") is not None for row in rows)
+    has_objects = any(row["object_id"] is not None for row in rows)
     entries = []
     for number, (row, place, default) in enumerate(zip(rows, places, defaults, strict=True), start=1):
         where = f"{file}: row {number} ({place})"
-        label = _LABELS.get(str(row["label"]).strip().lower())
+        label = read_label(row["label"])
         if label is None:
-            raise UserError(f"{where} has label {row['label']}; write 0 or nominal, 1 or anomalous.")
-        if has_objects and row.get("object_id") is None:
-            raise UserError(f"{where} has no object_id, but other rows have; give it to all rows or to none.")
+            said = "no label" if is_missing(row["label"]) else f"label {shown(str(row['label']))}"
+            raise UserError(f"{where} has {said}; write 0 or nominal, 1 or anomalous.")
+        if has_objects and row["object_id"] is None:
+            raise UserError(
+                f"{where} has no object_id, but other rows have; give it to all rows or to none (empty cells, nan, "
+                "none, null and NA are no names)."
+            )
         entries.append(
             Entry(
-                image_id=_text(row, "image_id") or default,
+                image_id=row["image_id"] or default,
                 path=_absolute(folder, place),
-                label=label,
-                defect_type=_text(row, "defect_type") or ("defect" if label else NOMINAL),
-                given_split=_text(row, "given_split") or ("test" if label else "train"),
-                mask_path=_absolute(folder, _text(row, "mask_path")),
-                foreground_path=_absolute(folder, _text(row, "foreground_path")),
+                label=int(label),
+                defect_type=row["defect_type"] or ("defect" if label else NOMINAL),
+                given_split=row["given_split"] or ("test" if label else "train"),
+                object_id=row["object_id"],
+                view=row["view"],
+                mask_path=_absolute(folder, row["mask_path"]),
+                foreground_path=_absolute(folder, row["foreground_path"]),
                 width=_number(row, "width", where),
                 height=_number(row, "height", where),
-                **{name: _text(row, name) for name in _TEXTS},
+                **{name: row[name] for name in _TEXTS},
             )
         )
     return entries
@@ -105,7 +108,7 @@ def read_table(file: Path | str) -> list[Entry]:
 def _manifest_file(root: Path | str) -> str | None:
     if file_exists(str(root)):
         return str(root) if _suffix(root) in _SUFFIXES else None
-    files = [join(root, f"manifest{suffix}") for suffix in _SUFFIXES]
+    files = [join(root, f"manifest{suffix}") for suffix in TABLE_SUFFIXES]
     return next((file for file in files if file_exists(file)), None)
 
 
@@ -113,27 +116,45 @@ def _suffix(place: Path | str) -> str:
     return PurePosixPath(name_of(place)).suffix.lower()
 
 
-def _read_parquet(file: str) -> list[dict[str, Any]]:
+def _rows(file: str) -> list[dict[str, Any]]:
+    """What each row says in each of `_COLUMNS`, `None` where nothing; labels as they stand."""
     try:
-        rows = read_parquet(file, content=read_file(file)).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{file}: cannot be read as Parquet ({error}).") from error
-    return [{name: _without_float(value) for name, value in row.items()} for row in rows]
-
-
-def _read_csv(file: str) -> list[dict[str, Any]]:
-    # Everything stays text: an object called 007 must not become 7.
-    try:
-        text = read_file(file).decode("utf-8-sig")
-        header = text.partition("\n")[0]
-        delimiter = ";" if ";" in header and "," not in header else ","
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file}: cannot be read as UTF-8 CSV ({error}).") from error
+        content = read_file(file)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror or first_line(error)}).") from error
+    table = read_any_table(file, _REQUIRED, _COLUMNS, what="manifest", content=content)
+    names = table.column_names
+    table = select_columns(table, _COLUMNS, file)
+    for required in _REQUIRED:
+        if required not in table.column_names:
+            missing = [name for name in _REQUIRED if name not in table.column_names]
+            raise UserError(
+                f"{file}: the column {required} is missing; a manifest needs path and label; "
+                f"{hint_at_columns(names, missing, _COLUMNS)}."
+            )
+    rows = [dict.fromkeys(_COLUMNS) | row for row in table.to_pylist()]
     for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise UserError(f"{file}: row {number} has another number of cells than the header.")
-    return [{name.strip(): value.strip() or None for name, value in row.items()} for row in rows]
+        for name in _COLUMNS:
+            if name != "label":
+                row[name] = _clean(row[name], name, f"{file}: row {number}")
+        if row["path"] is None:
+            raise UserError(f"{file}: row {number} has no path.")
+    return rows
+
+
+def _clean(value: Any, name: str, where: str) -> str | None:
+    if value is not None and not isinstance(value, str | int | float):
+        raise UserError(f"{where} has {type(value).__name__} as {name}, not text.")
+    try:
+        text = clean_path(value) if name in _PATHS else clean_text(value) if name in _TEXTS else clean_name(value)
+    except ValueError as error:
+        raise UserError(
+            f"{where} has {name} {error}, a number that was rounded on its way, so that different names may look "
+            "alike; write the names as text."
+        ) from error
+    if text is not None and not {"\n", "\r", "\0"}.isdisjoint(text):
+        raise UserError(f"{where} has a line break or a NUL in {name}; a quote may be open there.")
+    return text
 
 
 def _default_ids(places: Sequence[str]) -> list[str]:
@@ -161,22 +182,10 @@ def _absolute(folder: str, place: str | None) -> Any:
     return folder
 
 
-def _without_float(value: Any) -> Any:
-    # pandas turns a column of whole numbers with gaps into floats, and the gaps into NaN.
-    if not isinstance(value, float):
-        return value
-    return None if math.isnan(value) else int(value) if value.is_integer() else value
-
-
-def _text(row: dict[str, Any], name: str) -> str | None:
-    value = row.get(name)
-    return None if value is None or value == "" else str(value)
-
-
 def _number(row: dict[str, Any], name: str, where: str) -> int | None:
-    text = _text(row, name)
+    text = row[name]
     if text is None:
         return None
-    if not text.isdecimal() or int(text) == 0:
-        raise UserError(f"{where} has {name} {text}; give a number of pixels, or leave it empty.")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise UserError(f"{where} has {name} {shown(text)}; give a number of pixels, or leave it empty.")
     return int(text)

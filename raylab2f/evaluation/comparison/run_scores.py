@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from raylab2f.errors import UserError
-from raylab2f.evaluation.scores import read_scores
-from raylab2f.files.parquet import read_parquet
+from raylab2f.errors import UserError, first_line
+from raylab2f.evaluation.score_table import COLUMNS, read_scores
+from raylab2f.files.cells import clean_name
+from raylab2f.files.tables import read_table
 
 __all__ = ["RunScores", "agreed_settings", "read_run", "require_same_plan"]
 
@@ -69,16 +70,16 @@ def read_run(path: str | Path, name: str | None = None) -> RunScores:
         for file in ("split.parquet", "scores.parquet"):
             if not (folder / file).is_file():
                 raise UserError(f"Fold {fold} of '{path}' has no {file}; finish that run with run-cv --resume.")
-        split = _read_split(folder / "split.parquet")
-        plan[fold] = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
+        plan[fold] = _read_split(folder / "split.parquet")
         table = read_scores(folder / "scores.parquet")
+        table = table.select([name for name in COLUMNS if name in table.column_names])
         if "fold" not in table.column_names:
             table = table.append_column("fold", pa.array([fold] * len(table), pa.int32()))
         tables.append(table)
     return RunScores(
         name=name if name is not None else path.resolve().name,
         path=path,
-        scores=pa.concat_tables(tables, promote_options="permissive"),
+        scores=_join(tables, path),
         plan=plan,
         settings=_read_settings(path / "run.json"),
     )
@@ -150,19 +151,39 @@ def agreed_settings(
     return agreed
 
 
-def _read_split(path: Path) -> pa.Table:
+def _join(tables: Sequence[pa.Table], path: Path) -> pa.Table:
     try:
-        return read_parquet(path, columns=["image_id", "partition"])
-    except (pa.ArrowException, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"'{path}' cannot be read as a fold plan: {reason}.") from error
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise UserError(
+            f"The scores of the folds of '{path}' do not fit together ({first_line(error)}); give the folder of a "
+            "finished run."
+        ) from error
+
+
+def _read_split(path: Path) -> dict[str, str]:
+    """Picture -> partition."""
+    columns = ("image_id", "partition")
+    table = read_table(path, columns, what="fold plan")
+    lacks = [name for name in columns if table.column_names.count(name) != 1]
+    if lacks:
+        raise UserError(f"'{path}' cannot be read as a fold plan: it needs one column {lacks[0]}.")
+    try:
+        names = [clean_name(name) for name in table["image_id"].to_pylist()]
+    except ValueError as error:
+        raise UserError(f"'{path}' cannot be read as a fold plan: the picture {error} is a rounded number.") from error
+    partitions = table["partition"].to_pylist()
+    if None in names or not all(isinstance(partition, str) for partition in partitions):
+        raise UserError(f"'{path}' cannot be read as a fold plan: a row lacks its picture or its partition.")
+    return dict(zip((str(name) for name in names), partitions, strict=True))
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
+        settings = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
+        return settings | {"evaluation": dict(settings.get("evaluation", {}))}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"'{path}' cannot be read ({error}); give the folder of a finished run.") from error
 

@@ -45,7 +45,8 @@ from raylab2f.evaluation.intervals.interval_table import overlap_ratio
 from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import LOWER_IS_BETTER, MEAN_RATE_RATIOS, Costs
-from raylab2f.evaluation.scores import Scores, prepare_scores, read_labels
+from raylab2f.evaluation.score_table import check_columns
+from raylab2f.evaluation.scores import Scores, prepare_scores
 from raylab2f.pitfalls import Caution
 from raylab2f.seeding import numpy_generator
 
@@ -223,15 +224,15 @@ def _check_options(
 
 def _require_same_rows(tables: Mapping[str, pa.Table]) -> None:
     """Same fold, picture, partition, object and label everywhere."""
-    reference: dict[tuple[int, str], tuple[str, ...]] = {}
+    reference: dict[tuple[int, str], tuple[str, str, bool]] = {}
     for position, (name, table) in enumerate(tables.items()):
-        missing = [column for column in ("fold", "partition") if column not in table.column_names]
-        if missing:
-            raise UserError(f"The scores of '{name}' have no column {missing[0]}; the folds of a comparison are given.")
-        columns = ["partition", *(["object_id"] if "object_id" in table.column_names else [])]
-        keys = zip(table["fold"].to_pylist(), map(str, table["image_id"].to_pylist()), strict=True)
-        texts = (map(str, table[column].to_pylist()) for column in columns)
-        values = zip(*texts, map(str, read_labels(table).tolist()), strict=True)
+        given = check_columns(table)
+        if given.fold is None or given.partition is None:
+            missing = "fold" if given.fold is None else "partition"
+            raise UserError(f"The scores of '{name}' have no column {missing}; the folds of a comparison are given.")
+        keys = zip(given.fold.tolist(), given.image.tolist(), strict=True)
+        objects = given.object if given.object is not None else given.image
+        values = zip(given.partition.tolist(), objects.tolist(), given.label.tolist(), strict=True)
         rows = {key: value for key, value in zip(keys, values, strict=True) if value[0] != "train"}
         if position == 0:
             reference = rows

@@ -1,0 +1,89 @@
+"""Finding the columns of a table from strangers by their names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+import pyarrow as pa
+
+from raylab2f.errors import UserError
+from raylab2f.files.cells import shown
+
+__all__ = ["hint_at_columns", "plain_name", "select_columns"]
+
+# What other tools call a column, as parts of its plain name.
+_ALIKE = {
+    "score": ("score", "anomaly", "prob", "distance", "pred", "logit"),
+    "image_id": ("image", "img", "file", "path", "picture", "name", "id"),
+    "path": ("path", "file", "image", "img", "picture", "name"),
+    "label": ("label", "target", "truth", "class", "gt", "ytrue", "anomal", "defect"),
+}
+_NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+")
+_MOST = 20
+
+
+def plain_name(name: str) -> str:
+    """A column's name in lower case, letters and digits only: `Image ID` and `image_id` are the same column."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def select_columns(table: pa.Table, known: Sequence[str], where: str) -> pa.Table:
+    """The known columns that a table has, under their own names; others are left out.
+
+    Arguments:
+        table: as read, its names as its giver wrote them.
+        known: names of columns that mean something.
+        where: the table, to begin a sentence with.
+
+    Raises:
+        UserError: a known column is there twice, or two columns could be it.
+    """
+    places = defaultdict(list)
+    for place, name in enumerate(table.column_names):
+        places[plain_name(name)].append(place)
+    chosen = {}
+    for name in known:
+        found = places.get(plain_name(name), [])
+        spellings = list(dict.fromkeys(table.column_names[place] for place in found))
+        if len(spellings) > 1:
+            listed = " and ".join(f"'{spelling}'" for spelling in spellings)
+            raise UserError(f"{where} has the columns {listed}, which could each be {name}; rename or remove one.")
+        if len(found) > 1:
+            raise UserError(f"{where} has the column {spellings[0]} {_times(len(found))}; rename or remove one.")
+        if found:
+            chosen[name] = table.column(found[0])
+    return pa.table(chosen) if chosen else table.select([])
+
+
+def hint_at_columns(names: Sequence[str], missing: Collection[str], known: Collection[str]) -> str:
+    """What a table that lacks columns has instead, and what to do, to end a sentence with.
+
+    Arguments:
+        names: of all columns of the table.
+        missing: names of the columns that it lacks.
+        known: names of all columns that mean something.
+    """
+    if not names:
+        return "it has none"
+    plain = {plain_name(name) for name in known}
+    free = [name for name in names if plain_name(name) not in plain]
+    listed = ", ".join(map(shown, names[:_MOST])) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+    has = f"it has {listed}"
+    if len(names) == 1 and len(names[0].split()) > 1:
+        return f"{has}, so separate the columns by commas, semicolons, tabs or |"
+    if len(free) == len(names) and any(_NUMBER.fullmatch(name.strip()) for name in names):
+        return f"{has}, so put a line with the names of the columns first"
+    mends = []
+    for name in missing:
+        alike = [other for other in free if any(part in plain_name(other) for part in _ALIKE.get(name, ()))]
+        if len(alike) == 1:
+            mends.append(f"rename '{shown(alike[0])}' to {name} if it is that")
+        elif alike:
+            mends.append(f"rename one of {', '.join(map(shown, alike[:5]))} to {name}")
+    return "; ".join([has, *mends])
+
+
+def _times(count: int) -> str:
+    return {2: "twice"}.get(count, f"{count} times")
