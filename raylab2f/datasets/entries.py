@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from raylab2f.datasets.discovery import PICTURE_SUFFIXES, list_pictures, printable
 from raylab2f.errors import UserError
+from raylab2f.pitfalls import Caution
 
 __all__ = [
     "NOMINAL",
@@ -21,15 +23,21 @@ __all__ = [
 ]
 
 NOMINAL = "good"
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One picture as a layout found it.
 
-    The meaning of the fields is that of `manifest.MANIFEST_SCHEMA`. The last five come from reading the files; a layout
-    fills them only with what a manifest has recorded.
+    The meaning of the fields is that of `manifest.MANIFEST_SCHEMA`. Those from `width` on come from reading the files;
+    a layout fills them only with what a manifest has recorded.
+
+    A `label` of `None` is open until the files are read: the picture is anomalous if anything in its mask is marked.
+    Then `defect_type` says what it is called if it is, and a `given_split` of `None` becomes train for nominal pictures
+    and test for anomalous ones.
+
+    `mask_path` may name a folder: all pictures in it, laid over one another, are the mask. Nominal pictures may have a
+    mask as well, which should be empty.
     """
 
     image_id: str
@@ -46,6 +54,7 @@ class Entry:
     sha256: str | None = None
     mask_sha256: str | None = None
     foreground_sha256: str | None = None
+    condition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +65,21 @@ class Found:
         name: what to call the dataset.
         entries: its pictures.
         strays: files that belong to no picture, as (relative path, what is wrong).
+        left_out: what the layout leaves out by a rule of its own, as (folder or file relative to where image ids start,
+            reason).
+        warnings: what the user must know of how the folder was taken.
+        folders: those that were read, absolute; by default the one where image ids start. A file in them that cannot be
+            opened is an error, elsewhere it is only named.
+        recorded: the entries are the rows of a manifest: no folder was searched, and what it records stays.
     """
 
     name: str
     entries: tuple[Entry, ...]
     strays: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Caution, ...] = ()
+    folders: tuple[Path, ...] = ()
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,19 +97,6 @@ class LayoutOptions:
     anomalous: tuple[str, ...] = ()
 
 
-def list_pictures(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Picture files in a folder by their suffix, sorted; hidden files are no pictures. An absent folder holds none."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in (folder.rglob("*") if recursive else folder.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
-
-
 def refuse_duplicates(image_ids: Iterable[str], where: str) -> None:
     """Raise a `UserError` that names the first few image ids that occur more than once."""
     twice = [image_id for image_id, count in Counter(image_ids).items() if count > 1]
@@ -99,6 +105,6 @@ def refuse_duplicates(image_ids: Iterable[str], where: str) -> None:
 
 
 def first_few(names: Sequence[str], count: int = 3) -> str:
-    """The first names, and how many more there are."""
+    """The first names, fit to be printed in one line, and how many more there are."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    return ", ".join(map(printable, names[:count])) + more

@@ -36,10 +36,15 @@ MANIFEST_SCHEMA = pa.schema(
         pa.field("sha256", pa.string(), nullable=False),  # of the picture's file, hexadecimal
         pa.field("mask_sha256", pa.string()),  # of the mask's file, where there is a mask
         pa.field("foreground_sha256", pa.string()),
+        pa.field(
+            "condition", pa.string()
+        ),  # what varies between sessions: light, batch, camera; the column may be absent
     ]
 )
 # Where files lie says nothing about what they show.
 _PLACES = ("path", "mask_path", "foreground_path")
+# Columns that later versions added: absent from older manifests, and no part of the fingerprint while they are empty.
+_OPTIONAL = ("condition",)
 
 
 def fingerprint(table: pa.Table) -> str:
@@ -52,7 +57,11 @@ def fingerprint(table: pa.Table) -> str:
         UserError: the table is no valid manifest.
     """
     validate_manifest(table)
-    names = [name for name in MANIFEST_SCHEMA.names if name not in _PLACES]
+    names = [
+        name
+        for name in MANIFEST_SCHEMA.names
+        if name not in _PLACES and not (name in _OPTIONAL and _is_empty(table, name))
+    ]
     digest = hashlib.sha256(json.dumps(names).encode())
     for row in table.select(names).sort_by("image_id").to_pylist():
         digest.update(json.dumps(list(row.values()), ensure_ascii=True).encode())
@@ -67,6 +76,8 @@ def validate_manifest(table: pa.Table) -> None:
     """
     for field in MANIFEST_SCHEMA:
         if field.name not in table.column_names:
+            if field.name in _OPTIONAL:
+                continue
             raise UserError(f"manifest: the column {field.name} is missing.")
         column = table[field.name]
         if column.type != field.type:
@@ -125,7 +136,7 @@ def write_manifest(path: str | Path, table: pa.Table) -> None:
     if Path(path).suffix.lower() != ".parquet":
         raise UserError(f"{path}: manifests are written as Parquet; choose a file name that ends in .parquet.")
     validate_manifest(table)
-    write_parquet(path, table.select(MANIFEST_SCHEMA.names))
+    write_parquet(path, table.select([name for name in MANIFEST_SCHEMA.names if name in table.column_names]))
 
 
 def manifest_table(entries: Sequence[Entry]) -> pa.Table:
@@ -138,6 +149,10 @@ def manifest_table(entries: Sequence[Entry]) -> pa.Table:
     table = pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
     validate_manifest(table)
     return table
+
+
+def _is_empty(table: pa.Table, name: str) -> bool:
+    return name not in table.column_names or table[name].null_count == table.num_rows
 
 
 def _both_or_none(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:

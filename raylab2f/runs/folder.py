@@ -50,7 +50,7 @@ class DataSettings:
         layout: `auto` or a layout's name.
         category: one category of a folder that holds several.
         nominal, anomalous: folder names for the layout `folder`.
-        object_id, views: regular expressions on `image_id` with the groups `object` and `view`.
+        object_id, views, conditions: regular expressions on `image_id` with groups `object`, `view` and `condition`.
         skip_unreadable: go on without pictures that cannot be read.
         pixel_limit: a picture of more pixels is refused.
     """
@@ -62,6 +62,7 @@ class DataSettings:
     anomalous: tuple[str, ...] = ()
     object_id: str | None = None
     views: str | None = None
+    conditions: str | None = None
     skip_unreadable: bool = False
     pixel_limit: int = 100_000_000
 

@@ -157,6 +157,16 @@ class TestRecognition:
         with pytest.raises(UserError, match="no such folder or manifest"):
             load_dataset(tmp_path / "absent")
 
+    @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "loop"])
+    def test_places_that_cannot_be(self, tmp_path, name):
+        (tmp_path / "loop").symlink_to("loop")
+        with pytest.raises(UserError, match="no such folder or manifest"):
+            load_dataset(tmp_path / name)
+
+    def test_a_named_folder_with_too_long_a_name(self, mvtec_folder):
+        with pytest.raises(UserError, match="there is no such folder"):
+            load_dataset(mvtec_folder, nominal=["x" * 5000], anomalous=["test/dent"])
+
     def test_unknown_layout_name(self, mvtec_folder):
         with pytest.raises(UserError, match="--layout coco: no such layout is known; choose auto, folder, manifest"):
             load_dataset(mvtec_folder, layout="coco")

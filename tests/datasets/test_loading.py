@@ -64,6 +64,20 @@ class TestUnusableFiles:
             load_dataset(mvtec_folder, pixel_limit=100)
         assert load_dataset(mvtec_folder, pixel_limit=200).manifest.num_rows == 7
 
+    @pytest.mark.parametrize("content", [b"", None])
+    def test_a_nominal_picture_outlives_its_mask(self, mvtec_folder, save_mask, content):
+        mask = save_mask(mvtec_folder / "ground_truth" / "good" / "000.png", size=(3, 3))
+        if content is not None:
+            mask.write_bytes(content)
+        dataset = load_dataset(mvtec_folder)
+        assert dataset.manifest.num_rows == 6
+        (warning,) = [warning for warning in dataset.warnings if warning.code == "RL207"]
+        assert warning.startswith("1 nominal pictures have a mask that cannot be used")
+        assert "test/good/000.png: its mask" in warning
+        (mvtec_folder / "test" / "good" / "000.png").write_bytes(b"")
+        with pytest.raises(UserError, match=r"1 files cannot be used \(test/good/000\.png: the file is empty"):
+            load_dataset(mvtec_folder)
+
     def test_a_foreground_of_another_size(self, mvtec_folder, save_mask):
         save_mask(mvtec_folder / "fg_mask" / "001.png", size=(3, 3))
         with pytest.raises(UserError, match=r"train/good/001\.png: its foreground .* has 3 x 3 pixels"):

@@ -183,3 +183,33 @@ def test_other_broken_tables_are_refused():
         validate_manifest(table.slice(0, 0))
     with pytest.raises(UserError, match="more than once: a"):
         validate_manifest(pa.concat_tables([table, table]))
+
+
+class TestConditions:
+    def test_an_older_manifest_without_the_column_is_the_same_data_set(self, mvtec_folder, tmp_path):
+        table = load_dataset(mvtec_folder).manifest
+        older = table.drop_columns(["condition"])
+        validate_manifest(older)
+        assert fingerprint(older) == fingerprint(table)
+        write_manifest(tmp_path / "older.parquet", older)
+        assert read_manifest(tmp_path / "older.parquet").equals(table)
+
+    def test_the_fingerprint_is_that_of_versions_without_conditions(self):
+        row = Entry(
+            "a", "/a", 1, "dent", "test", "o", "v", "/m", width=3, height=2, sha256="0" * 64, mask_sha256="1" * 64
+        )
+        assert fingerprint(manifest_table([row])) == "9aa5325acc9cdc57"
+
+    def test_are_read_written_and_part_of_the_fingerprint(self, mvtec_folder, tmp_path):
+        table = load_dataset(mvtec_folder, conditions=r"(?P<condition>\d)\.png$").manifest
+        assert table["condition"].to_pylist() == ["0", "1", "0", "0", "1", "2"]
+        assert fingerprint(table) != fingerprint(load_dataset(mvtec_folder).manifest)
+        write_manifest(tmp_path / "m.parquet", table)
+        assert read_manifest(tmp_path / "m.parquet").equals(table)
+        assert load_dataset(tmp_path / "m.parquet").manifest["condition"].equals(table["condition"])
+
+    def test_a_column_of_another_type_is_refused(self):
+        table = manifest_table([Entry("a", "/a", 0, "good", "train", "o", width=1, height=1, sha256="0")])
+        index = table.column_names.index("condition")
+        with pytest.raises(UserError, match="column condition must be string"):
+            validate_manifest(table.set_column(index, "condition", pa.array([1])))

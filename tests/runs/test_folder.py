@@ -76,3 +76,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, name):
     Path(tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file.* cannot be written"), RunFolder(str(tmp_path / name)).in_use():
         pass
+
+
+def test_settings_from_before_there_were_conditions_go_on():
+    recorded = SETTINGS.to_dict()
+    del recorded["data"]["conditions"]
+    assert RunSettings.from_dict(recorded) == SETTINGS

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from raylab2f.datasets.entries import Found, LayoutOptions, list_pictures
+from raylab2f.datasets.accounting import account_for
+from raylab2f.datasets.discovery import list_pictures
+from raylab2f.datasets.entries import Found, LayoutOptions
 from raylab2f.datasets.layouts import folder, mtd, mvtec, table
 from raylab2f.errors import UserError
 
@@ -40,7 +42,7 @@ LAYOUTS = {
 
 
 def read_layout(root: Path, layout: str, options: LayoutOptions) -> Found:
-    """All pictures of a dataset, none of them opened.
+    """All pictures of a dataset, none of them read, with every picture file below the root accounted for.
 
     Arguments:
         root: absolute path of a folder, or of a manifest.
@@ -58,7 +60,9 @@ def read_layout(root: Path, layout: str, options: LayoutOptions) -> Found:
         if getattr(options, option) and option not in LAYOUTS[name].options:
             raise UserError(f"--{option} does not belong to layout {name}, which {root} is read in; leave it out.")
     found = LAYOUTS[name].read(root, options)
-    if not found.entries:
+    if not found.recorded:
+        found = account_for(root, name, found, one_category=options.category is not None)
+    if not found.entries and not found.strays:
         raise UserError(f"{root}: there are no pictures in this folder of layout {name}.")
     return found
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
 
-from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions, list_pictures
+from raylab2f.datasets.discovery import list_folders, list_pictures
+from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "Shot", "read", "recognises", "same_tile"]
@@ -83,18 +84,18 @@ def read(root: Path, options: LayoutOptions) -> Found:
         raise UserError(f"{root} holds the data set more than once; choose {' or '.join(map(str, bases))}.")
     base = bases[0]
     shots: dict[Path, Shot] = {}
-    masks: set[Path] = set()
+    masks: dict[Path, Path] = {}
     for folder in folders:
         for path in list_pictures(folder / "Imgs"):
             if path.suffix.lower() == ".png":
-                masks.add(path)
+                masks[path.with_suffix("")] = path
             else:
                 shots[path] = _shot(path, folder)
     tiles = {shot: f"tile-{tile[0].number:06d}" for tile in same_tile(set(shots.values())) for shot in tile}
     entries = []
     for path, shot in shots.items():
         nominal = shot.kind == _NOMINAL_CLASS
-        mask = path.with_suffix(".png")
+        mask = masks.pop(path.with_suffix(""), None)
         entries.append(
             Entry(
                 image_id=path.relative_to(base).as_posix(),
@@ -105,14 +106,13 @@ def read(root: Path, options: LayoutOptions) -> Found:
                 object_id=tiles[shot],
                 view=str(shot.exposure),
                 # Nominal pictures have masks as well, all black.
-                mask_path=str(mask) if mask in masks and not nominal else None,
+                mask_path=None if mask is None else str(mask),
             )
         )
-    strays = sorted(masks - {path.with_suffix(".png") for path in shots})
     return Found(
         root.name,
         tuple(entries),
-        tuple((mask.relative_to(base).as_posix(), "the mask has no picture of its name") for mask in strays),
+        tuple((mask.relative_to(base).as_posix(), "the mask has no picture of its name") for mask in masks.values()),
     )
 
 
@@ -222,8 +222,9 @@ def _shot(path: Path, folder: Path) -> Shot:
 
 
 def _class_folders(root: Path) -> list[Path]:
-    for pattern in ("MT_*/Imgs", "*/MT_*/Imgs"):
-        folders = sorted(path.parent for path in root.glob(pattern) if path.is_dir())
+    for level in ([root], list_folders(root)):
+        found = [folder for parent in level for folder in list_folders(parent) if folder.name.startswith("MT_")]
+        folders = {folder.resolve(): folder for folder in reversed(found) if (folder / "Imgs").is_dir()}
         if folders:
-            return folders
+            return sorted(folders.values())
     return []

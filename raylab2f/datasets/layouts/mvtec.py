@@ -2,8 +2,15 @@
 
     <category>/train/good/<stem>.png
     <category>/test/good/<stem>.png, <category>/test/<defect type>/<stem>.png
+    <category>/validation/good/<stem>.png                   given as training pictures (optional)
     <category>/ground_truth/<defect type>/<stem>_mask.png   or <stem>.png: where the defect is (optional)
+    <category>/ground_truth/<defect type>/<stem>/<any>.png  likewise, several masks of one picture
     fg_mask/<category>/<stem>.png                           where the part is, for training pictures (optional)
+
+Pictures may lie deeper than their folder, with masks in the same folders below `ground_truth`, or beside them
+(`datasets.mask_pairing`). Folders called ok, normal or nominal, or whose name begins with that word, are nominal as
+good is. Defective pictures in train are anomalous pictures like those in test: folds deal both anew, and only nominal
+ones train.
 
 Reference: Bergmann, Fauser, Sattlegger, Steger: "MVTec AD, a comprehensive real-world dataset for unsupervised anomaly
 detection" (CVPR 2019); `fg_mask` as in Yao et al.: "Explicit boundary guided semi-push-pull contrastive learning"
@@ -12,19 +19,32 @@ detection" (CVPR 2019); `fg_mask` as in Yao et al.: "Explicit boundary guided se
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions, list_pictures
+from raylab2f.datasets.discovery import list_folders, list_pictures
+from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions, first_few
+from raylab2f.datasets.mask_pairing import MASK_FOLDERS, Paired, key_of, match_masks, pair_masks
 from raylab2f.errors import UserError
+from raylab2f.pitfalls import Caution
 
-__all__ = ["LOOKED_FOR", "read", "recognises"]
+__all__ = ["LOOKED_FOR", "is_nominal_name", "read", "recognises"]
 
 LOOKED_FOR = "mvtec (train/good and test/<defect type>, in the folder or up to three folders below it)"
 
 _DEPTH = 3
-_MASK_SUFFIX = "_mask"
+_FOREGROUNDS = "fg_mask"
+# Names of the folders of splits in lower case, with the split that is written down.
+_SPLITS = {"train": "train", "validation": "train", "valid": "train", "val": "train", "test": "test"}
+_NOMINAL_WORDS = (NOMINAL, "ok", "normal", "nominal")
+# With one of these among its words, a name such as "ok_not" is no nominal one.
+_DEFECT_WORD = re.compile(
+    r"no|not|non|ng|nok|nio|ko|bad|def|fail\w*|defect\w*|anomal\w*|abnormal\w*|fault\w*|damage\w*|broken|but"
+)
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def recognises(root: Path, options: LayoutOptions) -> bool:
@@ -32,42 +52,54 @@ def recognises(root: Path, options: LayoutOptions) -> bool:
     return bool(_categories(root))
 
 
+def is_nominal_name(name: str) -> bool:
+    """Whether a folder of nominal pictures is called so: good, ok, normal, nominal, or with that as its first word."""
+    others = _WORD.findall(name.lower())[1:]
+    return _first_word(name) in _NOMINAL_WORDS and not any(_DEFECT_WORD.fullmatch(word) for word in others)
+
+
 def read(root: Path, options: LayoutOptions) -> Found:
     """Pictures of one category; image ids start at its folder.
 
     Raises:
-        UserError: there is no category, no such category as asked for, or several and none was asked for.
+        UserError: there is no category, no such category as asked for, or several and none was asked for; train holds
+            folders, but none of nominal pictures; or it cannot be told which file is a picture and which its mask.
     """
     category = _choose(root, options.category)
-    masks = {kind.name: _masks(kind) for kind in _folders(category / "ground_truth")}
-    foregrounds = _foregrounds(root, category)
+    splits = [child for child in list_folders(category) if child.name.lower() in _SPLITS]
+    kinds = {kind: pair_masks(kind, category) for split in splits for kind in list_folders(split)}
+    kinds = {kind: paired for kind, paired in kinds.items() if paired.pictures}
+    _require_nominal_training(category, kinds)
+    masks, unused = _masks(category, kinds)
+    foregrounds = _foregrounds(root, category, kinds)
     entries = []
-    for split in ("train", "test"):
-        for kind in _folders(category / split):
-            nominal = _is_good(kind)
-            # The folders of nominal masks that some datasets have hold black pictures.
-            kind_masks = masks.get(kind.name, {}) if split == "test" else {}
-            for path in list_pictures(kind):
-                mask = _take_mask(kind_masks, path)
-                entries.append(
-                    Entry(
-                        image_id=path.relative_to(category).as_posix(),
-                        path=str(path),
-                        label=0 if nominal else 1,
-                        defect_type=NOMINAL if nominal else kind.name,
-                        given_split=split,
-                        mask_path=None if nominal or mask is None else str(mask),
-                        foreground_path=foregrounds.get(path.stem) if split == "train" else None,
-                    )
+    for kind, paired in kinds.items():
+        nominal = is_nominal_name(kind.name)
+        for path in paired.pictures:
+            mask = masks.get(path)
+            entries.append(
+                Entry(
+                    image_id=path.relative_to(category).as_posix(),
+                    path=str(path),
+                    label=0 if nominal else 1,
+                    defect_type=NOMINAL if nominal else kind.name,
+                    given_split=_split(kind),
+                    mask_path=None if mask is None else str(mask),
+                    foreground_path=foregrounds.get(path),
                 )
-    unused = [(mask, "the mask has no picture of its name") for kind in masks.values() for mask in kind.values()]
-    unused += [
-        (path, f"the picture lies in {split} itself, not in a folder of its defect type")
-        for split in ("train", "test")
-        for path in list_pictures(category / split)
+            )
+    strays = [(mask, "the mask has no picture of its name") for mask in unused]
+    strays += [
+        (path, f"the picture lies in {split.name} itself, not in a folder of its defect type")
+        for split in splits
+        for path in list_pictures(split)
     ]
-    strays = tuple((path.relative_to(category).as_posix(), reason) for path, reason in unused)
-    return Found(category.name, tuple(entries), strays)
+    return Found(
+        category.name,
+        tuple(entries),
+        tuple((path.relative_to(category).as_posix(), reason) for path, reason in strays),
+        warnings=_taken_as_nominal(category, kinds),
+    )
 
 
 def _choose(root: Path, wanted: str | None) -> Path:
@@ -86,51 +118,91 @@ def _choose(root: Path, wanted: str | None) -> Path:
 
 def _categories(root: Path) -> dict[str, Path]:
     """Folders with training and test pictures by name, or by relative path where names repeat."""
-    found = list(_search(root, _DEPTH))
+    by_place: dict[str, Path] = {}
+    for folder in sorted(_search(root, _DEPTH), key=lambda folder: (str(folder) != os.path.realpath(folder), folder)):
+        by_place.setdefault(os.path.realpath(folder), folder)
+    found = sorted(by_place.values())
     names = Counter(folder.name for folder in found)
     return {folder.name if names[folder.name] == 1 else folder.relative_to(root).as_posix(): folder for folder in found}
 
 
 def _search(folder: Path, depth: int) -> Iterator[Path]:
-    children = {child.name: child for child in _folders(folder)}
-    if "train" in children and ("test" in children or any(_is_good(kind) for kind in _folders(children["train"]))):
+    children = {child.name.lower(): child for child in list_folders(folder)}
+    if "train" in children and (
+        "test" in children or any(is_nominal_name(kind.name) for kind in list_folders(children["train"]))
+    ):
         yield folder
     elif depth > 0:
         for child in children.values():
             yield from _search(child, depth - 1)
 
 
-def _is_good(folder: Path) -> bool:
-    return folder.name.lower() == NOMINAL
+def _first_word(name: str) -> str:
+    match = _WORD.match(name.lower())
+    return match[0] if match else ""
 
 
-def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+def _split(kind: Path) -> str:
+    return _SPLITS[kind.parent.name.lower()]
 
 
-def _masks(folder: Path) -> dict[str, Path]:
-    """Masks by their stem as it stands on disk; two of the same stem cannot both be right."""
-    masks: dict[str, Path] = {}
-    for path in list_pictures(folder):
-        if path.stem in masks:
-            raise UserError(f"{path} and {masks[path.stem]} are masks of the same name; remove one of them.")
-        masks[path.stem] = path
-    return masks
+def _require_nominal_training(category: Path, kinds: Iterable[Path]) -> None:
+    training = [kind.name for kind in kinds if _split(kind) == "train"]
+    if training and not any(map(is_nominal_name, training)):
+        raise UserError(
+            f"{category}: no folder in train is called good, ok, normal or nominal ({first_few(training)}), so all its "
+            "pictures would count as defective; rename those of nominal pictures, or name the folders with --nominal "
+            "and --anomalous."
+        )
 
 
-def _take_mask(masks: dict[str, Path], picture: Path) -> Path | None:
-    """The picture's mask, removed from `masks` so that what remains has no picture."""
-    suffixed = masks.pop(picture.stem + _MASK_SUFFIX, None)
-    return suffixed if suffixed is not None else masks.pop(picture.stem, None)
+def _taken_as_nominal(category: Path, kinds: Iterable[Path]) -> tuple[Caution, ...]:
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for kind in kinds:
+        if _first_word(kind.name) in _NOMINAL_WORDS and kind.name.lower() != NOMINAL:
+            names[is_nominal_name(kind.name)].append(kind.relative_to(category).as_posix())
+    said = [
+        f"{', '.join(names[nominal])}: taken as {'nominal' if nominal else 'defective'} because of the folder's name"
+        for nominal in (True, False)
+        if names[nominal]
+    ]
+    mend = "if that is wrong, rename it, or name the folders with --nominal and --anomalous"
+    return (Caution("RL211", f"{'; '.join([*said, mend])}."),) if said else ()
 
 
-def _foregrounds(root: Path, category: Path) -> dict[str, str]:
-    """Foreground masks of training pictures by stem."""
-    places = (category / "fg_mask", category.parent / "fg_mask" / category.name, root / "fg_mask" / category.name)
-    for place in places:
-        pictures = list_pictures(place)
-        if pictures:
-            return {path.stem: str(path) for path in pictures}
-    return {}
+def _masks(category: Path, kinds: dict[Path, Paired]) -> tuple[dict[Path, Path], list[Path]]:
+    """Mask of each picture that has one, and the masks that belong to no picture.
+
+    Folders of masks mirror test; what is left over may belong to defective pictures of other splits.
+    """
+    masks = {picture: mask for paired in kinds.values() for picture, mask in paired.masks.items()}
+    unused = [mask for paired in kinds.values() for mask in paired.strays]
+    folders = {child.name.lower(): child for child in list_folders(category)}
+    home = next((folders[name] for name in MASK_FOLDERS if name in folders), None)
+    for mask_kind in [] if home is None else list_folders(home):
+        left = list_pictures(mask_kind, recursive=True)
+        own_kinds = [
+            kind
+            for kind in sorted(kinds, key=lambda kind: _split(kind) != "test")
+            if kind.name == mask_kind.name and (_split(kind) == "test" or not is_nominal_name(kind.name))
+        ]
+        for kind in own_kinds:
+            without = {key_of(path, kind): path for path in kinds[kind].pictures if path not in masks}
+            found, left = match_masks(without, [(key_of(path, mask_kind), path) for path in left])
+            masks |= found
+        unused += left
+    return masks, unused
+
+
+def _foregrounds(root: Path, category: Path, kinds: dict[Path, Paired]) -> dict[Path, str]:
+    """Foreground masks of training pictures."""
+    places = (category / _FOREGROUNDS, category.parent / _FOREGROUNDS / category.name)
+    found: dict[Path, str] = {}
+    for place in (*places, root / _FOREGROUNDS / category.name):
+        files = [(key_of(path, place), path) for path in list_pictures(place, recursive=True)]
+        if files:
+            for kind in (kind for kind in kinds if kind.parent.name.lower() == "train"):
+                own, _ = match_masks({key_of(path, kind): path for path in kinds[kind].pictures}, files)
+                found |= {picture: str(mask) for picture, mask in own.items()}
+            break
+    return found

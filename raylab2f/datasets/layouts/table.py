@@ -9,7 +9,7 @@ Columns:
 - `given_split`: train or test; by default train for nominal pictures and test for anomalous ones;
 - `defect_type`: by default good for nominal pictures and defect for anomalous ones;
 - `object_id`: the physical part, given for every row or for none;
-- `view`, `mask_path`, `foreground_path`: may be empty;
+- `view`, `condition`, `mask_path`, `foreground_path`: may be empty;
 - `width`, `height`, `sha256`, `mask_sha256`, `foreground_sha256`: found from the files where empty.
 
 Other columns are ignored. What is read as a table, and what cells mean, is as for score tables: `files.tables` and
@@ -35,7 +35,7 @@ __all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
 LOOKED_FOR = "a manifest (a .parquet, .csv or .tsv file, or a folder with manifest.parquet or manifest.csv)"
 
 _REQUIRED = ("path", "label")
-_NAMES = ("image_id", "object_id", "view", "defect_type", "given_split")
+_NAMES = ("image_id", "object_id", "view", "condition", "defect_type", "given_split")
 _PATHS = ("path", "mask_path", "foreground_path")
 _TEXTS = ("sha256", "mask_sha256", "foreground_sha256")
 _SIZES = ("width", "height")
@@ -56,7 +56,7 @@ def read(root: Path | str, options: LayoutOptions) -> Found:
         require_store(str(root))
         raise UserError(f"{root}: this is not {LOOKED_FOR}.")
     stem = PurePosixPath(name_of(file)).stem
-    return Found(name_of(parent_of(file)) if stem == "manifest" else stem, tuple(read_table(file)))
+    return Found(name_of(parent_of(file)) if stem == "manifest" else stem, tuple(read_table(file)), recorded=True)
 
 
 def read_table(file: Path | str) -> list[Entry]:
@@ -95,6 +95,7 @@ def read_table(file: Path | str) -> list[Entry]:
                 given_split=row["given_split"] or ("test" if label else "train"),
                 object_id=row["object_id"],
                 view=row["view"],
+                condition=row["condition"],
                 mask_path=_absolute(folder, row["mask_path"]),
                 foreground_path=_absolute(folder, row["foreground_path"]),
                 width=_number(row, "width", where),

@@ -1,0 +1,79 @@
+"""Whether a picture file looks like a mask, where names alone do not tell; a few files are looked at, not all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+__all__ = ["few_of", "find_mask_folders", "holds_few_values"]
+
+_T = TypeVar("_T")
+
+_LOOKED_AT = 5
+# A mask holds nearly nothing but this many values.
+_VALUES = 8
+_SHARE = 0.95
+# Where more folders than these lie beside one another, they are the folders of objects or sessions.
+_MOST_BESIDE = 8
+
+
+def holds_few_values(path: Path) -> bool:
+    """Whether nearly all pixels have one of a few values; a file that cannot be read counts as such."""
+    try:
+        with Image.open(path) as image:
+            image.thumbnail((512, 512), Image.Resampling.NEAREST)
+            values = np.asarray(image.convert("I") if image.mode.startswith("I") else image.convert("RGBA"))
+    except Exception:  # decoders raise nearly anything; the reading of all files says what is wrong with this one
+        return True
+    colours = values.reshape(-1, 4).copy().view(np.uint32) if values.ndim == 3 else values
+    _, counts = np.unique(colours, return_counts=True)
+    return bool(np.sort(counts)[-_VALUES:].sum() >= _SHARE * counts.sum())
+
+
+def few_of(items: Sequence[_T]) -> list[_T]:
+    """Five of them, spread over all."""
+    return [items[index] for index in sorted({len(items) * k // _LOOKED_AT for k in range(_LOOKED_AT)})]
+
+
+def find_mask_folders(files: Iterable[Path], stem_of: Callable[[Path], str]) -> dict[Path, Path]:
+    """Folders that hold masks although their names do not say so, with the folder of their pictures.
+
+    That lies beside them, or they lie in it. It has a picture for each of their stems, and of both a few were looked
+    at: the ones hold a few values, the others do not.
+
+    Arguments:
+        files: pictures and masks of any folders.
+        stem_of: the stem of the picture that a mask of this path belongs to.
+    """
+    stems: dict[Path, dict[str, Path]] = defaultdict(dict)
+    for path in files:
+        stems[path.parent][stem_of(path)] = path
+    alike: dict[tuple[str, str], list[tuple[Path, Path]]] = defaultdict(list)
+    for pictures, masks in _neighbours(stems):
+        if stems[masks].keys() <= stems[pictures].keys():
+            alike["" if pictures == masks.parent else pictures.name, masks.name].append((pictures, masks))
+    found: dict[Path, Path] = {}
+    for folders in alike.values():
+        pairs = [
+            (stems[pictures][stem], mask) for pictures, masks in folders for stem, mask in sorted(stems[masks].items())
+        ]
+        if all(holds_few_values(mask) and not holds_few_values(picture) for picture, mask in few_of(pairs)):
+            found |= {masks: pictures for pictures, masks in folders}
+    return found
+
+
+def _neighbours(folders: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    children: dict[Path, list[Path]] = defaultdict(list)
+    for folder in folders:
+        children[folder.parent].append(folder)
+    for parent, own in children.items():
+        if len(own) <= _MOST_BESIDE:
+            yield from permutations(own, 2)
+            if parent in folders:
+                yield from ((parent, folder) for folder in own)
