@@ -87,7 +87,7 @@ class LayoutOptions:
     """What the user said about the folder, for the layouts that need it.
 
     Attributes:
-        category: one of several categories (layout mvtec).
+        category: one of several categories (layouts that have them).
         nominal: sub-folders of nominal pictures (layout folder).
         anomalous: sub-folders of anomalous pictures (layout folder).
     """

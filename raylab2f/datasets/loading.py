@@ -63,7 +63,7 @@ def load_dataset(
         views: likewise with a group `view`.
         conditions: likewise with a group `condition`.
         nominal, anomalous: sub-folders, for layout folder.
-        category: one of several, for layout mvtec.
+        category: one of several, for the layouts that have them.
         skip_unreadable: leave out, and record, pictures that cannot be used: absent, empty, truncated, of an
             unsupported kind, above the pixel limit, changed since the manifest was written, or with a mask or
             foreground that is so itself or of another size than the picture; also masks without a picture,

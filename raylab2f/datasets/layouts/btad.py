@@ -1,0 +1,57 @@
+"""Layout `btad`: that of the beanTech Anomaly Detection data set.
+
+    <category>/train/ok/<NNNN>.bmp          or .png; categories are 01, 02, 03
+    <category>/test/{ok,ko}/<NNNN>.bmp
+    <category>/ground_truth/ko/<NNNN>.png   where the defect is
+
+Nothing in the names says which pictures show the same part.
+
+Reference: Mishra, Verk, Fornasier, Piciarelli, Foresti: "VT-ADL: a vision transformer network for image anomaly
+detection and localization" (ISIE 2021).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.entries import NOMINAL, Found, LayoutOptions
+from raylab2f.datasets.layouts.categories import child, choose, find
+from raylab2f.datasets.layouts.kinds import Pictures
+
+__all__ = ["LOOKED_FOR", "read", "recognises"]
+
+LOOKED_FOR = "btad (train/ok and test/ko)"
+
+_GOOD = "ok"
+_BAD = "ko"
+
+
+def recognises(root: Path, options: LayoutOptions) -> bool:
+    """Whether `root` is a category or holds some."""
+    return bool(find(root, _fits))
+
+
+def read(root: Path, options: LayoutOptions) -> Found:
+    """Pictures of one category; image ids start at its folder.
+
+    Raises:
+        UserError: there is no category, no such category as asked for, or several and none was asked for.
+    """
+    category = choose(root, find(root, _fits), options.category, LOOKED_FOR)
+    pictures = Pictures(category)
+    masks = child(category, "ground_truth")
+    for split in ("train", "test"):
+        for kind in list_folders(child(category, split)):
+            good = kind.name.lower() == _GOOD
+            pictures.add(
+                kind,
+                split,
+                NOMINAL if good else kind.name,
+                child(masks, kind.name) if split == "test" else None,
+            )
+    return pictures.found()
+
+
+def _fits(folder: Path) -> bool:
+    return child(child(folder, "train"), _GOOD).is_dir() and child(child(folder, "test"), _BAD).is_dir()

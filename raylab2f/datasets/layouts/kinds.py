@@ -1,0 +1,70 @@
+"""Pictures of one defect type in a folder of their own, with their masks in another: what many layouts are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from raylab2f.datasets.discovery import list_pictures
+from raylab2f.datasets.entries import NOMINAL, Entry, Found
+from raylab2f.datasets.mask_pairing import key_of, match_masks
+
+__all__ = ["Pictures"]
+
+
+@dataclass
+class Pictures:
+    """Gathers the pictures of a category, folder by folder.
+
+    Attributes:
+        category: its folder, where image ids start.
+        entries: the pictures so far.
+        strays: masks without a picture so far, as (relative path, what is wrong).
+        left_out: what is left out on purpose so far, as (relative folder, reason).
+    """
+
+    category: Path
+    entries: list[Entry] = field(default_factory=list)
+    strays: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, folder: Path, given_split: str, defect_type: str = NOMINAL, masks: Path | None = None) -> None:
+        """Take all pictures of a folder, at any depth.
+
+        Arguments:
+            folder: may be absent, and then gives nothing.
+            given_split: train or test.
+            defect_type: `entries.NOMINAL` for pictures without a defect.
+            masks: folder of masks, where there may be one; which is whose is told by `mask_pairing.match_masks`.
+
+        Raises:
+            UserError: two masks of the same name.
+        """
+        pictures = list_pictures(folder, recursive=True)
+        files = [] if masks is None else [(key_of(path, masks), path) for path in list_pictures(masks, recursive=True)]
+        found, left = match_masks({key_of(path, folder): path for path in pictures}, files)
+        for path in pictures:
+            mask = found.get(path)
+            self.entries.append(
+                Entry(
+                    image_id=self._relative(path),
+                    path=str(path),
+                    label=0 if defect_type == NOMINAL else 1,
+                    defect_type=defect_type,
+                    given_split=given_split,
+                    mask_path=None if mask is None else str(mask),
+                )
+            )
+        self.strays += [(self._relative(path), "the mask has no picture of its name") for path in left]
+
+    def leave_out(self, folder: Path, reason: str) -> None:
+        """Record that the pictures of a folder, where there is one, are no pictures of the task."""
+        if folder.is_dir():
+            self.left_out.append((self._relative(folder), reason))
+
+    def found(self) -> Found:
+        """All of it, under the name of the category."""
+        return Found(self.category.name, tuple(self.entries), tuple(self.strays), left_out=tuple(self.left_out))
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.category).as_posix()
