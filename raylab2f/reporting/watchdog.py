@@ -37,7 +37,7 @@ _LONGEST = 200
 def stacks_on_signal() -> bool:
     """Let SIGUSR1 write every thread's stack to standard error; whether that is possible here."""
     try:
-        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or sys.stderr, all_threads=True)
     except (AttributeError, ValueError, OSError, RuntimeError):
         # No such signal on this system, or no file behind standard error.
         return False

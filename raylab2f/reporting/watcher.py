@@ -21,7 +21,7 @@ import time
 def main(pid: int, patience: float) -> None:
     """Watch until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    news = {"stage": None, "since": time.time(), "verbose": False, "resting": False}
+    news: dict[str, object] = {"stage": None, "since": time.time(), "verbose": False, "resting": False}
     # Rarely: after the first word, each silence must be twice as long as the one before it.
     moved, wait, pending = time.monotonic(), patience, b""
     while True:
