@@ -89,7 +89,6 @@ def a_training_worker_is_killed(work: Path) -> tuple[str, str, float]:
 
 def a_node_is_killed(work: Path) -> tuple[str, str, float]:
     """All processes of the second of two nodes, while folds train on both."""
-    (work / "two nodes").mkdir()
     with Head(work / "two nodes", cpus=1) as head:
         node = head.add_node()
         more = ("--max-parallel-folds", "2", "--address", head.address)
@@ -109,14 +108,12 @@ def a_node_is_killed(work: Path) -> tuple[str, str, float]:
 def the_head_is_killed(work: Path) -> tuple[str, str, float]:
     """All processes of `ray start --head` while a submitted run trains; a new head, the job once more."""
     out = work / "head"
-    (work / "first head").mkdir()
     with Head(work / "first head") as head:
         job = submit(head, work, "head")
         job.wait(until=lambda: finished(out) and training(head.mark), seconds=500)
         kept = finished(out)
     job.process.communicate(timeout=120)
     assert job.process.returncode != 0
-    (work / "second head").mkdir()
     begun = time.monotonic()
     with Head(work / "second head") as head:
         started = time.monotonic() - begun

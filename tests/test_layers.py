@@ -26,7 +26,7 @@ BELOW = {
 }  # fmt: skip
 BELOW["workflows"] = BELOW["cluster"] | {"cluster"}
 BELOW["cli"] = BELOW["workflows"] | {"workflows"}
-FOUNDATION = {"errors", "pitfalls", "plugins", "seeding", "__version__"}
+FOUNDATION = {"blas", "errors", "pitfalls", "plugins", "seeding", "versions", "__version__"}
 ONLY_IN = {
     "ray": {"cluster"},
     "torch": {"features", "detectors", "preparation", "runs", "cluster"},

@@ -56,8 +56,14 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+    verbose: bool = typer.Option(
+        False, "--verbose", help="Where a command stands when nothing has moved for minutes: every thread's stack too."
+    ),
 ) -> None:
-    pass
+    if verbose:
+        from raylab2f.reporting.watchdog import be_verbose
+
+        be_verbose()
 
 
 def main() -> None:
@@ -67,9 +73,18 @@ def main() -> None:
 
 def run_program(program: typer.Typer) -> None:
     """Run a program; a mistake of the user ends it with one sentence and code 2, an interruption with code 130."""
+    from raylab2f.files.digests import digested_once
+    from raylab2f.files.home import ensure_home
+    from raylab2f.reporting.printing import print_any_name
+    from raylab2f.reporting.watchdog import watched
+
+    print_any_name()
     console = Console(stderr=True)
     try:
-        code = program(standalone_mode=False)
+        if note := ensure_home():
+            console.print(escape(note), highlight=False, soft_wrap=True)
+        with watched(), digested_once():
+            code = program(standalone_mode=False)
     except UserError as error:
         _say_error(console, str(error))
         sys.exit(2)

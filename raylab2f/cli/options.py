@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import platformdirs
 import typer
 
 from raylab2f.cli.place_options import PLACE
 from raylab2f.errors import UserError
+from raylab2f.files.home import user_cache
 from raylab2f.files.places import absolute, place_of
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def data_settings(
 
 def default_cache(given: str | None) -> str:
     """The place of the cache: the option, else the environment variable, else the user's cache folder."""
-    return place_of(given or os.environ.get("RAYLAB2F_CACHE") or platformdirs.user_cache_dir("raylab2f"))
+    return place_of(given or os.environ.get("RAYLAB2F_CACHE") or user_cache("--cache or RAYLAB2F_CACHE"))
 
 
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:

@@ -8,15 +8,18 @@ import os
 import shutil
 import socket
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import AuthenticationError
 
 from raylab2f.cluster.token import TOKEN_HINT, ensure_token, use_token
 from raylab2f.errors import UserError, first_line
+from raylab2f.files.home import ensure_home
 
 __all__ = ["cluster_slots", "knock", "ray_session"]
 
@@ -42,6 +45,10 @@ _PATIENCE = "RAY_gcs_server_port_wait_time_s"
 _START_SECONDS, _JOIN_SECONDS = "120", "5"
 _KNOCK_SECONDS = 10.0
 
+# Under `uv run`, Ray would pack the working folder, however large, and unpack it for workers on the same machine.
+_PACK_UNDER_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
+_REASON_LENGTH = 400
+
 
 @contextmanager
 def ray_session(
@@ -63,6 +70,7 @@ def ray_session(
     if ray.is_initialized():
         yield
         return
+    ensure_home()
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS")
@@ -124,6 +132,9 @@ def _start(cpus: int | None, dashboard: Callable[[str], None] | None, temporary:
     if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
         raise UserError("--dashboard: the dashboard is not installed; install raylab2f[cluster].")
     ensure_token()
+    if os.environ.setdefault(_PACK_UNDER_UV, "0") == "0":
+        # Ray reads the variable once, when it is imported.
+        ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
     try:
         context = ray.init(
             address="local",
@@ -137,11 +148,17 @@ def _start(cpus: int | None, dashboard: Callable[[str], None] | None, temporary:
         )
     except Exception as error:  # Ray raises plain `Exception`s and RuntimeErrors alike when its processes are late
         raise UserError(
-            f"Ray did not start on this machine ({first_line(error).rstrip('.')}); it may be too busy or short of "
-            "memory: try again later, or give the --address of a cluster that runs."
+            f"Ray did not start on this machine: {_reason(error)}; if that does not say what to mend, the machine may "
+            "be too busy or short of memory: try again later, or give the --address of a cluster that runs."
         ) from error
     if dashboard:
         dashboard(f"http://{context.dashboard_url}")
+
+
+def _reason(error: Exception) -> str:
+    """All that Ray says, for the first line may only say that something went wrong."""
+    said = str(error).strip() or first_line(error)
+    return textwrap.shorten(said, _REASON_LENGTH, placeholder=" ...").rstrip(".")
 
 
 def _set_up_libraries() -> None:

@@ -20,7 +20,7 @@ __all__ = ["TOKEN_HINT", "authentication_refused_by_user", "ensure_token", "has_
 #: How a user mends a missing or wrong token; end of a sentence.
 TOKEN_HINT = "put the cluster's token into ~/.ray/auth_token or RAY_AUTH_TOKEN (`ray get-auth-token` prints it there)"
 
-_ELSEWHERE = "set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file elsewhere"
+_ELSEWHERE = "set HOME to a folder that can be written, RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file elsewhere"
 _OWNER = stat.S_IRUSR | stat.S_IWUSR
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

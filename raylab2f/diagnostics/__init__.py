@@ -1,5 +1,6 @@
 """Guardrails: one module per pitfall, a function from tables and arrays to a `Finding`; needs neither torch nor ray."""
 
+import raylab2f.blas  # noqa: F401  # before anything computes
 from raylab2f.diagnostics.alterations import ALTERATIONS
 from raylab2f.diagnostics.background import diagnose_background
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure

@@ -12,6 +12,7 @@ Example:
     1.0
 """
 
+import raylab2f.blas  # noqa: F401  # before anything computes
 from raylab2f.evaluation.decisions.thresholds import STRATEGIES, choose_threshold, parse_strategy
 from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.plans.fold_plan import assert_exclusive, plan_fold, plan_sizes

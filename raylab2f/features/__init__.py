@@ -1,5 +1,6 @@
 """Frozen backbones, where their weights come from, and the store of what they computed."""
 
+import raylab2f.blas  # noqa: F401  # before anything computes
 from raylab2f.features.backbones import Backbone, BackboneSpec, create_backbone
 from raylab2f.features.ingredients import address, feature_ingredients
 from raylab2f.features.store import FeatureStore

@@ -22,12 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import platformdirs
 import pyarrow as pa
 import pyarrow.fs
 
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import atomic_path
+from raylab2f.files.home import user_cache
 from raylab2f.files.marks import rank_of, recorded_digests
 from raylab2f.files.places import file_exists, filesystem, is_uri, join, name_of, parent_of, require_store, store_errors
 
@@ -42,7 +42,7 @@ def local(place: str | Path) -> Path:
     if not is_uri(place):
         return Path(place)
     parts = urlsplit(str(place))
-    root = os.environ.get("RAYLAB2F_MIRROR") or Path(platformdirs.user_cache_dir("raylab2f")) / "mirror"
+    root = os.environ.get("RAYLAB2F_MIRROR") or user_cache("RAYLAB2F_MIRROR") / "mirror"
     endpoints = [parts.query, *(os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))]
     store = hashlib.sha256("\n".join(endpoints).encode()).hexdigest()[:8]
     return Path(root, f"{parts.scheme}-{store}", parts.netloc) / unquote(parts.path).lstrip("/")

@@ -1,5 +1,6 @@
 """From pictures as they were taken to pictures as detectors see them."""
 
+import raylab2f.blas  # noqa: F401  # before anything computes
 from raylab2f.preparation.pipeline import Preparation, Prepared, prepare
 from raylab2f.preparation.selection import select_pictures, with_copies
 from raylab2f.preparation.settings import PreparationSettings

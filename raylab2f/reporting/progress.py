@@ -19,11 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from raylab2f.reporting.watchdog import moved, stage_runs
+
 __all__ = ["Display"]
 
 
 class Display:
-    """Says what is going on.
+    """Says what is going on, on the terminal and to the watchdog.
 
     Arguments:
         console: where to; bars are drawn only on a terminal.
@@ -34,10 +36,12 @@ class Display:
 
     def say(self, text: str) -> None:
         """One plain line."""
+        moved()
         self.console.print(escape(text), highlight=False)
 
     def warn(self, text: str) -> None:
         """One line that must not be missed."""
+        moved()
         self.console.print(f"[bold yellow]warning:[/] {escape(text)}", highlight=False)
 
     @contextmanager
@@ -50,11 +54,12 @@ class Display:
             if total:
                 self.say(f"{title}: {total} in {time.monotonic() - started:.0f} s")
 
-        with self._bars() as bars:
+        with stage_runs(title), self._bars() as bars:
             task: TaskID | None = None
 
             def advance(done: int, of: int) -> None:
                 nonlocal task, total
+                moved()
                 total = of
                 if task is None:
                     task = bars.add_task(title, total=of, detail="")
@@ -71,11 +76,12 @@ class Display:
             titles: what to call each fold that will be run, by key.
             finished: folds that were finished before.
         """
-        with self._bars() as bars:
+        with stage_runs("folds"), self._bars() as bars:
             every = bars.add_task("folds", total=finished + len(titles), completed=finished, detail="")
             tasks: dict[str, TaskID] = {}
 
             def update(key: str, numbers: dict[str, Any]) -> None:
+                moved()
                 title = titles[key]
                 if numbers.get("done"):
                     if key in tasks:

@@ -19,7 +19,6 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -30,6 +29,7 @@ from raylab2f.files.locks import folder_in_use
 from raylab2f.files.mirror import fetch, local
 from raylab2f.files.places import absolute, is_uri, join, name_of, names_in
 from raylab2f.preparation import PreparationSettings
+from raylab2f.versions import version_of
 
 __all__ = ["TUNE_FOLDER", "DataSettings", "RunFolder", "RunSettings"]
 
@@ -211,7 +211,7 @@ class RunFolder:
 
     def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
         """Record the settings, the dataset's description, each fold's partition sizes, and the versions in use."""
-        versions = {name: version(name) for name in _VERSIONED}
+        versions = {name: version_of(name) for name in _VERSIONED}
         record = {
             "settings": settings.to_dict(),
             "dataset": dataset,

@@ -26,18 +26,21 @@ from raylab2f.evaluation.plans.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.plans.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.files.atomic import write_json, write_parquet
+from raylab2f.files.digests import digested_once
 from raylab2f.files.mirror import fetch, local, publish, remove
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import absolute, join, place_of, require_store
 from raylab2f.pitfalls import Caution
 from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
+from raylab2f.reporting.watchdog import stage_runs
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.runs.siblings import find_picture_split
 from raylab2f.runs.splits import plan_splits, settled_merge
 from raylab2f.workflows.inputs import prepare_inputs
+from raylab2f.workflows.tracking.harmless import Harmless
 from raylab2f.workflows.tracking.mlflow import MlflowLog, mlflow_logging
 
 __all__ = ["RunOutcome", "run_cross_validation"]
@@ -67,6 +70,7 @@ class _Plan:
     tasks: list[FoldTask]
     warnings: list[Caution]
     description: dict[str, Any]
+    features: dict[str, int]
 
 
 def run_cross_validation(
@@ -105,6 +109,7 @@ def run_cross_validation(
         folder.begins_or_continues(settings, resume=resume) for (settings, _), folder in zip(runs, folders, strict=True)
     ]
     with ExitStack() as stack:
+        stack.enter_context(digested_once())
         log = stack.enter_context(mlflow_logging(mlflow, display.warn)) if mlflow else None
         dataset = open_dataset(runs[0][0].data, cache, display)
         for warning in dataset.warnings:
@@ -115,7 +120,8 @@ def run_cross_validation(
             stack.enter_context(folder.in_use())
             fetch(folder.place, alone=True)
         show = (lambda url: display.say(f"dashboard: {url}")) if dashboard else None
-        stack.enter_context(ray_session(address, dashboard=show))
+        with stage_runs("connect to Ray"):
+            stack.enter_context(ray_session(address, dashboard=show))
         require_shared_folders({"--cache": cache, "--out": folders[0].place})
         plans = [
             _prepare_run(settings, folder, dataset, identity, cache, display, resources)
@@ -124,8 +130,12 @@ def run_cross_validation(
         if log:
             for plan, goes_on in zip(plans, resumed, strict=True):
                 log.begin(plan.folder.place, plan.settings, dataset.name, resumed=goes_on)
-        failures = _run_missing_folds(plans, resources, display, tensorboard, log)
-        outcomes = [_summarise(plan, failures, display) for plan in plans]
+        metrics = Harmless("the metrics of Ray", display.warn)
+        for plan in plans:
+            metrics(record_features, plan.folder.name, plan.settings.detector, **plan.features)
+        failures = _run_missing_folds(plans, resources, display, metrics, tensorboard, log)
+        with stage_runs("summarise"):
+            outcomes = [_summarise(plan, failures, display) for plan in plans]
         if log:
             for outcome in outcomes:
                 log.finish(outcome.place, outcome.summary)
@@ -151,8 +161,6 @@ def _prepare_run(
     inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display, gpus_come=gpus_come)
     for warning in inputs.warnings:
         display.warn(warning)
-    found = len(inputs.shards.image_ids) - inputs.extracted
-    record_features(folder.name, settings.detector, stored=found, computed=inputs.extracted)
     if inputs.extracted == 0:
         display.say("features: found in the store, none extracted")
 
@@ -205,7 +213,8 @@ def _prepare_run(
     if settings.split_by == "picture":
         warnings.append(PICTURE_SPLIT_WARNING)
         display.warn(PICTURE_SPLIT_WARNING)
-    return _Plan(settings, folder, tasks, warnings, description)
+    found = len(inputs.shards.image_ids) - inputs.extracted
+    return _Plan(settings, folder, tasks, warnings, description, {"stored": found, "computed": inputs.extracted})
 
 
 def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> dict[str, Any]:
@@ -226,7 +235,12 @@ def _check_split(path: Path, split: pa.Table) -> None:
 
 
 def _run_missing_folds(
-    plans: Sequence[_Plan], resources: FoldResources, display: Display, tensorboard: bool, log: MlflowLog | None
+    plans: Sequence[_Plan],
+    resources: FoldResources,
+    display: Display,
+    metrics: Harmless,
+    tensorboard: bool,
+    log: MlflowLog | None,
 ) -> list[FoldFailure]:
     """Train what is not finished yet, over all runs at once."""
     tasks = [task for plan in plans for task in plan.tasks]
@@ -242,13 +256,13 @@ def _run_missing_folds(
     with ExitStack() as stack:
         listeners: list[Progress] = [
             stack.enter_context(display.folds(titles, len(tasks) - len(missing))),
-            FoldMonitor(tasks, titles),
+            metrics.guard(metrics(FoldMonitor, tasks, titles)),
         ]
         if tensorboard:
             # Its import takes most of a second, which nobody else shall wait for.
             from raylab2f.workflows.tracking.tensorboard import tensorboard_logging
 
-            listeners.append(stack.enter_context(tensorboard_logging()))
+            listeners.append(stack.enter_context(tensorboard_logging(display.warn)))
         if log:
             listeners.append(log.progress)
 

@@ -36,6 +36,7 @@ from raylab2f.diagnostics.finding import skipped
 from raylab2f.diagnostics.variance import Activations
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json, write_parquet
+from raylab2f.files.digests import digested_once
 from raylab2f.files.mirror import publish
 from raylab2f.reporting import Display
 from raylab2f.seeding import numpy_generator
@@ -101,6 +102,7 @@ def diagnose_run(
         if name not in ALTERATIONS:
             raise UserError(f"--expect {name}: no such alteration; choose among {', '.join(ALTERATIONS)}.")
     with ExitStack() as stack:
+        stack.enter_context(digested_once())
         # What the run stored needs no Ray, unless the cache lost something; then it is made where the user says.
         if not stored_only or address is not None:
             stack.enter_context(ray_session(address))

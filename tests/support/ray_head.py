@@ -40,7 +40,7 @@ def free_ports(count):
 class Head:
     """`ray start --head` in `folder`, as an administrator would; `environment` is that of a user with the token.
 
-    Used with `with`, it is stopped at the end.
+    Used with `with`, it is stopped at the end. The folder is its own, and goes with it.
     """
 
     def __init__(self, folder: Path, *, cpus: int = 2, gpus: int = 0, autoscaling: dict | None = None):
@@ -164,7 +164,7 @@ class Head:
         return marked_processes(self.mark)
 
     def stop(self):
-        """Kill every process that carries the mark, and no other; delete Ray's folder."""
+        """Kill every process that carries the mark, and no other; delete its folder and Ray's."""
         deadline = time.monotonic() + 20
         while (left := self.processes()) and time.monotonic() < deadline:
             for pid in left:
@@ -174,7 +174,8 @@ class Head:
         for process in (self.process, *self.nodes.values()):
             process.wait(timeout=10)
         self.log.close()
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        for folder in (self.temporary, self.folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _wait(self):
         deadline = time.monotonic() + 400

@@ -1,11 +1,15 @@
 """Three nodes on one machine: folds on all of them, one killed in the middle, and what the doctor says."""
 
 import json
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from ray_head import BIN, Head, marked_processes, title
+
+import raylab2f
 
 FOLDS = 6
 
@@ -16,19 +20,23 @@ def three_nodes(tmp_path_factory):
     pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
     folder = tmp_path_factory.mktemp("nodes")
     with Head(folder, cpus=1) as head:
-        other = folder / "other" / "raylab2f-0.0.1.dist-info"
-        other.mkdir(parents=True)
-        (other / "METADATA").write_text("Metadata-Version: 2.1\nName: raylab2f\nVersion: 0.0.1\n", encoding="utf-8")
+        other = folder / "other" / "raylab2f"
+        package = Path(raylab2f.__file__)
+        shutil.copytree(package.parent, other, ignore=shutil.ignore_patterns("__pycache__"))
+        source = package.read_text(encoding="utf-8").replace(f'"{raylab2f.__version__}"', '"0.0.1"')
+        (other / "__init__.py").write_text(source, encoding="utf-8")
         head.add_node()
         paths = [str(other.parent), *head.environment.get("PYTHONPATH", "").split(":")]
         head.add_node(environment={"PYTHONPATH": ":".join(filter(None, paths))})
         yield head
 
 
-def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_none(three_nodes, cache):
+def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_none(three_nodes, cache, tmp_path):
     options = ["--address", three_nodes.address, "--cache", cache, "--storage", "/proc/nothing", "--detector", "csflow"]
     process = subprocess.run(
         [BIN / "raylab2f", "cluster", "doctor", *map(str, options)],
+        # Elsewhere, for Ray has the nodes look for packages in the folder of the caller first.
+        cwd=tmp_path,
         env={**three_nodes.environment, "COLUMNS": "300"},
         capture_output=True,
         text=True,
@@ -41,7 +49,7 @@ def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_
     assert wrong == {"versions are equal", "storage /proc/nothing"}
     assert found["versions are equal"].count("raylab2f 0.0.1") == 1
     assert "3: " in found["nodes answer"]
-    assert not list(cache.glob(".raylab2f-doctor*"))
+    assert not list(cache.glob(".raylab2f-probe*"))
 
 
 def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(

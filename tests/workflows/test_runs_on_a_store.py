@@ -251,14 +251,14 @@ def test_nodes_that_share_nothing_but_the_store_do_one_run(s3, uploaded, finishe
             check=False,
             cwd=folder,
         )
+        # Each node trained a fold in its own mirror.
+        trained = [sorted(path.parent.name for path in (folder / n).rglob("fold.json")) for n in ("one", "two")]
     assert process.returncode == 0, process.stdout + process.stderr
     for fold in range(2):
         here = pq.read_table(finished_run[0] / "folds" / str(fold) / "scores.parquet").sort_by("image_id")
         np.testing.assert_allclose(
             table(s3, f"bucket/nodes/run/folds/{fold}/scores.parquet")["score"], here["score"], rtol=1e-4
         )
-    # Each node trained a fold in its own mirror.
-    trained = [sorted(path.parent.name for path in (folder / n).rglob("fold.json")) for n in ("one", "two")]
     assert sorted(trained) == [["0"], ["1"]]
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raylab2f.errors import UserError, first_line
+from raylab2f.cluster.operations.shared_storage import fault_seen_here, probing
+from raylab2f.errors import first_line
 from raylab2f.features import BackboneSpec, create_backbone
-from raylab2f.files.mirror import erase
-from raylab2f.files.places import absolute, file_exists, join, name_of, read_file, write_file
+from raylab2f.versions import version_of
 
 __all__ = ["Finding", "NodeFacts", "examine_cluster", "judge"]
 
@@ -81,20 +78,21 @@ def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) 
         storages: places that the driver and all nodes must share; probe files are written there and removed.
         backbones: whose weights must be on every node already.
     """
-    with _probes(storages) as (probes, driver_errors):
+    with probing(storages) as probes:
         nodes = [node for node in ray.nodes() if node["Alive"]]
         names = _names(nodes)
-        asked = [_ask(node, names[node["NodeID"]], probes, backbones) for node in nodes]
+        asked = [_ask(node, names[node["NodeID"]], probes.folders, backbones) for node in nodes]
         gpus = [_ask_for_gpus(node) for node in nodes]
         facts = [_facts(node, names[node["NodeID"]], reference) for node, reference in zip(nodes, asked, strict=True)]
         facts = [replace(fact, usable_gpus=found) for fact, found in zip(facts, _usable(gpus), strict=True)]
         unseen = {
-            str(folder): f"the driver does not see the file that {fact.name} wrote"
-            for folder, probe in probes.items()
+            place: f"the driver does not see the file that {fact.name} wrote"
             for fact in facts
-            if fact.silence is None and not fact.storage_errors.get(folder) and not file_exists(join(probe, fact.name))
+            if fact.silence is None
+            for place in probes.unseen(fact.name)
+            if place not in fact.storage_errors
         }
-    errors = {**unseen, **driver_errors}
+    errors = {**unseen, **probes.errors}
     return judge(_versions(), facts, driver_storage_errors=errors, storages=storages)
 
 
@@ -152,25 +150,6 @@ def judge(
         )
     )
     return findings
-
-
-@contextmanager
-def _probes(storages: Sequence[str]) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """A folder with a file in each storage, for the nodes to find; and what went wrong here."""
-    probes: dict[str, str] = {}
-    errors: dict[str, str] = {}
-    for storage in storages:
-        probe = absolute(join(storage, f".raylab2f-doctor-{uuid.uuid4().hex[:12]}"))
-        try:
-            write_file(join(probe, "driver"), name_of(probe).encode())
-            probes[storage] = probe
-        except (OSError, UserError) as error:
-            errors[storage] = str(error)
-    try:
-        yield probes, errors
-    finally:
-        for probe in probes.values():
-            erase(probe)
 
 
 def _names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -242,7 +221,7 @@ def _clock_offset(node: Mapping[str, Any]) -> tuple[float, float]:
 def _look(name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec]) -> dict[str, Any]:
     """On a node: the fields of `NodeFacts`."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    storage = {folder: _storage_error(probe, name) for folder, probe in probes.items()}
+    storage = {folder: fault_seen_here(probe, name) for folder, probe in probes.items()}
     weights = {spec.name: _weights_error(spec) for spec in backbones}
     return {
         "versions": _versions(),
@@ -250,18 +229,6 @@ def _look(name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec
         "weights_errors": {backbone: error for backbone, error in weights.items() if error},
         "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
     }
-
-
-def _storage_error(probe: str, name: str) -> str | None:
-    try:
-        if read_file(join(probe, "driver")).decode() != name_of(probe):
-            return "holds something else than the driver wrote"
-        write_file(join(probe, name), name.encode())
-    except FileNotFoundError:
-        return "does not hold what the driver wrote; mount the same storage there"
-    except (OSError, UserError) as error:
-        return str(error)
-    return None
 
 
 def _weights_error(spec: BackboneSpec) -> str | None:
@@ -287,11 +254,4 @@ def _now() -> float:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "missing"
+    return {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES}

@@ -24,6 +24,7 @@ import raylab2f
 from raylab2f.cluster.session import knock
 from raylab2f.cluster.token import TOKEN_HINT, use_token
 from raylab2f.errors import UserError, first_line
+from raylab2f.reporting.watchdog import resting
 
 __all__ = ["Job", "Jobs"]
 
@@ -133,7 +134,8 @@ class Jobs:
         self.status(name)
         with self._errors_for_users():
             try:
-                asyncio.run(tail())
+                with resting():
+                    asyncio.run(tail())
             except (ClientError, OSError, RuntimeError) as error:
                 raise UserError(
                     f"{name}: the connection to its output broke off ({first_line(error)}), and the job goes on; see "

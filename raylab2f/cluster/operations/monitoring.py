@@ -1,7 +1,8 @@
 """What a run is doing, for Prometheus: gauges, counters and histograms through Ray's own metrics.
 
 Each node of a cluster offers them at its metrics port with the prefix `ray_`; docs/grafana.json draws them. All are
-recorded by the driver, from what folds report to it anyway, so a fold's process does nothing for them.
+recorded by the driver, from what folds report to it anyway, so a fold's process does nothing for them. Names are short
+ASCII: `schweißnaht` is `schwei%C3%9Fnaht` there.
 
 | name | kind | tags | |
 |---|---|---|---|
@@ -23,6 +24,7 @@ from typing import Any
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
+from raylab2f.cluster.names import as_tag
 from raylab2f.files.places import name_of, parent_of
 from raylab2f.runs.fold import FoldTask
 
@@ -86,9 +88,9 @@ def record_features(run: str, detector: str, *, stored: int, computed: int) -> N
     counter = Counter("raylab2f_features", "Pictures by the source of their features.", (*_RUN, "source"))
     for source, count in (("stored", stored), ("computed", computed)):
         if count:
-            counter.inc(count, {"run": run, "detector": detector, "source": source})
+            counter.inc(count, {"run": as_tag(run), "detector": as_tag(detector), "source": source})
 
 
 def run_tags(task: FoldTask) -> dict[str, str]:
-    """`run` (the name of its folder) and `detector`."""
-    return {"run": name_of(parent_of(parent_of(task.folder))), "detector": task.detector}
+    """`run` (the name of its folder, see `as_tag`) and `detector`."""
+    return {"run": as_tag(name_of(parent_of(parent_of(task.folder)))), "detector": as_tag(task.detector)}

@@ -38,6 +38,7 @@ from raylab2f.files.mirror import fetch, local, publish, repair
 from raylab2f.files.places import absolute, join
 from raylab2f.preparation import SHARD_ROWS, PictureShards
 from raylab2f.preparation.shards import read_shard, shard_path
+from raylab2f.reporting.watchdog import stacks_on_signal
 
 __all__ = ["Extraction", "backbone_features", "backbone_spec", "extract_features", "store_ingredients"]
 
@@ -199,6 +200,7 @@ class _Extractor:
     """An actor that holds the backbones and writes the features of one shard after another."""
 
     def __init__(self, pictures: str, stores: list[_Store], has_gpu: bool) -> None:
+        stacks_on_signal()
         self.device = device_for(has_gpu)
         self.pictures = pictures
         self.shards = PictureShards.open(fetch(pictures, ["shards.json"]))

@@ -7,7 +7,6 @@ deleted at the end.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from ray.exceptions import OutOfMemoryError
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from raylab2f.cluster.names import as_folder
 from raylab2f.cluster.training.memory_kills import MEMORY_RAN_OUT, memory_kill, memory_kills_are_deaths, release_slots
 from raylab2f.cluster.training.placement import FoldResources, Placement, cluster_nodes, place_folds
 from raylab2f.cluster.training.trials import RESTARTS, train_distributed, train_in_trial
@@ -193,7 +193,7 @@ class _ProgressCallback(TrialProgressCallback):
 def _trial_name(trial: Trial) -> str:
     task = trial.config["task"]
     # No two folds of one command agree in all of these.
-    return re.sub(r"[^\w.-]", "_", f"{task['dataset']}-{task['detector']}-seed{task['seed']}-fold{task['fold']}")
+    return f"{as_folder(task['dataset'])}-{as_folder(task['detector'])}-seed{task['seed']}-fold{task['fold']}"
 
 
 def _why(folder: str, error: str | None) -> str:

@@ -15,10 +15,12 @@ from typing import Any
 import ray.tune
 
 from raylab2f.cluster.devices import device_for
+from raylab2f.cluster.names import as_folder
 from raylab2f.cluster.training.memory_kills import MemoryRanOutError, memory_kills_named
 from raylab2f.files.atomic import write_json
 from raylab2f.files.mirror import local, publish
 from raylab2f.files.places import name_of, parent_of
+from raylab2f.reporting.watchdog import stacks_on_signal
 from raylab2f.runs.fold import FoldTask, run_fold
 
 __all__ = ["RESTARTS", "train_distributed", "train_in_trial"]
@@ -31,6 +33,7 @@ _DISTRIBUTED_REPORTS = 40
 
 def train_in_trial(config: dict[str, Any]) -> None:
     """A trial whose own process trains the fold."""
+    stacks_on_signal()
     task = FoldTask.from_dict(config["task"])
     last = 0.0
 
@@ -62,7 +65,7 @@ def train_distributed(config: dict[str, Any]) -> None:
             | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
         ),
         run_config=ray.train.RunConfig(
-            name=f"fold-{task.fold}-{name_of(parent_of(parent_of(task.folder)))}",
+            name=f"fold-{task.fold}-{as_folder(name_of(parent_of(parent_of(task.folder))))}",
             storage_path=config["storage"],
             failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
             callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # missing in Ray's annotation
@@ -96,6 +99,7 @@ def _train_worker(values: dict[str, Any]) -> None:
         if metrics["epoch"] % every == 0 or metrics["epoch"] == metrics["epochs"]:
             ray.train.report(metrics | _gpu_memory())
 
+    stacks_on_signal()
     worker = Worker(context.get_world_rank(), context.get_world_size())
     run_fold(FoldTask.from_dict(values), report, worker=worker, device=device, wrap=wrap)
 

@@ -27,7 +27,8 @@ __all__ = ["MlflowLog", "mlflow_logging", "refuse_password"]
 
 _METRICS = ("loss", "pictures_per_second")
 _PLACE, _FOLD, _PARENT, _NAME = "raylab2f.place", "raylab2f.fold", "mlflow.parentRunId", "mlflow.runName"
-# MLflow takes so many values at once.
+# MLflow takes so many characters in a name, less an ending of ours, and so many values at once.
+_LONGEST = 240
 _BATCH = {"metrics": 1000, "params": 100}
 # A server that does not answer is asked for two minutes by MLflow's own rules, seven times over.
 _ENVIRONMENT = {
@@ -222,7 +223,7 @@ def _estimates(summary: dict[str, Any]) -> Iterator[tuple[str, float]]:
         if row["mean"] is None:
             continue
         # MLflow takes few characters in a name, and brackets are none of them.
-        name = re.sub(r"[^\w\-./ ]", "_", f"{row['level']}/{row['strategy']}/{row['metric']}")
+        name = re.sub(r"[^\w\-./ ]", "_", f"{row['level']}/{row['strategy']}/{row['metric']}")[:_LONGEST]
         yield name, row["mean"]
         if row["interval"] is not None:
             yield f"{name}/low", row["interval"]["low"]

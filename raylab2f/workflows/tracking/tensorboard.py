@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from tensorboardX import SummaryWriter
 
 from raylab2f.cluster.training.folds import Progress
 from raylab2f.files.mirror import local
+from raylab2f.workflows.tracking.harmless import Harmless
 
 __all__ = ["tensorboard_logging"]
 
@@ -17,8 +18,13 @@ _SCALARS = ("loss", "pictures_per_second")
 
 
 @contextmanager
-def tensorboard_logging() -> Iterator[Progress]:
-    """Yield what to call with a fold's numbers: they go to `tensorboard/fold-K` in the run's folder, by epoch."""
+def tensorboard_logging(warn: Callable[[str], None]) -> Iterator[Progress]:
+    """Yield what to call with a fold's numbers: they go to `tensorboard/fold-K` in the run's folder, by epoch.
+
+    Arguments:
+        warn: called with a sentence if they cannot be written; the run goes on without them.
+    """
+    files = Harmless("TensorBoard's files", warn)
     writers: dict[str, SummaryWriter] = {}
 
     def write(folder: str, numbers: dict[str, Any]) -> None:
@@ -31,7 +37,7 @@ def tensorboard_logging() -> Iterator[Progress]:
             writers[folder].add_scalar(name, numbers[name], numbers["epoch"])
 
     try:
-        yield write
+        yield files.guard(write)
     finally:
         for writer in writers.values():
-            writer.close()
+            files(writer.close)
