@@ -25,7 +25,9 @@ BELOW = {
     },
 }  # fmt: skip
 BELOW["workflows"] = BELOW["cluster"] | {"cluster"}
-BELOW["cli"] = BELOW["workflows"] | {"workflows"}
+BELOW["options"] = BELOW["runs"] | {"runs", "cluster"}
+BELOW["api"] = BELOW["workflows"] | {"workflows", "options"}
+BELOW["cli"] = BELOW["api"] | {"api"}
 FOUNDATION = {"errors", "pitfalls", "plugins", "seeding", "__version__"}
 ONLY_IN = {
     "ray": {"cluster"},

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raylab2f.cli.detector_options import files_of
 from raylab2f.cli.place_options import require_absolute, require_shared
 from raylab2f.errors import UserError
 from raylab2f.files.places import name_of
+from raylab2f.options.detector_settings import files_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.operations.jobs import Job
@@ -40,6 +40,7 @@ jobs_app = typer.Typer(no_args_is_help=True, help="Jobs on a cluster: list, stat
 
 
 def submit(
+    context: typer.Context,
     command: Annotated[
         list[str], typer.Argument(metavar="COMMAND...", help="What follows `raylab2f`, as `run-cv --folds 10 ...`.")
     ],
@@ -55,7 +56,7 @@ def submit(
 
     Paths are those of the cluster's nodes; results stay there. The exit code with --follow is the command's.
     """
-    title = _check(command)
+    title, command = _check(command, context.find_root().command)
     from raylab2f.cluster.operations.jobs import Jobs
 
     console = Console()
@@ -141,12 +142,18 @@ def _say(console: Console, sentence: str) -> None:
     console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
-def _check(words: list[str]) -> str:
-    """Find mistakes here rather than minutes later in a log; returns a title for the job."""
-    from raylab2f.cli.app import app
+def _check(words: list[str], program: Any) -> tuple[str, list[str]]:
+    """Find mistakes here rather than minutes later in a log.
 
+    Arguments:
+        words: of the command.
+        program: whose command it is, as click has it.
+
+    Returns:
+        A title for the job, and the words to send: what a file of settings says is spelled out, for the file is here.
+    """
     # `Any`, for click's classes are now click's own, now a copy of them within typer.
-    command: Any = typer.main.get_command(app)
+    command: Any = program
     called, rest = "submit --", list(words)
     hidden = {"submit", "jobs", "cluster"}
     while hasattr(command, "commands"):
@@ -155,17 +162,35 @@ def _check(words: list[str]) -> str:
         if name not in allowed:
             raise UserError(f"{called} {name}: give one of raylab2f's commands: {', '.join(allowed)}.")
         command, called, hidden = command.commands[name], f"{called} {name}", set()
-    values = command.make_context(words[0], rest).params
+    context = command.make_context(words[0], rest)
+    values = context.params
+    if values.get("config") is not None:
+        words = [words[0], *_spelled_out(context)]
+        values = values | {"config": None}
     for option in ("out", "cache"):
         if option in _NEEDED.get(words[0], ()) and values[option] is None:
             raise UserError(f"{called}: give --{option}, a place on the nodes' shared storage or on an object store.")
     require_shared(command.params, values)
     if words[0] != "run-cv":
-        return words[0]
+        return words[0], words
     for name, path in files_of(values["weights"], values["settings"]).items():
         require_absolute(name, path)
     data = "demo" if values["data"] is None else PurePosixPath(name_of(values["data"])).stem
-    return "-".join([words[0], data, *values["detector"]])
+    return "-".join([words[0], data, *values["detector"]]), words
+
+
+def _spelled_out(context: Any) -> list[str]:
+    """The options that were given, on the command line or in its file of settings, as words."""
+    words = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name)
+        said = context.get_parameter_source(parameter.name).name in ("COMMANDLINE", "DEFAULT_MAP")
+        if parameter.name == "config" or not said or value is None:
+            continue
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            # Joined, so that a value which begins with a dash is no option.
+            words += [parameter.opts[0]] if item is True else [] if item is False else [f"{parameter.opts[0]}={item}"]
+    return words
 
 
 def _again(action: str, name: str, address: str | None, *options: str) -> str:

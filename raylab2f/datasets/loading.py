@@ -46,6 +46,7 @@ def load_dataset(
     layout: str = "auto",
     object_id: str | None = None,
     views: str | None = None,
+    conditions: str | None = None,
     nominal: Sequence[str] = (),
     anomalous: Sequence[str] = (),
     category: str | None = None,
@@ -60,6 +61,7 @@ def load_dataset(
         layout: a key of `layouts.LAYOUTS`, or `auto`.
         object_id: regular expression on image ids whose group `object` is the physical part (replaces the layout's).
         views: likewise with a group `view`.
+        conditions: likewise with a group `condition`.
         nominal, anomalous: sub-folders, for layout folder.
         category: one of several, for layout mvtec.
         skip_unreadable: leave out, and record, pictures that cannot be used: absent, empty, truncated, of an

@@ -50,7 +50,7 @@ class DataSettings:
         layout: `auto` or a layout's name.
         category: one category of a folder that holds several.
         nominal, anomalous: folder names for the layout `folder`.
-        object_id, views: regular expressions on `image_id` with the groups `object` and `view`.
+        object_id, views, conditions: regular expressions on `image_id` with the groups `object`, `view`, `condition`.
         skip_unreadable: go on without pictures that cannot be read.
         pixel_limit: a picture of more pixels is refused.
     """
@@ -62,6 +62,7 @@ class DataSettings:
     anomalous: tuple[str, ...] = ()
     object_id: str | None = None
     views: str | None = None
+    conditions: str | None = None
     skip_unreadable: bool = False
     pixel_limit: int = 100_000_000
 
@@ -81,9 +82,11 @@ class RunSettings:
         stratify: halve every defect type by itself.
         train_fraction: share of the nominal training objects that train, for learning curves.
         merge_nominal_test: `auto`, `yes` or `no`: whether given test nominals join the nominal pool.
+        train_on: `good-objects`, `good-pictures` (those of defective objects too), or `auto`: these only where good
+            objects are too few.
         feature_dtype: of the feature store.
         epoch_scores: keep the scores after so many epochs each, for contrast only; 0: do not.
-        evaluation: keyword arguments of `raylab2f.evaluation.evaluate`.
+        evaluation: keyword arguments of `raylab2f.evaluation.evaluate`, muted codes included.
     """
 
     data: DataSettings
@@ -98,6 +101,7 @@ class RunSettings:
     stratify: bool = False
     train_fraction: float = 1.0
     merge_nominal_test: Literal["auto", "yes", "no"] = "auto"
+    train_on: Literal["auto", "good-objects", "good-pictures"] = "auto"
     feature_dtype: str = "float16"
     epoch_scores: int = 0
     evaluation: dict[str, Any] = field(default_factory=dict)

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from raylab2f.cli.options import parse_size
 from raylab2f.errors import UserError
 from raylab2f.files.places import absolute, is_uri
+from raylab2f.options.preparation import parse_size
 
 __all__ = ["configure", "files_of"]
 
