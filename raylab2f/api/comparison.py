@@ -52,7 +52,7 @@ class RunComparison(Result):
     Attributes:
         comparison: everything that was found.
         differences: one row for each pair of runs, strategy, level and metric, in `DIFFERENCES_SCHEMA`: `low`,
-            `high` and `p` of the paired bootstrap, `p_folds` of the corrected resampled t-test, `_holm` adjusted for all.
+            `high` and `p` of the paired bootstrap, `p_folds` of the corrected resampled t-test, `_holm` adjusted.
         warnings: what to know before the figures are trusted.
     """
 

@@ -41,6 +41,7 @@ class Option:
         kind: what a text names.
         positional: an argument that needs no name.
         passing: of one call only: not written to files of settings.
+        lasting: makes of a value one that means the same in another folder; needed where `kind` does not say it.
         eager: what the command line does as soon as it reads the value; see `raylab2f.cli.composition`.
     """
 
@@ -53,6 +54,7 @@ class Option:
     kind: Kind = "text"
     positional: bool = False
     passing: bool = False
+    lasting: Callable[[str], str] | None = None
     eager: Callable[..., Any] | None = None
 
 

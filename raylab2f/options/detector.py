@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from raylab2f.options.declaration import Option
-from raylab2f.options.detector_settings import configure
+from raylab2f.options.detector_settings import configure, lasting_assignment, lasting_setting
 
 __all__ = ["DetectorChoice"]
 
@@ -25,9 +26,13 @@ class DetectorChoice:
     size: Annotated[str | None, Option("Pixels: N or HEIGHTxWIDTH.", panel=_PANEL)] = None
     backbone: Annotated[str | None, Option("timm model name.", panel=_PANEL)] = None
     layers: Annotated[str | None, Option("Modules of the backbone, with commas.", panel=_PANEL)] = None
-    weights: Annotated[str | None, Option("bundled, hub, or a file.", panel=_PANEL)] = None
+    weights: Annotated[
+        str | None,
+        Option("bundled, hub, or a file.", panel=_PANEL, lasting=partial(lasting_setting, "weights")),
+    ] = None
     settings: Annotated[
-        tuple[str, ...], Option("Any other setting, NAME=VALUE; repeatable.", name="set", panel=_PANEL)
+        tuple[str, ...],
+        Option("Any other setting, NAME=VALUE; repeatable.", name="set", panel=_PANEL, lasting=lasting_assignment),
     ] = ()
     feature_dtype: Annotated[Literal["float16", "float32"], Option("Of stored features.", panel=_PANEL)] = "float16"
 

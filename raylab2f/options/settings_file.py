@@ -77,14 +77,18 @@ def write_settings(place: str, options: Mapping[str, Declared], values: Mapping[
     Raises:
         UserError: the file cannot be written.
     """
-    said = {}
+    said: dict[str, Any] = {}
+    texts = []
     for name, part in options.items():
         value = values.get(name)
         if part.option.passing or value is None or (part.repeatable and not value):
             continue
         several = [_lasting(part, item) for item in (value if part.repeatable else [value])]
+        texts += map(str, several)
         said[part.name] = several if part.repeatable else several[0]
-    text = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    # Separators and marks that cannot be seen are only read as they are where they are escaped.
+    plain = all(text.isprintable() for text in texts)
+    text = yaml.safe_dump(said, sort_keys=False, allow_unicode=plain, default_flow_style=None, width=100)
     path = local(place)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,11 +100,9 @@ def write_settings(place: str, options: Mapping[str, Declared], values: Mapping[
 
 def _lasting(part: Declared, value: Any) -> Any:
     """A value that means the same in another folder."""
-    if part.option.kind in ("place", "path"):
+    if part.option.kind != "text":
         return absolute(value)
-    if part.option.kind == "store" and not is_uri(value):
-        return absolute(value)
-    return value
+    return value if part.option.lasting is None else part.option.lasting(value)
 
 
 def _read(place: str) -> tuple[str, bytes]:
