@@ -79,7 +79,7 @@ def _changes(detector: str, preset: str, config: Mapping[str, Any]) -> Iterator[
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from ((name, value) for name, value in config.items() if name != "schedule")
-    yield from config["schedule"].items()
+    yield from config.get("schedule", {}).items()
 
 
 def _text(name: str, value: Any) -> str:
