@@ -103,7 +103,7 @@ def plan_samples(widths: Widths, guarantee: Guarantee, clusters: Clusters, curve
     Example:
         >>> import raylab2f
         >>> raylab2f.plan_samples(half_width=0.1, recall=0.9).half_width["objects"].to_pylist()
-        [45, 29]
+        [44, 29]
     """
     from raylab2f.evaluation.comparison.planning import OutOfReachError, objects_for_half_width, plan_guarantee
 

@@ -19,7 +19,6 @@ from raylab2f.options.places import Cluster, RunPlaces, default_cache
 from raylab2f.options.preparation import Preparation
 from raylab2f.options.protocol import Protocol
 from raylab2f.options.runs import place_runs
-from raylab2f.options.settings_file import read_settings, write_settings
 
 if TYPE_CHECKING:
     from raylab2f.runs.folder import RunSettings
@@ -31,6 +30,8 @@ __all__ = ["run_cv"]
 def _read_config(context: typer.Context, place: str | None) -> str | None:
     """Let a file of settings say what holds where the command line says nothing."""
     if place is not None:
+        from raylab2f.options.settings_file import read_settings
+
         context.default_map = read_settings(place, declared(run_cv))
     return place
 
@@ -65,6 +66,8 @@ def run_cv(
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
     placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places)
     if save_config is not None:
+        from raylab2f.options.settings_file import write_settings
+
         write_settings(save_config, declared(run_cv), context.params)
     how = {
         "cache": default_cache(places.cache),

@@ -1,5 +1,6 @@
 """What `import raylab2f` offers means the same as the commands do."""
 
+import doctest
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -172,6 +173,15 @@ def test_a_run_that_is_not_there_is_not_diagnosed(tmp_path):
         raylab2f.diagnose(tmp_path, only="dust")
     with pytest.raises(UserError, match="--expect rotation"):
         raylab2f.diagnose(tmp_path, expect="rotation")
+
+
+@pytest.mark.parametrize(
+    "module", [raylab2f, sys.modules[raylab2f.evaluate.__module__], sys.modules[raylab2f.plan_samples.__module__]]
+)
+def test_examples_in_docstrings_hold(module):
+    outcome = doctest.testmod(module)
+    assert outcome.attempted
+    assert not outcome.failed
 
 
 def test_names_are_listed_and_others_are_refused():
