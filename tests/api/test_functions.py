@@ -175,11 +175,9 @@ def test_a_run_that_is_not_there_is_not_diagnosed(tmp_path):
         raylab2f.diagnose(tmp_path, expect="rotation")
 
 
-@pytest.mark.parametrize(
-    "module", [raylab2f, sys.modules[raylab2f.evaluate.__module__], sys.modules[raylab2f.plan_samples.__module__]]
-)
-def test_examples_in_docstrings_hold(module):
-    outcome = doctest.testmod(module)
+@pytest.mark.parametrize("name", ["raylab2f", raylab2f.evaluate.__module__, raylab2f.plan_samples.__module__])
+def test_examples_in_docstrings_hold(name):
+    outcome = doctest.testmod(sys.modules[name])
     assert outcome.attempted
     assert not outcome.failed
 
