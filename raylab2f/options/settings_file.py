@@ -78,7 +78,7 @@ def write_settings(place: str, options: Mapping[str, Declared], values: Mapping[
         UserError: the file cannot be written.
     """
     said: dict[str, Any] = {}
-    texts = []
+    texts: list[str] = []
     for name, part in options.items():
         value = values.get(name)
         if part.option.passing or value is None or (part.repeatable and not value):
