@@ -1,3 +1,30 @@
-"""Evaluation of visual defect detection on resampled folds, driven by Ray."""
+"""Evaluation of visual defect detection on resampled folds, driven by Ray.
+
+`raylab2f.cross_validate`, `evaluate`, `diagnose`, `compare` and `plan_samples` do what the commands of these names do;
+see `raylab2f.api`.
+
+>>> import raylab2f
+>>> print(raylab2f.plan_samples(half_width=0.1).half_width["objects"].to_pylist())
+[29, 29]
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raylab2f.api import compare, cross_validate, diagnose, evaluate, plan_samples
+
+__all__ = ["__version__", "compare", "cross_validate", "diagnose", "evaluate", "plan_samples"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first asked for, so that parts of the package work without the libraries of the others.
+    if name in __all__:
+        return getattr(import_module("raylab2f.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

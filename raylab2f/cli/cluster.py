@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raylab2f.cli.options import AddressOption, CacheOption, default_cache
-from raylab2f.cli.place_options import PLACE
+from raylab2f.cli.composition import command
+from raylab2f.options.declaration import Option
+from raylab2f.options.places import Workplace, default_cache
 
 __all__ = ["cluster_app"]
 
@@ -23,17 +24,15 @@ def _cluster() -> None:
 
 
 @cluster_app.command("doctor")
+@command
 def doctor(
-    address: AddressOption = None,
-    cache: CacheOption = None,
+    workplace: Workplace,
     storage: Annotated[
-        list[str],
-        typer.Option(
-            "--storage", **PLACE, help="Another folder or URI that all nodes must share, such as --out's; repeatable."
-        ),
-    ] = [],
-    detector: Annotated[list[str], typer.Option(help="Whose weights must be there; repeatable.")] = ["glass", "csflow"],
-    preset: Annotated[str, typer.Option(help="demo, fast or paper.")] = "fast",
+        tuple[str, ...],
+        Option("Another folder or URI that all nodes must share, such as --out's; repeatable.", kind="place"),
+    ] = (),
+    detector: Annotated[tuple[str, ...], Option("Whose weights must be there; repeatable.")] = ("glass", "csflow"),
+    preset: Annotated[str, Option("demo, fast or paper.")] = "fast",
 ) -> None:
     """Examine every node: versions, storage, weights, GPUs, clocks, token. The exit code is 1 if anything is wrong."""
     from raylab2f.cluster.operations.doctor import examine_cluster
@@ -43,8 +42,8 @@ def doctor(
 
     requests = [r for name in detector for r in detector_class(name).feature_requests(preset_config(name, preset))]
     backbones = list(dict.fromkeys(BackboneSpec(r.backbone, r.weights, r.layers) for r in requests))
-    with ray_session(address):
-        findings = examine_cluster([default_cache(cache), *storage], backbones)
+    with ray_session(workplace.address):
+        findings = examine_cluster([default_cache(workplace.cache), *storage], backbones)
     table = Table(title="cluster doctor")
     for title in ("check", "", "what"):
         table.add_column(title, overflow="fold")

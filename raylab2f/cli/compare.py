@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raylab2f.cli.options import PrevalenceOption, ReplicatesOption
-from raylab2f.cli.place_options import PLACE, read_run_at
-from raylab2f.errors import UserError
-from raylab2f.files.places import absolute, name_of, parent_of
+from raylab2f import api
+from raylab2f.cli.composition import command
+from raylab2f.files.places import name_of, parent_of
+from raylab2f.options.comparison import Compared
+from raylab2f.options.declaration import Option
+from raylab2f.options.evaluation import AsEvaluated, JsonOption, ReplicatesOption
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.comparison.paired_tests import TTest
@@ -22,97 +24,32 @@ if TYPE_CHECKING:
 __all__ = ["compare_runs"]
 
 
+@command
 def compare_runs(
     runs: Annotated[
-        list[str], typer.Argument(**PLACE, help="Folders or URIs of at least two runs with the same fold plan.")
+        tuple[str, ...],
+        Option("Folders or URIs of at least two runs with the same fold plan.", kind="place", positional=True),
     ],
-    metric: Annotated[
-        list[str],
-        typer.Option(
-            "--metric",
-            help="Metric to compare; repeatable.",
-            show_default="balanced_accuracy, recall, specificity, auroc",
-        ),
-    ] = [],
-    level: Annotated[str, typer.Option("--level", help="object, image or both.")] = "object",
-    rope: Annotated[
-        float, typer.Option("--rope", help="Differences up to this much count as none, in the metric's unit.")
-    ] = 0.01,
-    threshold: Annotated[
-        list[str],
-        typer.Option("--threshold", help="Threshold strategy; repeatable.", show_default="as the runs were evaluated"),
-    ] = [],
-    object_score: Annotated[
-        str | None,
-        typer.Option(
-            "--object-score",
-            help="A part's score from its pictures': max, mean, topk-mean:K or quantile:Q.",
-            show_default="as the runs were evaluated",
-        ),
-    ] = None,
-    cost_escape: Annotated[
-        float | None, typer.Option("--cost-escape", help="Cost of a defective part accepted.")
-    ] = None,
-    cost_overkill: Annotated[
-        float | None, typer.Option("--cost-overkill", help="Cost of a good part rejected.")
-    ] = None,
-    prevalence: PrevalenceOption = None,
-    beta: Annotated[float | None, typer.Option("--beta", help="Of F-beta.")] = None,
-    confidence: Annotated[float | None, typer.Option("--confidence", help="Of all intervals.")] = None,
+    compared: Compared,
+    judged: AsEvaluated,
     replicates: ReplicatesOption = 10_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
-    out: Annotated[
-        str | None, typer.Option("--out", **PLACE, help="File, or its URI, for the comparison as JSON.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    seed: Annotated[int, Option("Of the bootstrap.", minimum=0)] = 0,
+    out: Annotated[str | None, Option("File, or its URI, for the comparison as JSON.", kind="place")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Say which of several detectors is better, and how sure that is."""
-    from raylab2f.evaluation.comparison.run_scores import agreed_settings, require_same_plan
-    from raylab2f.evaluation.comparison.runs import DEFAULT_METRICS, compare_scores
     from raylab2f.files.atomic import write_json
     from raylab2f.files.mirror import local, publish
 
-    if len(runs) < 2:
-        raise UserError("Give the folders of at least two runs to compare.")
-    found = [read_run_at(place, name) for place, name in zip(runs, _names(runs), strict=True)]
-    require_same_plan(found)
-    given = {
-        "strategies": threshold or None,
-        "object_score": object_score,
-        "prevalence": prevalence,
-        "cost_escape": cost_escape,
-        "cost_overkill": cost_overkill,
-        "beta": beta,
-        "confidence": confidence,
-    }
-    comparison = compare_scores(
-        {run.name: run.scores for run in found},
-        metrics=metric or DEFAULT_METRICS,
-        levels=("image", "object") if level == "both" else (level,),
-        rope=rope,
-        replicates=replicates,
-        seed=seed,
-        **agreed_settings(found, given),
-    )
-    values = comparison.to_dict()
+    result = api.compare(runs, **vars(compared), **vars(judged), replicates=replicates, seed=seed)
+    values = result.comparison.to_dict()
     if out is not None:
         write_json(local(out), values)
         publish(parent_of(out), [name_of(out)])
     if as_json:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
         return
-    _print_comparison(comparison, Console())
-
-
-def _names(places: list[str]) -> list[str]:
-    """Folder names where they tell the runs apart, else places."""
-    resolved = [absolute(place) for place in places]
-    if len(set(resolved)) < len(resolved):
-        raise UserError(
-            f"'{max(places, key=lambda p: resolved.count(absolute(p)))}' is given twice; give different runs."
-        )
-    names = [name_of(place) for place in resolved]
-    return names if len(set(names)) == len(names) else resolved
+    _print_comparison(result.comparison, Console())
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:

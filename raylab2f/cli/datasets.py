@@ -11,19 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raylab2f.cli.options import (
-    AnomalousOption,
-    CategoryOption,
-    LayoutOption,
-    NominalOption,
-    ObjectIdOption,
-    PixelLimitOption,
-    SkipUnreadableOption,
-    ViewsOption,
-)
-from raylab2f.cli.place_options import PATH, PLACE
+from raylab2f.cli.composition import command
 from raylab2f.errors import UserError
 from raylab2f.files.places import name_of, parent_of
+from raylab2f.options.declaration import Option
+from raylab2f.options.pictures import Pictures
 
 __all__ = ["datasets_app"]
 
@@ -44,9 +36,10 @@ def list_datasets() -> None:
 
 
 @datasets_app.command("download")
+@command
 def download(
-    name: Annotated[str, typer.Argument(help="As in `datasets list`.")],
-    out: Annotated[Path, typer.Option("--out", **PATH, help="Folder to put it in.")] = Path("data"),
+    name: Annotated[str, Option("As in `datasets list`.", positional=True)],
+    out: Annotated[Path, Option("Folder to put it in.", kind="path")] = Path("data"),
 ) -> None:
     """Download and unpack a data set; says what to do by hand where its licence asks for a form."""
     from raylab2f.datasets.catalogue import CATALOGUE
@@ -62,17 +55,11 @@ def download(
 
 
 @datasets_app.command("manifest")
+@command
 def manifest(
-    data: Annotated[str, typer.Argument(**PLACE, help="Folder of pictures, or a manifest or its URI.")],
-    out: Annotated[str | None, typer.Option("--out", **PLACE, help="Write the manifest here (Parquet).")] = None,
-    layout: LayoutOption = "auto",
-    category: CategoryOption = None,
-    nominal: NominalOption = [],
-    anomalous: AnomalousOption = [],
-    object_id: ObjectIdOption = None,
-    views: ViewsOption = None,
-    skip_unreadable: SkipUnreadableOption = False,
-    pixel_limit: PixelLimitOption = 100_000_000,
+    data: Annotated[str, Option("Folder of pictures, or a manifest or its URI.", kind="place", positional=True)],
+    pictures: Pictures,
+    out: Annotated[str | None, Option("Write the manifest here (Parquet).", kind="place")] = None,
 ) -> None:
     """Read a folder as `run-cv` would, say what is in it, and write its manifest if asked."""
     from raylab2f.datasets import load_dataset
@@ -83,18 +70,7 @@ def manifest(
     console = Console()
     display = Display(console)
     with display.stage("read pictures") as progress:
-        dataset = load_dataset(
-            data,
-            layout=layout,
-            category=category,
-            nominal=nominal,
-            anomalous=anomalous,
-            object_id=object_id,
-            views=views,
-            skip_unreadable=skip_unreadable,
-            pixel_limit=pixel_limit,
-            progress=progress,
-        )
+        dataset = load_dataset(data, progress=progress, **vars(pictures))
     rows = dataset.manifest.to_pylist()
     table = Table(title=f"{escape(dataset.name)}, fingerprint {fingerprint(dataset.manifest)}", title_justify="left")
     for heading in ("defect type", "pictures", "objects", "masks"):

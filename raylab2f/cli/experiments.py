@@ -8,25 +8,13 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from raylab2f.cli.options import (
-    AddressOption,
-    AnomalousOption,
-    CacheOption,
-    CategoryOption,
-    DataOption,
-    LayoutOption,
-    NominalOption,
-    ObjectIdOption,
-    PixelLimitOption,
-    SkipUnreadableOption,
-    ViewsOption,
-    data_settings,
-    default_cache,
-    parse_size,
-    refuse_repeats,
-)
-from raylab2f.cli.place_options import PLACE
+from raylab2f.cli.composition import command
 from raylab2f.files.places import join
+from raylab2f.options.declaration import Option
+from raylab2f.options.pictures import DataOption, Pictures
+from raylab2f.options.places import Workplace, default_cache
+from raylab2f.options.preparation import parse_size
+from raylab2f.options.runs import refuse_repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,27 +27,19 @@ def experiment_app(name: str) -> typer.Typer:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
     @app.command()
+    @command
     def run(
+        *,
         data: DataOption = None,
-        layout: LayoutOption = "auto",
-        category: CategoryOption = None,
-        nominal: NominalOption = [],
-        anomalous: AnomalousOption = [],
-        object_id: ObjectIdOption = None,
-        views: ViewsOption = None,
-        skip_unreadable: SkipUnreadableOption = False,
-        pixel_limit: PixelLimitOption = 100_000_000,
-        detector: Annotated[list[str], typer.Option(help="Repeatable.")] = ["csflow", "glass"],
-        preset: Annotated[str, typer.Option(help="demo, fast or paper.")] = "demo",
-        folds: Annotated[int, typer.Option(min=1)] = 3,
-        epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
-        size: Annotated[str | None, typer.Option(help="Instead of the preset's: N or HEIGHTxWIDTH.")] = None,
-        seed: Annotated[int, typer.Option(min=0)] = 0,
-        out: Annotated[
-            str | None, typer.Option("--out", **PLACE, help="Folder or URI for results.", show_default="runs/NAME")
-        ] = None,
-        cache: CacheOption = None,
-        address: AddressOption = None,
+        pictures: Pictures,
+        detector: Annotated[tuple[str, ...], Option("Repeatable.")] = ("csflow", "glass"),
+        preset: Annotated[str, Option("demo, fast or paper.")] = "demo",
+        folds: Annotated[int, Option(minimum=1)] = 3,
+        epochs: Annotated[int | None, Option("Instead of the preset's.", minimum=1)] = None,
+        size: Annotated[str | None, Option("Instead of the preset's: N or HEIGHTxWIDTH.")] = None,
+        seed: Annotated[int, Option(minimum=0)] = 0,
+        out: Annotated[str | None, Option("Folder or URI for results.", kind="place", usual="runs/NAME")] = None,
+        workplace: Workplace,
     ) -> None:
         """Run the experiment; without --data on rendered pictures. What is finished in --out is not done again."""
         refuse_repeats("--detector", detector)
@@ -67,18 +47,16 @@ def experiment_app(name: str) -> typer.Typer:
         from raylab2f.workflows import experiments
 
         options = experiments.ExperimentOptions(
-            data=data_settings(
-                data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit
-            ),
+            data=pictures.settings(data),
             out=out or join("runs", name),
-            cache=default_cache(cache),
-            detectors=tuple(detector),
+            cache=default_cache(workplace.cache),
+            detectors=detector,
             preset=preset,
             folds=folds,
             epochs=epochs,
             size=None if size is None else parse_size(size),
             seed=seed,
-            address=address,
+            address=workplace.address,
         )
         experiment: Callable[[Any, Any], str] = getattr(experiments, name)
         console = Console()

@@ -5,18 +5,14 @@ from __future__ import annotations
 import datetime
 import shlex
 import sys
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raylab2f.cli.detector_options import files_of
-from raylab2f.cli.place_options import require_absolute, require_shared
-from raylab2f.errors import UserError
-from raylab2f.files.places import name_of
+from raylab2f.cli.submission import check_submission
 
 if TYPE_CHECKING:
     from raylab2f.cluster.operations.jobs import Job
@@ -31,15 +27,13 @@ DashboardAddressOption = Annotated[
         show_default="RAY_API_SERVER_ADDRESS, or this machine's",
     ),
 ]
-# Options whose defaults differ from node to node: what is under the home folder or where the job begins.
-_NEEDED = {"run-cv": ("out", "cache"), "diagnose": ("cache",), "segment": ("cache",)}
-
 NameArgument = Annotated[str, typer.Argument(metavar="JOB", help="As `submit` and `jobs list` name it.")]
 
 jobs_app = typer.Typer(no_args_is_help=True, help="Jobs on a cluster: list, status, logs, stop.")
 
 
 def submit(
+    context: typer.Context,
     command: Annotated[
         list[str], typer.Argument(metavar="COMMAND...", help="What follows `raylab2f`, as `run-cv --folds 10 ...`.")
     ],
@@ -55,7 +49,7 @@ def submit(
 
     Paths are those of the cluster's nodes; results stay there. The exit code with --follow is the command's.
     """
-    title = _check(command)
+    title, command = check_submission(command, context.find_root().command)
     from raylab2f.cluster.operations.jobs import Jobs
 
     console = Console()
@@ -139,33 +133,6 @@ def _follow(name: str, address: str | None) -> None:
 
 def _say(console: Console, sentence: str) -> None:
     console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
-
-def _check(words: list[str]) -> str:
-    """Find mistakes here rather than minutes later in a log; returns a title for the job."""
-    from raylab2f.cli.app import app
-
-    # `Any`, for click's classes are now click's own, now a copy of them within typer.
-    command: Any = typer.main.get_command(app)
-    called, rest = "submit --", list(words)
-    hidden = {"submit", "jobs", "cluster"}
-    while hasattr(command, "commands"):
-        allowed = sorted(set(command.commands) - hidden)
-        name = rest.pop(0) if rest else ""
-        if name not in allowed:
-            raise UserError(f"{called} {name}: give one of raylab2f's commands: {', '.join(allowed)}.")
-        command, called, hidden = command.commands[name], f"{called} {name}", set()
-    values = command.make_context(words[0], rest).params
-    for option in ("out", "cache"):
-        if option in _NEEDED.get(words[0], ()) and values[option] is None:
-            raise UserError(f"{called}: give --{option}, a place on the nodes' shared storage or on an object store.")
-    require_shared(command.params, values)
-    if words[0] != "run-cv":
-        return words[0]
-    for name, path in files_of(values["weights"], values["settings"]).items():
-        require_absolute(name, path)
-    data = "demo" if values["data"] is None else PurePosixPath(name_of(values["data"])).stem
-    return "-".join([words[0], data, *values["detector"]])
 
 
 def _again(action: str, name: str, address: str | None, *options: str) -> str:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from raylab2f.errors import UserError
 from raylab2f.files.places import is_uri, place_of
 
-if TYPE_CHECKING:
-    from raylab2f.evaluation.comparison.run_scores import RunScores
-
-__all__ = ["MLFLOW_STORE", "PATH", "PLACE", "read_run_at", "require_absolute", "require_shared"]
+__all__ = ["MLFLOW_STORE", "PATH", "PLACE", "require_absolute", "require_shared"]
 
 
 def local_path(text: str) -> Path:
@@ -35,25 +32,12 @@ def mlflow_store(text: str) -> str:
     return text
 
 
-_RUN_FILES = ("run.json", "folds/*/split.parquet", "folds/*/scores.parquet")
-
 #: Keyword arguments of `typer.Option` and `typer.Argument` for a local path or the URI of a place on a store.
 PLACE: Mapping[str, Any] = {"parser": place_of, "metavar": "PLACE"}
 #: The same for a local path and nothing else.
 PATH: Mapping[str, Any] = {"parser": local_path, "metavar": "PATH"}
 #: The same for an MLflow store.
 MLFLOW_STORE: Mapping[str, Any] = {"parser": mlflow_store, "metavar": "FILE|URL"}
-
-
-def read_run_at(place: str, name: str | None = None) -> RunScores:
-    """`evaluation.run_scores.read_run` for a run folder anywhere."""
-    from raylab2f.evaluation.comparison.run_scores import read_run
-    from raylab2f.files.mirror import fetch
-
-    folder = fetch(place, _RUN_FILES)
-    if is_uri(place) and not (folder / "folds").is_dir():
-        raise UserError(f"{place} holds no run; give the URI of a finished run's folder.")
-    return read_run(folder, name)
 
 
 def require_shared(parameters: Iterable[Any], values: Mapping[str, Any]) -> None:

@@ -2,81 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
 from rich.console import Console
 
-from raylab2f.cli.options import (
-    AddressOption,
-    AnomalousOption,
-    CacheOption,
-    CategoryOption,
-    LayoutOption,
-    NominalOption,
-    ObjectIdOption,
-    PixelLimitOption,
-    SkipUnreadableOption,
-    ViewsOption,
-    data_settings,
-    default_cache,
-    parse_size,
-)
-from raylab2f.cli.place_options import PATH, PLACE
+from raylab2f.cli.composition import command
 from raylab2f.errors import UserError
+from raylab2f.options.declaration import Option
+from raylab2f.options.pictures import Pictures
+from raylab2f.options.places import Workplace, default_cache
+from raylab2f.options.preparation import parse_size
 
 __all__ = ["segment"]
 
 _NETWORKS = "Grounded SAM"
 
 
+@dataclass(frozen=True)
+class _Networks:
+    """What finds the object that a sentence names."""
+
+    prompt: Annotated[str | None, Option("The object in plain words.", panel=_NETWORKS)] = None
+    detector: Annotated[str | None, Option("Grounding DINO: hub name or folder.", panel=_NETWORKS)] = None
+    segmenter: Annotated[str | None, Option("SAM or SAM 2: hub name or folder.", panel=_NETWORKS)] = None
+    box_threshold: Annotated[float, Option("Least score of a box.", minimum=0, maximum=1, panel=_NETWORKS)] = 0.25
+    text_threshold: Annotated[float, Option("Least score of a word.", minimum=0, maximum=1, panel=_NETWORKS)] = 0.25
+    nms_threshold: Annotated[
+        float, Option("Overlap above which the lesser box goes.", minimum=0, maximum=1, panel=_NETWORKS)
+    ] = 0.8
+
+
+@command
 def segment(
+    *,
     data: Annotated[
         str | None,
-        typer.Argument(**PLACE, help="Folder or manifest of pictures, or a manifest's URI.", show_default="demo"),
+        Option("Folder or manifest of pictures, or a manifest's URI.", kind="place", usual="demo", positional=True),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", **PATH, help="Folder for masks, pictures and manifests.")] = Path(
-        "segmented"
-    ),
+    out: Annotated[Path, Option("Folder for masks, pictures and manifests.", kind="path")] = Path("segmented"),
     method: Annotated[
         Literal["contrast", "grounded-sam"],
-        typer.Option(help="contrast: one object on a calm background; grounded-sam: what --prompt names."),
+        Option("contrast: one object on a calm background; grounded-sam: what --prompt names."),
     ] = "contrast",
     centre_embed: Annotated[
-        str, typer.Option(help="Canvas for centred objects: HEIGHTxWIDTH, or auto for the smallest that holds all.")
+        str, Option("Canvas for centred objects: HEIGHTxWIDTH, or auto for the smallest that holds all.")
     ] = "auto",
-    prompt: Annotated[str | None, typer.Option(help="The object in plain words.", rich_help_panel=_NETWORKS)] = None,
-    detector: Annotated[
-        str | None, typer.Option(help="Grounding DINO: hub name or folder.", rich_help_panel=_NETWORKS)
-    ] = None,
-    segmenter: Annotated[
-        str | None, typer.Option(help="SAM or SAM 2: hub name or folder.", rich_help_panel=_NETWORKS)
-    ] = None,
-    box_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Least score of a box.", rich_help_panel=_NETWORKS)
-    ] = 0.25,
-    text_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Least score of a word.", rich_help_panel=_NETWORKS)
-    ] = 0.25,
-    nms_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Overlap above which the lesser box goes.", rich_help_panel=_NETWORKS)
-    ] = 0.8,
-    layout: LayoutOption = "auto",
-    category: CategoryOption = None,
-    nominal: NominalOption = [],
-    anomalous: AnomalousOption = [],
-    object_id: ObjectIdOption = None,
-    views: ViewsOption = None,
-    skip_unreadable: SkipUnreadableOption = False,
-    pixel_limit: PixelLimitOption = 100_000_000,
-    cache: CacheOption = None,
-    address: AddressOption = None,
+    networks: _Networks,
+    pictures: Pictures,
+    workplace: Workplace,
 ) -> None:
     """Find the object in every picture; write masks, blacked-out and centred pictures. Run again to go on."""
-    if method == "grounded-sam" and not prompt:
+    if method == "grounded-sam" and not networks.prompt:
         raise UserError('--method grounded-sam needs --prompt, such as --prompt "the metal part in the centre".')
-    if method == "contrast" and (prompt or detector or segmenter):
+    if method == "contrast" and (networks.prompt or networks.detector or networks.segmenter):
         raise UserError("--prompt, --detector and --segmenter belong to --method grounded-sam; add it.")
     canvas: Any = centre_embed if centre_embed == "auto" else parse_size(centre_embed, "--centre-embed")
 
@@ -87,20 +67,18 @@ def segment(
 
     chosen: Any = "contrast"
     if method == "grounded-sam":
-        names: dict[str, Any] = {
-            name: value for name, value in (("detector", detector), ("segmenter", segmenter)) if value
-        }
-        thresholds: dict[str, Any] = {
-            "box_threshold": box_threshold,
-            "text_threshold": text_threshold,
-            "nms_threshold": nms_threshold,
-        }
-        chosen = GroundedSamConfig(prompt=str(prompt), **names, **thresholds)
-    settings = data_settings(data, layout, category, nominal, anomalous, object_id, views, skip_unreadable, pixel_limit)
+        # Which networks there are usually is known where they are used.
+        chosen = GroundedSamConfig(**{name: value for name, value in vars(networks).items() if value is not None})
     display = Display(Console())
-    dataset = open_dataset(settings, default_cache(cache), display)
+    dataset = open_dataset(pictures.settings(data), default_cache(workplace.cache), display)
     result = segment_dataset(
-        dataset.manifest, out, chosen, canvas=canvas, pixel_limit=pixel_limit, display=display, address=address
+        dataset.manifest,
+        out,
+        chosen,
+        canvas=canvas,
+        pixel_limit=pictures.pixel_limit,
+        display=display,
+        address=workplace.address,
     )
     _report(result.records, result.made, display, out)
 

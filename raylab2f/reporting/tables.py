@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,15 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     _print_shortcuts(summary, console)
     for warning in summary["warnings"]:
         console.print(f"[bold yellow]warning {warning['code']}:[/] {escape(warning['text'])}", highlight=False)
+    _print_muted(Counter(warning["code"] for warning in summary["muted"]), "warning", console)
+
+
+def _print_muted(codes: Counter[str], what: str, console: Console) -> None:
+    """How much the user silenced, in one line."""
+    if codes:
+        counted = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in sorted(codes.items()))
+        plural = "s" if codes.total() > 1 else ""
+        console.print(f"muted: {codes.total()} {what}{plural}: {counted}", highlight=False, markup=False)
 
 
 def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
@@ -89,13 +99,14 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
     table = Table(title="diagnosis", title_justify="left")
     for heading, wraps in (("pitfall", False), ("verdict", False), ("figure (95 % interval)", False), ("why", True)):
         table.add_column(heading, no_wrap=not wraps)
-    for finding in findings:
+    for finding in (finding for finding in findings if not finding["muted"]):
         colour = _COLOURS[finding["verdict"]]
         why = escape(" ".join((finding["why"], *finding["seen_on"]))) + (
             f" [dim]{escape(finding['bound'])}[/]" if finding["bound"] else ""
         )
         table.add_row(finding["name"], f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
     console.print(table)
+    _print_muted(Counter(finding["code"] for finding in findings if finding["muted"]), "finding", console)
 
 
 def _figure(figure: dict[str, Any] | None) -> str:

@@ -82,9 +82,11 @@ class RunSettings:
         stratify: halve every defect type by itself.
         train_fraction: share of the nominal training objects that train, for learning curves.
         merge_nominal_test: `auto`, `yes` or `no`: whether given test nominals join the nominal pool.
+        train_on: `good-objects`, `good-pictures` (those of defective objects too), or `auto`: these only where good
+            objects are too few.
         feature_dtype: of the feature store.
         epoch_scores: keep the scores after so many epochs each, for contrast only; 0: do not.
-        evaluation: keyword arguments of `raylab2f.evaluation.evaluate`.
+        evaluation: keyword arguments of `raylab2f.evaluation.evaluate`, muted codes included.
     """
 
     data: DataSettings
@@ -99,6 +101,7 @@ class RunSettings:
     stratify: bool = False
     train_fraction: float = 1.0
     merge_nominal_test: Literal["auto", "yes", "no"] = "auto"
+    train_on: Literal["auto", "good-objects", "good-pictures"] = "auto"
     feature_dtype: str = "float16"
     epoch_scores: int = 0
     evaluation: dict[str, Any] = field(default_factory=dict)

@@ -30,7 +30,7 @@ from raylab2f.files.digests import digested_once
 from raylab2f.files.mirror import fetch, local, publish, remove
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import absolute, join, place_of, require_store
-from raylab2f.pitfalls import Caution
+from raylab2f.pitfalls import Caution, split_muted
 from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.reporting.watchdog import stage_runs
@@ -112,7 +112,9 @@ def run_cross_validation(
         stack.enter_context(digested_once())
         log = stack.enter_context(mlflow_logging(mlflow, display.warn)) if mlflow else None
         dataset = open_dataset(runs[0][0].data, cache, display)
-        for warning in dataset.warnings:
+        # What is muted in every run; a run's own summary says what it mutes.
+        muted = set.intersection(*(set(settings.evaluation.get("mute", ())) for settings, _ in runs))
+        for warning in split_muted(dataset.warnings, muted)[0]:
             display.warn(warning)
         identity = fingerprint(dataset.manifest)
         for folder in folders:
@@ -159,7 +161,8 @@ def _prepare_run(
     splits = plan_splits(settings, dataset.manifest, copies, identity, merge=assumed)
     gpus_come = resources.grow and bool(resources.gpus)
     inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display, gpus_come=gpus_come)
-    for warning in inputs.warnings:
+    muted = settings.evaluation.get("mute", ())
+    for warning in split_muted(inputs.warnings, muted)[0]:
         display.warn(warning)
     if inputs.extracted == 0:
         display.say("features: found in the store, none extracted")
@@ -212,7 +215,8 @@ def _prepare_run(
         warnings.append(Caution("RL206", sentence))
     if settings.split_by == "picture":
         warnings.append(PICTURE_SPLIT_WARNING)
-        display.warn(PICTURE_SPLIT_WARNING)
+        for warning in split_muted((PICTURE_SPLIT_WARNING,), muted)[0]:
+            display.warn(warning)
     found = len(inputs.shards.image_ids) - inputs.extracted
     return _Plan(settings, folder, tasks, warnings, description, {"stored": found, "computed": inputs.extracted})
 

@@ -54,7 +54,7 @@ from raylab2f.workflows.inputs import prepare_inputs
 
 __all__ = ["CHEAP", "DIAGNOSES", "DIAGNOSIS_VERSION", "diagnose_run"]
 
-DIAGNOSIS_VERSION = 1
+DIAGNOSIS_VERSION = 2
 #: From what a run stored; seconds.
 CHEAP = ("background", "silhouette", "leakage", "shift", "threshold")
 DIAGNOSES = ("background", "silhouette", "variance", "invariance", "leakage", "shift", "threshold", "likelihood")
@@ -76,6 +76,7 @@ def diagnose_run(
     pictures_per_fold: int = 48,
     expected: Mapping[str, float] | None = None,
     address: str | None = None,
+    mute: Sequence[str] = (),
 ) -> list[Finding]:
     """Diagnose a run; findings of other diagnoses that are in its folder stay.
 
@@ -88,6 +89,7 @@ def diagnose_run(
         expected: alteration -> largest dose that occurs where the detector will be used.
         address: of a Ray cluster; `None`: a private one where one is needed, with `stored_only` only if the cache lacks
             something.
+        mute: codes of `PITFALLS`; findings of these are made and stored all the same, but marked.
 
     Returns:
         The findings, in the order of `DIAGNOSES`.
@@ -113,7 +115,7 @@ def diagnose_run(
             with display.stage(f"diagnose {name}"):
                 findings.append(_DIAGNOSE[name](work))
         draw_figures(run, findings, activations=work.activations or {})
-    _write(run, findings)
+    _write(run, findings, mute)
     return findings
 
 
@@ -291,7 +293,7 @@ _DIAGNOSE: dict[str, Callable[[_Work], Finding]] = {
 }
 
 
-def _write(run: RunEvidence, findings: Sequence[Finding]) -> None:
+def _write(run: RunEvidence, findings: Sequence[Finding], mute: Sequence[str]) -> None:
     path = run.folder.path / "diagnosis.json"
     kept: dict[str, Any] = {}
     if path.exists():
@@ -299,7 +301,7 @@ def _write(run: RunEvidence, findings: Sequence[Finding]) -> None:
         if before.get("version") == DIAGNOSIS_VERSION:
             kept = {finding["name"]: finding for finding in before["findings"]}
     for finding in findings:
-        kept[finding.name] = finding.to_dict()
+        kept[finding.name] = finding.to_dict(mute)
         if finding.evidence.num_rows:
             write_parquet(run.folder.path / "diagnosis" / f"{finding.name}.parquet", finding.evidence)
     ordered = [kept[name] for name in DIAGNOSES if name in kept]

@@ -2,22 +2,13 @@ import pytest
 from typer.testing import CliRunner
 
 from raylab2f.cli.app import app
-from raylab2f.cli.preparation_options import preparation_settings
 from raylab2f.errors import UserError
+from raylab2f.options.preparation import Preparation
 from raylab2f.preparation import PreparationSettings
 
 
 def settings(**changes):
-    given = {
-        "mask_background": False,
-        "centre_embed": None,
-        "fit": None,
-        "keep_views": None,
-        "keep_views_for": "both",
-        "train_angles": "0",
-        "eval_angles": "0",
-    }
-    return preparation_settings(**{**given, **changes})
+    return Preparation(**changes).settings()
 
 
 def test_nothing_asked_is_nothing_done():

@@ -1,9 +1,11 @@
 import io
 
+import pyarrow as pa
 from rich.console import Console
 
 from raylab2f.diagnostics.finding import skipped
-from raylab2f.reporting import print_findings
+from raylab2f.evaluation import evaluate
+from raylab2f.reporting import print_findings, print_summary
 
 
 def test_findings_say_what_was_left_out():
@@ -11,3 +13,27 @@ def test_findings_say_what_was_left_out():
     print_findings([skipped("background", "No masks.", ["3 pictures were left out [of 9]."]).to_dict()], console)
     printed = console.file.getvalue()
     assert "No masks. 3 pictures were left out [of 9]." in printed
+
+
+def test_what_is_muted_is_one_line():
+    console = Console(file=io.StringIO(), width=120)
+    findings = [skipped("background", "No masks."), skipped("leakage", "No folds."), skipped("shift", "Too few.")]
+    print_findings([finding.to_dict(("RL105", "RL106")) for finding in findings], console)
+    printed = console.file.getvalue()
+    assert "No masks." in printed
+    assert "No folds." not in printed
+    assert "muted: 2 findings: RL105, RL106" in printed
+
+
+def test_a_summary_says_how_many_warnings_are_muted():
+    table = {"image_id": [str(i) for i in range(40)], "label": [0, 1] * 20, "score": [i * 7 % 40 for i in range(40)]}
+    loud, silent = (evaluate(pa.table(table), replicates=50, mute=mute) for mute in ((), ("RL201",)))
+    printed = []
+    for summary in (loud, silent):
+        console = Console(file=io.StringIO(), width=120)
+        print_summary(summary.to_dict(), console)
+        printed.append(console.file.getvalue())
+    assert "RL201" in printed[0]
+    assert "muted" not in printed[0]
+    assert "muted: 1 warning: RL201" in printed[1]
+    assert "warning RL201" not in printed[1]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from raylab2f.cli.detector_options import configure
 from raylab2f.detectors.registry import DETECTORS, config_to_dict, preset_config
 from raylab2f.errors import UserError
+from raylab2f.options.detector_settings import configure
 
 UNCHANGED = {"epochs": None, "size": None, "backbone": None, "layers": None, "weights": None}
 

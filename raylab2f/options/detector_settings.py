@@ -7,11 +7,11 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from raylab2f.cli.options import parse_size
 from raylab2f.errors import UserError
 from raylab2f.files.places import absolute, is_uri
+from raylab2f.options.preparation import parse_size
 
-__all__ = ["configure", "files_of"]
+__all__ = ["configure", "files_of", "lasting_assignment", "lasting_setting"]
 
 # Settings that name files. Folds train in folders of their own, where a relative path would lead nowhere.
 # Beside each, the words that it may have instead.
@@ -47,9 +47,8 @@ def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: 
         target = config["schedule"] if name in config["schedule"] else config
         target[name] = list(parse_size(text, option)) if name == "size" else _parse(option, text, kinds[name])
     for name in _FILES:
-        path = _file(name, name, config.get(name))
-        if path is not None:
-            config[name] = absolute(path.expanduser())
+        if config.get(name) is not None:
+            config[name] = lasting_setting(name, config[name])
     config_from_dict(detector, config)
     return config
 
@@ -61,6 +60,18 @@ def files_of(weights: str | None, settings: Sequence[str]) -> dict[str, Path]:
         name, _, text = setting.partition("=")
         named[f"--set {name}"] = _file(f"--set {name}", name, text)
     return {option: path for option, path in named.items() if path is not None}
+
+
+def lasting_setting(name: str, text: str) -> str:
+    """A setting's value as it means the same in another folder."""
+    path = _file(name, name, text)
+    return text if path is None else absolute(path.expanduser())
+
+
+def lasting_assignment(setting: str) -> str:
+    """NAME=VALUE as it means the same in another folder."""
+    name, equals, text = setting.partition("=")
+    return f"{name}={lasting_setting(name, text)}" if equals else setting
 
 
 def _file(option: str, name: str, text: str | None) -> Path | None:

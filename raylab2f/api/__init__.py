@@ -1,0 +1,25 @@
+"""What `import raylab2f` offers: the commands as functions, whose results a notebook shows.
+
+Each takes the options of its command by their names, with underscores for hyphens, and means the same by them. Options
+that may be repeated take one value or several. Mistakes raise `raylab2f.errors.UserError`. Nothing heavy is loaded
+before a function is called.
+"""
+
+from raylab2f.api.comparison import RunComparison, compare
+from raylab2f.api.evaluation import EvaluationResult, evaluate
+from raylab2f.api.planning import SamplePlan, plan_samples
+from raylab2f.api.runs import CrossValidation, Diagnosis, Run, cross_validate, diagnose
+
+__all__ = [
+    "CrossValidation",
+    "Diagnosis",
+    "EvaluationResult",
+    "Run",
+    "RunComparison",
+    "SamplePlan",
+    "compare",
+    "cross_validate",
+    "diagnose",
+    "evaluate",
+    "plan_samples",
+]

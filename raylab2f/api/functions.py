@@ -1,0 +1,36 @@
+"""A function for Python out of the groups of options that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter
+from typing import Any, TypeVar
+
+from raylab2f.options.declaration import Declared, compose, declared
+
+__all__ = ["offered"]
+
+_R = TypeVar("_R")
+
+
+def offered(function: Callable[..., _R]) -> Callable[..., _R]:
+    """A function that takes its groups' options by keyword, checked as those of the command line are.
+
+    Values that a file of settings given as `config` holds stand behind those of the call.
+    """
+    options = declared(function)
+
+    def check(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if values.get("config") is not None:
+            from raylab2f.options.settings_file import read_settings
+
+            values = {**read_settings(options["config"].check(values["config"]), options), **values}
+        return {name: options[name].check(value) if name in options else value for name, value in values.items()}
+
+    return compose(function, present=_parameter, check=check)
+
+
+def _parameter(part: Declared) -> Parameter:
+    needed = part.default is Parameter.empty
+    kind = Parameter.POSITIONAL_OR_KEYWORD if needed else Parameter.KEYWORD_ONLY
+    return Parameter(part.parameter, kind, default=part.default, annotation=part.annotation)

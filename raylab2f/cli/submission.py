@@ -1,0 +1,68 @@
+"""A command that is sent to a cluster, checked before it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from raylab2f.cli.place_options import require_absolute, require_shared
+from raylab2f.errors import UserError
+from raylab2f.files.places import name_of
+from raylab2f.options.detector_settings import files_of
+
+__all__ = ["check_submission"]
+
+# Options whose defaults differ from node to node: what is under the home folder or where the job begins.
+_NEEDED = {"run-cv": ("out", "cache"), "diagnose": ("cache",), "segment": ("cache",)}
+
+
+def check_submission(words: Sequence[str], program: Any) -> tuple[str, list[str]]:
+    """Find mistakes here rather than minutes later in a log.
+
+    Arguments:
+        words: of the command.
+        program: whose command it is, as click has it.
+
+    Returns:
+        A title for the job, and the words to send: what a file of settings says is spelled out, for the file is here.
+    """
+    # `Any`, for click's classes are now click's own, now a copy of them within typer.
+    command: Any = program
+    called, rest = "submit --", list(words)
+    hidden = {"submit", "jobs", "cluster"}
+    while hasattr(command, "commands"):
+        allowed = sorted(set(command.commands) - hidden)
+        name = rest.pop(0) if rest else ""
+        if name not in allowed:
+            raise UserError(f"{called} {name}: give one of raylab2f's commands: {', '.join(allowed)}.")
+        command, called, hidden = command.commands[name], f"{called} {name}", set()
+    context = command.make_context(words[0], rest)
+    values, sent = context.params, list(words)
+    if values.get("config") is not None:
+        sent = [words[0], *_spelled_out(context)]
+        values = values | {"config": None}
+    for option in ("out", "cache"):
+        if option in _NEEDED.get(words[0], ()) and values[option] is None:
+            raise UserError(f"{called}: give --{option}, a place on the nodes' shared storage or on an object store.")
+    require_shared(command.params, values)
+    if words[0] != "run-cv":
+        return words[0], sent
+    for name, path in files_of(values["weights"], values["settings"]).items():
+        require_absolute(name, path)
+    data = "demo" if values["data"] is None else PurePosixPath(name_of(values["data"])).stem
+    return "-".join([words[0], data, *values["detector"]]), sent
+
+
+def _spelled_out(context: Any) -> list[str]:
+    """The options that were given, on the command line or in its file of settings, as words."""
+    words = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name)
+        said = context.get_parameter_source(parameter.name).name in ("COMMANDLINE", "DEFAULT_MAP")
+        if parameter.name == "config" or not said or value is None:
+            continue
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            # Joined, so that a value which begins with a dash is no option.
+            words += [parameter.opts[0]] if item is True else [] if item is False else [f"{parameter.opts[0]}={item}"]
+    return words

@@ -1,0 +1,42 @@
+"""Which detector, with which settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from raylab2f.options.declaration import Option
+from raylab2f.options.detector_settings import configure, lasting_assignment, lasting_setting
+
+__all__ = ["DetectorChoice"]
+
+_PANEL = "Detector"
+
+
+@dataclass(frozen=True)
+class DetectorChoice:
+    """Which detector, with which settings."""
+
+    detector: Annotated[tuple[str, ...], Option("csflow or glass; repeatable.", panel=_PANEL)] = ("glass",)
+    preset: Annotated[
+        str | None, Option("demo, fast or paper.", usual="demo on the demo data, else fast", panel=_PANEL)
+    ] = None
+    epochs: Annotated[int | None, Option(minimum=1, panel=_PANEL)] = None
+    size: Annotated[str | None, Option("Pixels: N or HEIGHTxWIDTH.", panel=_PANEL)] = None
+    backbone: Annotated[str | None, Option("timm model name.", panel=_PANEL)] = None
+    layers: Annotated[str | None, Option("Modules of the backbone, with commas.", panel=_PANEL)] = None
+    weights: Annotated[
+        str | None,
+        Option("bundled, hub, or a file.", panel=_PANEL, lasting=partial(lasting_setting, "weights")),
+    ] = None
+    settings: Annotated[
+        tuple[str, ...],
+        Option("Any other setting, NAME=VALUE; repeatable.", name="set", panel=_PANEL, lasting=lasting_assignment),
+    ] = ()
+    feature_dtype: Annotated[Literal["float16", "float32"], Option("Of stored features.", panel=_PANEL)] = "float16"
+
+    def config(self, detector: str, preset: str) -> dict[str, Any]:
+        """The preset's configuration of one detector with these changes."""
+        changes = {name: getattr(self, name) for name in ("epochs", "size", "backbone", "layers", "weights")}
+        return configure(detector, preset, changes, self.settings)

@@ -1,0 +1,90 @@
+"""A finished run's settings as the options that give the same run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from raylab2f.errors import UserError, first_line
+
+__all__ = ["is_run_record", "options_of_run"]
+
+# Options that are recorded under another name.
+_EVALUATION = {"strategies": "threshold"}
+#: A fold's first parameters are drawn from the run's seed, whatever stands here.
+_DRAWN = "init_seed"
+
+
+def is_run_record(content: bytes) -> Mapping[str, Any] | None:
+    """What a `run.json` says; `None` if this is none."""
+    try:
+        record = json.loads(content)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("settings"), dict) else None
+
+
+def options_of_run(record: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Options by parameter; where the run lies and how it was computed is not among them.
+
+    Arguments:
+        record: the content of a `run.json`; `place` is where it lies.
+
+    Raises:
+        UserError: it is no record of a run, or one of a detector or preset that this version does not know.
+    """
+    from raylab2f.detectors.registry import config_from_dict
+    from raylab2f.runs.folder import RunSettings
+
+    try:
+        settings = RunSettings.from_dict(dict(record["settings"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{place} cannot be read as a run's settings ({first_line(error)}); give another.") from error
+    config_from_dict(settings.detector, settings.config)
+    values = settings.to_dict()
+    data, preparation = dict(values["data"]), values["preparation"]
+    evaluation = {_EVALUATION.get(name, name): value for name, value in values["evaluation"].items()}
+    canvas = preparation["centre_embed"]
+    options = {
+        **data,
+        **{name: preparation[name] for name in ("mask_background", "fit", "keep_views", "keep_views_for")},
+        "centre_embed": "x".join(map(str, canvas)) if isinstance(canvas, list) else canvas,
+        **{name: ",".join(map(repr, preparation[name])) for name in ("train_angles", "eval_angles")},
+        "detector": [settings.detector],
+        "preset": settings.preset,
+        "settings": list(_changes(settings.detector, settings.preset, settings.config)),
+        "seed": [settings.seed],
+        **{
+            name: values[name]
+            for name in values
+            if name not in ("data", "preparation", "detector", "preset", "config", "seed", "evaluation")
+        },
+        **evaluation,
+    }
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items() if value is not None
+    }
+
+
+def _changes(detector: str, preset: str, config: Mapping[str, Any]) -> Iterator[str]:
+    """NAME=VALUE of every setting in which a configuration differs from its preset."""
+    from raylab2f.detectors.registry import config_to_dict, preset_config
+
+    usual = config_to_dict(preset_config(detector, preset))
+    for name, value in _flat(config):
+        if name != _DRAWN and value != dict(_flat(usual)).get(name):
+            yield f"{name}={_text(name, value)}"
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((name, value) for name, value in config.items() if name != "schedule")
+    yield from config.get("schedule", {}).items()
+
+
+def _text(name: str, value: Any) -> str:
+    if name == "size":
+        return "x".join(map(str, value))
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,84 @@
+"""From what the user chose to the settings of runs and where they lie."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from raylab2f.errors import UserError
+from raylab2f.files.places import join, name_of
+from raylab2f.options.detector import DetectorChoice
+from raylab2f.options.evaluation import Evaluation
+from raylab2f.options.pictures import Pictures
+from raylab2f.options.places import RunPlaces
+from raylab2f.options.preparation import Preparation
+from raylab2f.options.protocol import Protocol
+from raylab2f.pitfalls import parse_codes
+
+if TYPE_CHECKING:
+    from raylab2f.runs.folder import RunSettings
+
+__all__ = ["place_runs", "refuse_repeats"]
+
+
+def place_runs(
+    data: str | None,
+    pictures: Pictures,
+    preparation: Preparation,
+    detector: DetectorChoice,
+    protocol: Protocol,
+    evaluation: Evaluation,
+    mute: Sequence[str],
+    places: RunPlaces,
+) -> list[tuple[RunSettings, str]]:
+    """Settings and folder of one run for every detector and seed.
+
+    Raises:
+        UserError: an option that makes no sense; found before anything heavy is loaded where that is possible.
+    """
+    from raylab2f.evaluation import check_rules
+
+    check_rules(**evaluation.rules())
+    muted = parse_codes(mute)
+    refuse_repeats("--detector", detector.detector)
+    refuse_repeats("--seed", protocol.seed)
+    if places.resume and places.out is None:
+        raise UserError("--resume needs --out with the folder of the run to go on with.")
+
+    from raylab2f.runs.folder import RunSettings
+
+    read, prepared = pictures.settings(data), preparation.settings()
+    preset = detector.preset or ("demo" if data is None else "fast")
+    dealt: dict[str, Any] = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__ if name != "seed"}
+    runs = [
+        RunSettings(
+            data=read,
+            detector=name,
+            preset=preset,
+            config=detector.config(name, preset),
+            preparation=prepared,
+            seed=seed,
+            feature_dtype=detector.feature_dtype,
+            evaluation={**evaluation.rules(), "mute": list(muted)},
+            **dealt,
+        )
+        for name in detector.detector
+        for seed in protocol.seed
+    ]
+    base = places.out or _default_out(read.data, detector.detector)
+    return [(run, base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}")) for run in runs]
+
+
+def refuse_repeats(option: str, values: Sequence[Any]) -> None:
+    """`UserError` if an option that may be repeated has a value twice: two runs would share a folder."""
+    for value in values:
+        if values.count(value) > 1:
+            raise UserError(f"{option} {value} is given twice; give it once.")
+
+
+def _default_out(data: str | None, detectors: Sequence[str]) -> str:
+    name = "demo" if data is None else PurePosixPath(name_of(data)).stem
+    moment = datetime.datetime.now(tz=datetime.timezone.utc).astimezone().strftime("%Y%m%d-%H%M%S")
+    return join("runs", f"{name}-{'-'.join(detectors)}-{moment}")

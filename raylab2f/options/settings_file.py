@@ -1,0 +1,217 @@
+"""Files of settings: a command's options by their long names, as YAML, or a finished run's.
+
+```yaml
+data: parts.csv
+detector: [glass, csflow]      # lists for options that may be repeated
+stratify: true
+```
+
+Every value is read as the command line reads it, so that `no`, `12:30` and `1e-3` are what is written and nothing that
+YAML makes of them. Relative paths start at the folder that the command runs in, as on the command line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from raylab2f.errors import UserError, first_line
+from raylab2f.files.mirror import fetch_file, local, publish
+from raylab2f.files.places import absolute, is_uri, join, name_of, parent_of
+from raylab2f.options.declaration import Declared
+from raylab2f.options.run_again import is_run_record, options_of_run
+
+__all__ = ["read_settings", "write_settings"]
+
+_RECORD = "run.json"
+#: A file of settings is written by hand; whatever is larger is something else.
+_MOST_BYTES = 1 << 20
+_MOST_VALUES = 10_000
+_NULL = ("", "~", "null", "Null", "NULL")
+_APART = ("config", "save-config")
+
+
+def read_settings(place: str, options: Mapping[str, Declared]) -> dict[str, Any]:
+    """The options that a file says, by parameter.
+
+    Arguments:
+        place: a file, or a run's folder or its `run.json`; URIs too.
+        options: those there are.
+
+    Raises:
+        UserError: no such file, or one sentence about the first thing in it that is wrong.
+    """
+    place, content = _read(place)
+    if name_of(place).endswith(".json") and (record := is_run_record(content)):
+        return options_of_run(record, place)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{place}: the file is not UTF-8 text ({error.reason}); save it as such.") from error
+    by_name = {part.name: part for part in options.values() if part.name not in _APART}
+    found: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for name, line, value in _entries(place, text):
+        where = f"{place}, line {line}"
+        part = by_name.get(name.replace("_", "-"))
+        if part is None:
+            raise UserError(f"{where}: {_unknown(name, by_name)}")
+        if part.parameter in lines:
+            raise UserError(f"{where}: {name} stands in line {lines[part.parameter]} already; leave one of them.")
+        lines[part.parameter] = line
+        taken = _value(part, value, f"{where}: {name}")
+        if taken is not None:
+            found[part.parameter] = taken
+    return found
+
+
+def write_settings(place: str, options: Mapping[str, Declared], values: Mapping[str, Any]) -> None:
+    """Write a file that `read_settings` reads the same options from, in whatever folder.
+
+    Arguments:
+        values: of the options, by parameter.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    said: dict[str, Any] = {}
+    texts: list[str] = []
+    for name, part in options.items():
+        value = values.get(name)
+        if part.option.passing or value is None or (part.repeatable and not value):
+            continue
+        several = [_lasting(part, item) for item in (value if part.repeatable else [value])]
+        texts += map(str, several)
+        said[part.name] = several if part.repeatable else several[0]
+    # Separators and marks that cannot be seen are only read as they are where they are escaped.
+    plain = all(text.isprintable() for text in texts)
+    text = yaml.safe_dump(said, sort_keys=False, allow_unicode=plain, default_flow_style=None, width=100)
+    path = local(place)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{place}: the settings cannot be written ({error.strerror}); choose another file.") from error
+    publish(parent_of(place), [name_of(place)])
+
+
+def _lasting(part: Declared, value: Any) -> Any:
+    """A value that means the same in another folder."""
+    if part.option.kind != "text":
+        return absolute(value)
+    return value if part.option.lasting is None else part.option.lasting(value)
+
+
+def _read(place: str) -> tuple[str, bytes]:
+    """The file, a run's `run.json` where the place is its folder."""
+    path = fetch_file(place)
+    if path.is_dir() or (is_uri(place) and not path.exists()):
+        place = join(place, _RECORD)
+        path = fetch_file(place)
+    try:
+        if path.stat().st_size > _MOST_BYTES and name_of(place) != _RECORD:
+            raise UserError(f"{place}: a file of settings has at most {_MOST_BYTES >> 20} MiB; this is something else.")
+        return place, path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{place}: there is no such file; give a file of settings, or the folder of a run.") from error
+    except OSError as error:
+        raise UserError(f"{place}: the file cannot be read ({error.strerror}); mend that, or give another.") from error
+
+
+class _Scalar(str):
+    """A value's text; `plain` where it has no quotes."""
+
+    plain: bool = False
+
+
+def _entries(place: str, text: str) -> Iterator[tuple[str, int, Any]]:
+    """Name, line and value of every entry; a value is a `_Scalar` or a list of them.
+
+    Nothing is constructed: what is no mapping of names to texts, or lists of texts, is refused where it begins, so that
+    neither tags nor aliases nor depth can do harm.
+    """
+    events = _events(place, text)
+    event = next(events, None)
+    if event is None:
+        return
+    if not isinstance(event, yaml.MappingStartEvent):
+        raise UserError(f"{place}, line {_line(event)}: give options as NAME: VALUE, one a line.")
+    _plain_only(place, event)
+    count = 0
+    while not isinstance(key := next(events), yaml.MappingEndEvent):
+        name = _scalar(place, key, "the name of an option")
+        event = next(events)
+        value: Any
+        if isinstance(event, yaml.SequenceStartEvent):
+            _plain_only(place, event)
+            value = []
+            while not isinstance(item := next(events), yaml.SequenceEndEvent):
+                value.append(_scalar(place, item, f"{name}: every value of a list"))
+                count += 1
+        else:
+            value = _scalar(place, event, name)
+        count += 1
+        if count > _MOST_VALUES:
+            raise UserError(f"{place}: more than {_MOST_VALUES:,} values; this is no file of settings.")
+        yield str(name), _line(key), value
+    if (event := next(events, None)) is not None:
+        raise UserError(f"{place}, line {_line(event)}: a second document begins; give one.")
+
+
+def _events(place: str, text: str) -> Iterator[Any]:
+    """What the file consists of, without the frame around it."""
+    frame = (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if not isinstance(event, frame):
+                yield event
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{place}{line}: this is no YAML ({error.problem or error.context}); mend it.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{place}: this is no YAML ({first_line(error)}); mend it.") from error
+
+
+def _scalar(place: str, event: Any, what: str) -> _Scalar:
+    _plain_only(place, event)
+    if not isinstance(event, yaml.ScalarEvent):
+        raise UserError(f"{place}, line {_line(event)}: {what} is one value, and no list or mapping.")
+    text = _Scalar(event.value)
+    text.plain = event.style is None
+    return text
+
+
+def _plain_only(place: str, event: Any) -> None:
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None:
+        raise UserError(f"{place}, line {_line(event)}: anchors, aliases and tags mean nothing here; write the value.")
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _value(part: Declared, value: Any, where: str) -> Any:
+    """A value as the option has it; `None` where the file says that nothing is said."""
+    if isinstance(value, _Scalar) and value.plain and value in _NULL:
+        if part.may_be_none or part.default == ():
+            return None
+        raise UserError(f"{where} has no value; give one, or leave the line out.")
+    if part.repeatable:
+        items = value if isinstance(value, list) else [value]
+        return tuple(part.parse(item, where) for item in items)
+    if isinstance(value, list):
+        raise UserError(f"{where} takes one value, and no list.")
+    return part.parse(value, where)
+
+
+def _unknown(name: str, known: Mapping[str, Declared]) -> str:
+    spelt = name.replace("_", "-").lstrip("-")
+    if spelt in _APART:
+        return f"{name} is an option of the command line only; leave it out."
+    near = difflib.get_close_matches(spelt, known, n=3, cutoff=0.6)
+    mend = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+    return f"no option is called {name}; {mend}"
