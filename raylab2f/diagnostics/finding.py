@@ -11,7 +11,19 @@ import pyarrow as pa
 
 from raylab2f.diagnostics.resampling import CONFIDENCE, Estimate
 
-__all__ = ["Bounds", "Finding", "Measure", "Verdict", "conclude", "skipped"]
+__all__ = ["CODES", "Bounds", "Finding", "Measure", "Verdict", "conclude", "skipped"]
+
+#: Diagnosis -> code of its pitfall, in `raylab2f.pitfalls.PITFALLS`.
+CODES = {
+    "background": "RL101",
+    "silhouette": "RL102",
+    "variance": "RL103",
+    "invariance": "RL104",
+    "leakage": "RL105",
+    "shift": "RL106",
+    "threshold": "RL107",
+    "likelihood": "RL108",
+}
 
 Verdict = Literal["pass", "warn", "fail", "skip"]
 
@@ -119,6 +131,11 @@ class Finding:
     seen_on: tuple[str, ...] = ()
 
     @property
+    def code(self) -> str | None:
+        """Code of the pitfall that was looked for; `None` for a diagnosis that is not ours."""
+        return CODES.get(self.name)
+
+    @property
     def bound(self) -> str:
         """The bound that decided, in words."""
         if self.figure is None or self.figure.bounds is None:
@@ -136,6 +153,7 @@ class Finding:
         """JSON-able, with the first rows of the evidence."""
         return {
             "name": self.name,
+            "code": self.code,
             "verdict": self.verdict,
             "figure": None if self.figure is None else self.figure.to_dict(),
             "bound": self.bound,

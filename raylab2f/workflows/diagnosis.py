@@ -53,7 +53,7 @@ from raylab2f.workflows.inputs import prepare_inputs
 
 __all__ = ["CHEAP", "DIAGNOSES", "DIAGNOSIS_VERSION", "diagnose_run"]
 
-DIAGNOSIS_VERSION = 1
+DIAGNOSIS_VERSION = 2
 #: From what a run stored; seconds.
 CHEAP = ("background", "silhouette", "leakage", "shift", "threshold")
 DIAGNOSES = ("background", "silhouette", "variance", "invariance", "leakage", "shift", "threshold", "likelihood")
