@@ -9,9 +9,9 @@ STAMP := $(VENV)/.ready
 setup: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV): torch, ray and what they need, 2 to 6 GB, the first time."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python tools/install.py
 	@touch $(STAMP)
 
 demo: setup
@@ -29,10 +29,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Renew the pins; needs `uv`.
+# Renew the pins that pyproject.toml no longer allows; with UPGRADE=--upgrade all.
 lock:
-	uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra cluster --extra segment --extra mlflow --no-header \
-		pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra docs --extra cluster --extra segment --extra mlflow \
+		--no-header $(UPGRADE) pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info
