@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test test-slow lint lock clean
+.PHONY: setup demo docs test test-slow lint lock clean
 
 setup: $(STAMP)
 
@@ -16,6 +16,11 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: setup
 	$(BIN)/raylab2f run-cv --folds 10
+
+# The site, in build/site; a broken link, a missing page or a reference to nothing is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 test: setup lint
 	$(BIN)/python -m pytest

@@ -1,0 +1,163 @@
+"""What the documentation site is made of beside `docs/`: a hook of MkDocs (`mkdocs.yml`).
+
+The reference of the packages and of the commands is written when the site is built, so it cannot lag behind the code.
+Pages that lie outside of `docs/` are taken in, and links in both directions are written so that they work in a checkout
+and in the site alike. A page that would fetch something from another host stops the build.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import posixpath
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+__all__ = ["fetched_hosts", "on_files", "on_page_markdown", "on_post_build", "reference_page", "site_links"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: File in the repository -> page of the site, for pages outside of `docs/`.
+TAKEN_IN = {
+    "ARCHITECTURE.md": "project/architecture.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "CHANGELOG.md": "project/changelog.md",
+} | {f"benchmarks/{path.name}": f"benchmarks/{path.name}" for path in sorted((ROOT / "benchmarks").glob("*.md"))}
+
+#: Packages whose reference is made of their docstrings.
+PACKAGES = ("datasets", "preparation", "features", "detectors", "evaluation", "diagnostics", "runs", "workflows")
+
+_LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^][]|\[[^][]*\])*)\]\((?P<target>[^()\s]+)\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """MkDocs' hook: add the pages that are not in `docs/`."""
+    from mkdocs.structure.files import File
+
+    pages = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in TAKEN_IN.items()}
+    pages |= {f"reference/{name}.md": reference_page(f"raylab2f.{name}") for name in PACKAGES}
+    pages["reference/cli.md"] = _commands()
+    for page, text in pages.items():
+        files.append(File.generated(config, page, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """MkDocs' hook: links as the site needs them."""
+    taken_in = {page: source for source, page in TAKEN_IN.items()}
+    uri = page.file.src_uri
+    return site_links(markdown, taken_in.get(uri, f"docs/{uri}"), uri)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """MkDocs' hook: the site works without any other host."""
+    for path in sorted(Path(config.site_dir).rglob("*.html")):
+        hosts = fetched_hosts(path.read_text(encoding="utf-8"))
+        if hosts:
+            from mkdocs.exceptions import PluginError
+
+            raise PluginError(f"{path.name} would fetch {', '.join(hosts)}; the site may not call out.")
+
+
+def site_links(markdown: str, source: str, page: str) -> str:
+    """A page with its links as the site needs them.
+
+    Arguments:
+        markdown: its text, with links as they work in a checkout.
+        source: where it lies in the repository.
+        page: where it lies in the site.
+
+    Returns:
+        The text. A link to a file that has no page (code, say) becomes its text alone; one to nothing stays, and is
+        reported by MkDocs.
+    """
+
+    def change(link: re.Match[str]) -> str:
+        path, hash_sign, anchor = link["target"].partition("#")
+        if not path or ":" in path:
+            return link[0]
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        if target in TAKEN_IN:
+            inside = TAKEN_IN[target]
+        elif target.startswith("docs/"):
+            inside = target.removeprefix("docs/")
+        elif (ROOT / target).exists():
+            return link["text"]
+        else:
+            return link[0]
+        return f"[{link['text']}]({os.path.relpath(inside, posixpath.dirname(page) or '.')}{hash_sign}{anchor})"
+
+    return _LINK.sub(change, markdown)
+
+
+def reference_page(package: str) -> str:
+    """Markdown from which mkdocstrings makes the reference of a package: every module with public names."""
+    folder = ROOT.joinpath(*package.split("."))
+    text = f"# {package}\n\n"
+    offered = _public_names(folder / "__init__.py")
+    text += f"{ast.get_docstring(ast.parse((folder / '__init__.py').read_text(encoding='utf-8'))) or ''}\n\n"
+    if offered:
+        text += f"Offered by the package itself: {', '.join(f'`{name}`' for name in offered)}.\n\n"
+    for module in _modules(folder):
+        text += (
+            f"## {module.removeprefix(package + '.')}\n\n::: {module}\n    options:\n      show_root_heading: false\n\n"
+        )
+    return text
+
+
+def _modules(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if path.name != "__init__.py" and not any(part.startswith("_") for part in parts) and _public_names(path):
+            yield ".".join(parts)
+
+
+def _public_names(path: Path) -> list[str]:
+    """`__all__` of a module; empty where it has none."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            return [str(name) for name in ast.literal_eval(node.value)]
+    return []
+
+
+def _commands() -> str:
+    """The reference of the commands, by Typer's own generator."""
+    command = [sys.executable, "-m", "typer", "raylab2f/cli/app.py", "utils", "docs", "--name", "raylab2f"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    if made.returncode:
+        from mkdocs.exceptions import PluginError
+
+        raise PluginError(f"The reference of the commands could not be made: {made.stderr.strip()[-500:]}")
+    return made.stdout.replace("# `raylab2f`", "# Commands", 1)
+
+
+class _Fetches(HTMLParser):
+    """Addresses that a browser fetches when it shows a page; where links lead does not count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given: dict[str, Any] = dict(attrs)
+        if tag == "link" and given.get("rel") in ("stylesheet", "preconnect", "preload", "icon", "dns-prefetch"):
+            self.addresses.append(given.get("href") or "")
+        elif tag in ("script", "img", "iframe", "source", "video", "audio", "embed"):
+            self.addresses.append(given.get("src") or "")
+
+
+def fetched_hosts(html: str) -> list[str]:
+    """Addresses on other hosts that a page makes a browser fetch."""
+    parser = _Fetches()
+    parser.feed(html)
+    return [address for address in parser.addresses if re.match(r"(https?:)?//", address)]
