@@ -33,6 +33,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 # Renew the pins that pyproject.toml no longer allows; with UPGRADE=--upgrade all.
 lock:

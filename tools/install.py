@@ -62,7 +62,7 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
             if option in VARIABLES and value.split():
                 name, separator = VARIABLES[option]
                 variables[name] = separator.join(value.split())
-    if "UV_INDEX" in variables:
+    if "UV_INDEX" in variables and "UV_INDEX" not in environment:
         # As pip does: every index counts, the order does not matter.
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return {name: value for name, value in variables.items() if name not in environment}
