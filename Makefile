@@ -19,7 +19,7 @@ demo: setup
 
 # The site, in build/site; a broken link, a missing page or a reference to nothing is an error.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 
 test: setup lint

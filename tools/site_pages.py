@@ -37,6 +37,7 @@ TAKEN_IN = {
 #: Packages whose reference is made of their docstrings.
 PACKAGES = ("datasets", "preparation", "features", "detectors", "evaluation", "diagnostics", "runs", "workflows")
 
+_DIRECTIVE = "::: {}\n    options:\n      show_root_heading: false\n"
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^][]|\[[^][]*\])*)\]\((?P<target>[^()\s]+)\)")
 
 
@@ -103,15 +104,12 @@ def site_links(markdown: str, source: str, page: str) -> str:
 def reference_page(package: str) -> str:
     """Markdown from which mkdocstrings makes the reference of a package: every module with public names."""
     folder = ROOT.joinpath(*package.split("."))
-    text = f"# {package}\n\n"
+    text = f"# {package}\n\n" + _DIRECTIVE.format(package) + "      members: false\n\n"
     offered = _public_names(folder / "__init__.py")
-    text += f"{ast.get_docstring(ast.parse((folder / '__init__.py').read_text(encoding='utf-8'))) or ''}\n\n"
     if offered:
         text += f"Offered by the package itself: {', '.join(f'`{name}`' for name in offered)}.\n\n"
     for module in _modules(folder):
-        text += (
-            f"## {module.removeprefix(package + '.')}\n\n::: {module}\n    options:\n      show_root_heading: false\n\n"
-        )
+        text += f"## {module.removeprefix(package + '.')}\n\n" + _DIRECTIVE.format(module) + "\n"
     return text
 
 
