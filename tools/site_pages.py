@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-__all__ = ["fetched_hosts", "on_files", "on_page_markdown", "on_post_build", "reference_page", "site_links"]
+__all__ = [
+    "commands_page",
+    "fetched_hosts",
+    "on_files",
+    "on_page_markdown",
+    "on_post_build",
+    "reference_page",
+    "site_links",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,7 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
     pages = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in TAKEN_IN.items()}
     pages |= {f"reference/{name}.md": reference_page(f"raylab2f.{name}") for name in PACKAGES}
-    pages["reference/cli.md"] = _commands()
+    pages["reference/cli.md"] = commands_page()
     for page, text in pages.items():
         files.append(File.generated(config, page, content=text))
     return files
@@ -128,7 +136,7 @@ def _public_names(path: Path) -> list[str]:
     return []
 
 
-def _commands() -> str:
+def commands_page() -> str:
     """The reference of the commands, by Typer's own generator."""
     command = [sys.executable, "-m", "typer", "raylab2f/cli/app.py", "utils", "docs", "--name", "raylab2f"]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")

@@ -1,12 +1,19 @@
 import importlib.util
+import io
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+from mkdocs.exceptions import Abort
 
+from raylab2f.cli.app import app
 from raylab2f.pitfalls import PITFALLS
 
 ROOT = Path(__file__).parents[2]
@@ -115,3 +122,52 @@ def test_parameters_described_together_become_one_line_each(names, goes_on):
         f"    {name}: see `{names[0]}`." for name in names[1:]
     ]
     assert {"    a, b: no parameters.", "    last: z.", "    x, y: two."} <= set(lines)
+
+
+def test_the_reference_of_the_commands_has_every_command_with_its_options():
+    page = site_pages.commands_page()
+
+    def check(name, command):
+        assert f"# `{name}`" in page or name == "raylab2f"
+        for parameter in command.params:
+            for option in parameter.opts if parameter.param_type_name == "option" else ():
+                assert f"`{option}" in page or f", {option}" in page, f"{name} {option}"
+        for part, below in getattr(command, "commands", {}).items():
+            check(f"{name} {part}", below)
+
+    check("raylab2f", typer.main.get_command(app))
+
+
+@pytest.mark.parametrize(
+    ("pages", "says"),
+    [
+        ({"index.md": "[other](other.md#there)", "other.md": "## There"}, None),
+        ({"index.md": "[other](other.md)"}, "other.md"),
+        ({"index.md": "[other](other.md#gone)", "other.md": "## There"}, "#gone"),
+        ({"index.md": "no links", "other.md": "in no navigation"}, "other.md"),
+    ],
+)
+def test_a_broken_link_or_a_page_that_nobody_finds_stops_the_build(pages, says, tmp_path, caplog):
+    (tmp_path / "docs").mkdir()
+    for name, text in pages.items():
+        (tmp_path / "docs" / name).write_text(text, encoding="utf-8")
+    # Only what decides about links; the theme and the reference take their time.
+    with (ROOT / "mkdocs.yml").open(encoding="utf-8") as file:
+        validation = yaml.safe_load(file)["validation"]
+    nav = ["index.md"] + (["other.md"] if "other.md" in pages and "no links" not in pages["index.md"] else [])
+    config = load_config(
+        io.BytesIO(b"site_name: x"),
+        config_file_path=str(tmp_path / "mkdocs.yml"),
+        strict=True,
+        plugins=[],
+        docs_dir=str(tmp_path / "docs"),
+        site_dir=str(tmp_path / "site"),
+        validation=validation,
+        nav=nav,
+    )
+    if says is None:
+        build(config)
+        return
+    with pytest.raises(Abort):
+        build(config)
+    assert says in caplog.text
