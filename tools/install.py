@@ -14,10 +14,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["main", "pinned", "uv_variables"]
+__all__ = ["main", "pinned", "uv_variables", "without"]
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
@@ -80,25 +81,39 @@ def pinned(lock: str, package: str) -> str:
     return found[0]
 
 
+def without(lock: str, package: str) -> str:
+    """The text of a lock without a package."""
+    return re.sub(rf"^{re.escape(package)}==.*\n(?:[ ]+#.*\n)*", "", lock, flags=re.MULTILINE)
+
+
 def main() -> int:
-    uv = _uv()
+    """Install everything; the exit code."""
+    lock = LOCK.read_text(encoding="utf-8")
+    itself = ["--no-deps", "--no-build-isolation", "-e", "."]
+    uv = _uv(lock)
     if uv is not None:
-        # pip compiles what it installs; without it the first start of every command takes half a minute.
-        steps = [[*uv, "--compile-bytecode", "-r", str(LOCK)], [*uv, "--no-deps", "--no-build-isolation", "-e", "."]]
         environment = dict(os.environ)
         environment |= uv_variables(_printed([*PIP, "config", "list"]), environment)
+        # pip compiles what it installs; without that, the first start of every command takes half a minute.
+        steps = [[*uv, "--compile-bytecode", "-r", str(LOCK)], [*uv, *itself]]
         if all(subprocess.run(step, cwd=ROOT, env=environment).returncode == 0 for step in steps):
             return 0
         print("uv could not install everything, so pip does it, which takes some minutes.", file=sys.stderr)
     else:
         print("uv cannot be had from the package index, so pip installs, which takes some minutes.", file=sys.stderr)
-    steps = [["-r", str(LOCK)], ["--no-deps", "--no-build-isolation", "-e", "."]]
-    return next(filter(None, (subprocess.run([*PIP, "install", *step], cwd=ROOT).returncode for step in steps)), 0)
+    with tempfile.TemporaryDirectory() as folder:
+        rest = Path(folder) / LOCK.name
+        rest.write_text(without(lock, "uv"), encoding="utf-8")
+        for arguments in (["-r", str(rest)], itself):
+            code = subprocess.run([*PIP, "install", *arguments], cwd=ROOT).returncode
+            if code:
+                return code
+    return 0
 
 
-def _uv() -> list[str] | None:
+def _uv(lock: str) -> list[str] | None:
     """The command with which uv installs into this environment; `None` where uv cannot be had."""
-    if subprocess.run([*PIP, "install", "--quiet", pinned(LOCK.read_text(encoding="utf-8"), "uv")]).returncode:
+    if subprocess.run([*PIP, "install", "--quiet", pinned(lock, "uv")]).returncode:
         return None
     return [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
 

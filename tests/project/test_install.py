@@ -81,3 +81,10 @@ def test_uv_itself_is_pinned():
     assert install.pinned(lock, "uv").startswith("uv==")
     with pytest.raises(KeyError):
         install.pinned(lock, "v")
+
+
+def test_a_lock_without_uv_lacks_nothing_else():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    gone = [line for line in lock.splitlines() if line not in install.without(lock, "uv").splitlines()]
+    assert gone == [install.pinned(lock, "uv")]
+    assert install.without("a==1\nuv==2\n    # via\n    #   b\nuvicorn==3\n", "uv") == "a==1\nuvicorn==3\n"
