@@ -8,12 +8,13 @@ and in the site alike. A page that would fetch something from another host stops
 from __future__ import annotations
 
 import ast
+import fnmatch
 import os
 import posixpath
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "commands_page",
     "fetched_hosts",
+    "fill_in",
+    "on_config",
     "on_files",
     "on_page_markdown",
     "on_post_build",
@@ -42,11 +45,27 @@ TAKEN_IN = {
     "CHANGELOG.md": "project/changelog.md",
 } | {f"benchmarks/{path.name}": f"benchmarks/{path.name}" for path in sorted((ROOT / "benchmarks").glob("*.md"))}
 
+# What stands behind the packages that people call; the commands have a page of their own.
+_INTERNAL = {"cli", "cluster", "files", "options", "reporting"}
 #: Packages whose reference is made of their docstrings.
-PACKAGES = ("datasets", "preparation", "features", "detectors", "evaluation", "diagnostics", "runs", "workflows")
+PACKAGES = tuple(
+    sorted(
+        path.parent.name
+        for path in (ROOT / "raylab2f").glob("*/__init__.py")
+        if path.parent.name not in _INTERNAL and not path.parent.name.startswith("_")
+    )
+)
 
+_REFERENCE = {f"reference/raylab2f.{name}.md": f"raylab2f.{name}" for name in PACKAGES}
 _DIRECTIVE = "::: {}\n    options:\n      show_root_heading: false\n"
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^][]|\[[^][]*\])*)\]\((?P<target>[^()\s]+)\)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """MkDocs' hook: the navigation with its patterns filled in."""
+    pages = [path.relative_to(config.docs_dir).as_posix() for path in Path(config.docs_dir).rglob("*.md")]
+    config.nav = fill_in(config.nav, [*pages, *TAKEN_IN.values(), *_REFERENCE])
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -54,7 +73,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     from mkdocs.structure.files import File
 
     pages = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in TAKEN_IN.items()}
-    pages |= {f"reference/{name}.md": reference_page(f"raylab2f.{name}") for name in PACKAGES}
+    pages |= {page: reference_page(package) for page, package in _REFERENCE.items()}
     pages["reference/cli.md"] = commands_page()
     for page, text in pages.items():
         files.append(File.generated(config, page, content=text))
@@ -76,6 +95,17 @@ def on_post_build(config: MkDocsConfig) -> None:
             from mkdocs.exceptions import PluginError
 
             raise PluginError(f"{path.name} would fetch {', '.join(hosts)}; the site may not call out.")
+
+
+def fill_in(nav: Any, pages: Sequence[str]) -> Any:
+    """A navigation whose patterns (`decisions/*.md`) are lists of the pages that match, overviews first."""
+    if isinstance(nav, list):
+        return [fill_in(entry, pages) for entry in nav]
+    if isinstance(nav, dict):
+        return {title: fill_in(entry, pages) for title, entry in nav.items()}
+    if "*" not in nav:
+        return nav
+    return sorted(fnmatch.filter(pages, nav), key=lambda page: (not page.endswith("/index.md"), page))
 
 
 def site_links(markdown: str, source: str, page: str) -> str:
