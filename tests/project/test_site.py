@@ -178,3 +178,10 @@ def test_a_broken_link_or_a_page_that_nobody_finds_stops_the_build(pages, says, 
     with pytest.raises(Abort):
         build(config)
     assert says in caplog.text
+
+
+def test_the_guide_from_python_runs(capsys):
+    text = (ROOT / "docs" / "howto" / "python.md").read_text(encoding="utf-8")
+    for code in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        exec(compile(code, "python.md", "exec"), {})
+    assert "RL" in capsys.readouterr().out
