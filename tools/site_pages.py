@@ -57,7 +57,7 @@ PACKAGES = tuple(
 )
 
 _REFERENCE = {f"reference/raylab2f.{name}.md": f"raylab2f.{name}" for name in PACKAGES}
-_DIRECTIVE = "::: {}\n    options:\n      show_root_heading: false\n"
+_DIRECTIVE = "::: {}\n    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^][]|\[[^][]*\])*)\]\((?P<target>[^()\s]+)\)")
 
 
