@@ -56,7 +56,9 @@ PACKAGES = tuple(
     )
 )
 
-_REFERENCE = {f"reference/raylab2f.{name}.md": f"raylab2f.{name}" for name in PACKAGES}
+_REFERENCE = {f"reference/raylab2f.{name}.md": f"raylab2f.{name}" for name in PACKAGES} | {
+    "reference/raylab2f.md": "raylab2f"
+}
 _DIRECTIVE = "::: {}\n    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^][]|\[[^][]*\])*)\]\((?P<target>[^()\s]+)\)")
 
@@ -140,7 +142,7 @@ def site_links(markdown: str, source: str, page: str) -> str:
 
 
 def reference_page(package: str) -> str:
-    """Markdown from which mkdocstrings makes the reference of a package: every module with public names."""
+    """Markdown from which mkdocstrings makes the reference of a package: its modules with public names."""
     folder = ROOT.joinpath(*package.split("."))
     text = f"# {package}\n\n" + _DIRECTIVE.format(package) + "      members: false\n\n"
     offered = _public_names(folder / "__init__.py")
@@ -152,10 +154,19 @@ def reference_page(package: str) -> str:
 
 
 def _modules(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        if path.name != "__init__.py" and not any(part.startswith("_") for part in parts) and _public_names(path):
+    # The package of all packages has a page for its own modules only.
+    for path in sorted(folder.glob("*.py") if folder.name == "raylab2f" else folder.rglob("*.py")):
+        module = path.parent if path.name == "__init__.py" else path.with_suffix("")
+        parts = module.relative_to(ROOT).parts
+        # A package that only offers what its modules define needs no section: they have theirs.
+        is_own = path.name != "__init__.py" or (module != folder and _defines(path))
+        if is_own and not any(part.startswith("_") for part in parts) and _public_names(path):
             yield ".".join(parts)
+
+
+def _defines(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(isinstance(node, ast.ClassDef | ast.FunctionDef) for node in body)
 
 
 def _public_names(path: Path) -> list[str]:
