@@ -4,18 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test test-slow lint lock clean
+.PHONY: setup demo docs test test-slow lint lock clean
 
 setup: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV): torch, ray and what they need, 2 to 6 GB, the first time."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python tools/install.py
 	@touch $(STAMP)
 
 demo: setup
 	$(BIN)/raylab2f run-cv --folds 10
+
+# The site, in build/site; a broken link, a missing page or a reference to nothing is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "build/site/index.html"
 
 test: setup lint
 	$(BIN)/python -m pytest
@@ -28,11 +33,12 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
-# Renew the pins; needs `uv`.
+# Renew the pins that pyproject.toml no longer allows; with UPGRADE=--upgrade all.
 lock:
-	uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra cluster --extra segment --extra mlflow --no-header \
-		pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra docs --extra cluster --extra segment --extra mlflow \
+		--no-header $(UPGRADE) pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info

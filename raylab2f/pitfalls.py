@@ -55,16 +55,20 @@ PITFALLS = {
 
 
 class Caution(str):
-    """What a reader of results must know: a sentence, and the code of its pitfall.
-
-    Arguments:
-        code: a key of `PITFALLS`.
-        sentence: what was found, with numbers and names, and the mend.
-    """
+    """What a reader of results must know: a sentence, and the `code` of its pitfall."""
 
     code: str
 
     def __new__(cls, code: str, sentence: str) -> Caution:
+        """A sentence with a code.
+
+        Arguments:
+            code: a key of `PITFALLS`.
+            sentence: what was found, with numbers and names, and the mend.
+
+        Raises:
+            KeyError: no pitfall has this code.
+        """
         if code not in PITFALLS:
             raise KeyError(code)
         made = super().__new__(cls, sentence)

@@ -95,18 +95,25 @@ def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
 
 
 def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
-    """Print verdicts, each with its bound and why; `findings` as in `diagnosis.json`."""
+    """Print verdicts, each with its code, its bound and why, and which pages tell more; `findings` as in
+    `diagnosis.json`.
+    """
     table = Table(title="diagnosis", title_justify="left")
     for heading, wraps in (("pitfall", False), ("verdict", False), ("figure (95 % interval)", False), ("why", True)):
         table.add_column(heading, no_wrap=not wraps)
-    for finding in (finding for finding in findings if not finding["muted"]):
+    shown = [finding for finding in findings if not finding["muted"]]
+    for finding in shown:
         colour = _COLOURS[finding["verdict"]]
         why = escape(" ".join((finding["why"], *finding["seen_on"]))) + (
             f" [dim]{escape(finding['bound'])}[/]" if finding["bound"] else ""
         )
-        table.add_row(finding["name"], f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
+        name = " ".join(filter(None, (finding["code"], finding["name"])))
+        table.add_row(escape(name), f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
     console.print(table)
     _print_muted(Counter(finding["code"] for finding in findings if finding["muted"]), "finding", console)
+    pages = [f"docs/pitfalls/{f['code']}.md" for f in shown if f["code"] and f["verdict"] in ("warn", "fail")]
+    if pages:
+        console.print(f"how to mend it: {', '.join(pages)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _figure(figure: dict[str, Any] | None) -> str:

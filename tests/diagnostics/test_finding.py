@@ -4,8 +4,9 @@ import math
 import pyarrow as pa
 import pytest
 
-from raylab2f.diagnostics.finding import Bounds, Measure, conclude, skipped
+from raylab2f.diagnostics.finding import CODES, Bounds, Measure, conclude, skipped
 from raylab2f.diagnostics.resampling import Estimate
+from raylab2f.pitfalls import PITFALLS
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,12 @@ def test_findings_are_json_without_nan():
 def test_what_cannot_be_measured_is_skipped():
     assert conclude("thing", [Measure("a", Estimate(math.nan), "A.", Bounds(0, 1))]).verdict == "skip"
     assert skipped("thing", "No masks.").to_dict()["figure"] is None
+
+
+def test_every_pitfall_that_is_diagnosed_has_one_diagnosis_and_findings_carry_its_code():
+    assert sorted(CODES.values()) == [code for code in PITFALLS if code.startswith("RL1")]
+    assert skipped("leakage", "No folds.").to_dict()["code"] == CODES["leakage"]
+
+
+def test_a_diagnosis_from_elsewhere_has_no_code():
+    assert skipped("dust", "No dust.").to_dict()["code"] is None

@@ -18,6 +18,7 @@ from raylab2f.cluster.training.placement import FoldResources
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.detectors.registry import config_to_dict, preset_config
 from raylab2f.errors import UserError
+from raylab2f.pitfalls import PITFALLS
 from raylab2f.preparation import PreparationSettings
 from raylab2f.reporting import Display
 from raylab2f.runs.folder import DataSettings, RunFolder, RunSettings
@@ -89,6 +90,7 @@ def test_findings_and_figures_are_written(diagnosed):
     assert [finding["name"] for finding in content["findings"]] == list(DIAGNOSES)
     for finding in content["findings"]:
         assert finding["why"]
+        assert finding["code"] in PITFALLS
         assert finding["verdict"] == "skip" or finding["bound"]
     names = {path.name for path in (folder / "figures").iterdir()}
     assert names == {f"{n}.png" for n in ("roc", "maps", "silhouette", "variance", "dose_response", "threshold")}
