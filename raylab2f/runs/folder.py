@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar
 
 from raylab2f.datasets.entries import first_few
 from raylab2f.errors import UserError
+from raylab2f.evaluation.plans.training_choice import TrainOn
 from raylab2f.files.atomic import remove_temporaries, write_json
 from raylab2f.files.locks import folder_in_use
 from raylab2f.files.mirror import fetch, local
@@ -101,7 +102,7 @@ class RunSettings:
     stratify: bool = False
     train_fraction: float = 1.0
     merge_nominal_test: Literal["auto", "yes", "no"] = "auto"
-    train_on: Literal["auto", "good-objects", "good-pictures"] = "auto"
+    train_on: TrainOn = "auto"
     feature_dtype: str = "float16"
     epoch_scores: int = 0
     evaluation: dict[str, Any] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class RunSettings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunSettings:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`; a setting that is newer than the values has its default."""
         data: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()
         }

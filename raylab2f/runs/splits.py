@@ -8,10 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raylab2f.evaluation import plan_fold
+from raylab2f.evaluation.plans.fold_plan import PICTURE_SPLIT_WARNING
+from raylab2f.evaluation.plans.training_choice import TrainingChoice, choose_training
+from raylab2f.pitfalls import Caution
 from raylab2f.preparation import select_pictures
 from raylab2f.runs.folder import RunSettings
 
-__all__ = ["plan_splits", "settled_merge"]
+__all__ = ["plan_cautions", "plan_splits", "settled_merge", "settled_training"]
 
 
 def plan_splits(
@@ -31,14 +34,33 @@ def plan_splits(
             fingerprint=identity,
             split_by=settings.split_by,
             scheme=settings.scheme,
-            folds=settings.folds if settings.scheme == "kfold" else None,
+            folds=_kfold_folds(settings),
             merge_nominal_test=merge,
             stratify=settings.stratify,
             train_fraction=settings.train_fraction,
+            train_on=settings.train_on,
         )
         for fold in range(settings.folds)
     )
     return [select_pictures(plan, pictures, settings.preparation) for plan in plans]
+
+
+def settled_training(settings: RunSettings, manifest: pa.Table, *, merge: bool) -> TrainingChoice:
+    """What trains in the splits that `plan_splits` makes with these arguments, and why."""
+    return choose_training(
+        manifest,
+        train_on=settings.train_on,
+        split_by=settings.split_by,
+        scheme=settings.scheme,
+        folds=_kfold_folds(settings),
+        merge_nominal_test=merge,
+    )
+
+
+def plan_cautions(settings: RunSettings, training: TrainingChoice) -> list[Caution]:
+    """What readers of the results must know of how the pictures were split."""
+    found = [PICTURE_SPLIT_WARNING] if settings.split_by == "picture" else []
+    return found if training.caution is None else [*found, training.caution]
 
 
 def settled_merge(settings: RunSettings, manifest: pa.Table) -> dict[str, Any] | None:
@@ -52,3 +74,7 @@ def settled_merge(settings: RunSettings, manifest: pa.Table) -> dict[str, Any] |
     if len({split == "test" for split in given}) < 2:
         return {"merged": True, "reason": "all nominal pictures come from one given split"}
     return None
+
+
+def _kfold_folds(settings: RunSettings) -> int | None:
+    return settings.folds if settings.scheme == "kfold" else None

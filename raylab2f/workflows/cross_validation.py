@@ -22,7 +22,6 @@ from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate, plan_sizes
-from raylab2f.evaluation.plans.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.plans.iid_check import check_iid
 from raylab2f.features import FeatureStore
 from raylab2f.files.atomic import write_json, write_parquet
@@ -38,7 +37,7 @@ from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.runs.siblings import find_picture_split
-from raylab2f.runs.splits import plan_splits, settled_merge
+from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training
 from raylab2f.workflows.inputs import prepare_inputs
 from raylab2f.workflows.tracking.harmless import Harmless
 from raylab2f.workflows.tracking.mlflow import MlflowLog, mlflow_logging
@@ -168,6 +167,7 @@ def _prepare_run(
         display.say("features: found in the store, none extracted")
 
     merge_note = settled or _merge_decision(settings, dataset.manifest, inputs.stores[0])
+    training = settled_training(settings, dataset.manifest, merge=merge_note["merged"])
     description = {
         "name": dataset.name,
         "fingerprint": identity,
@@ -177,6 +177,7 @@ def _prepare_run(
         "scheme": settings.scheme,
         "train_fraction": settings.train_fraction,
         "merge_nominal_test": merge_note,
+        "train_on": training.to_dict(),
         "preparation": {**settings.preparation.to_dict(), "canvas": inputs.preparation.to_dict()["canvas"]},
     }
     if merge_note["merged"] != assumed:
@@ -209,14 +210,13 @@ def _prepare_run(
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
-    warnings = [*dataset.warnings, *inputs.warnings]
+    of_plan = plan_cautions(settings, training)
+    for warning in split_muted(of_plan, muted)[0]:
+        display.warn(warning)
+    warnings = [*dataset.warnings, *inputs.warnings, *of_plan]
     if dataset.skipped:
         sentence = f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable)."
         warnings.append(Caution("RL206", sentence))
-    if settings.split_by == "picture":
-        warnings.append(PICTURE_SPLIT_WARNING)
-        for warning in split_muted((PICTURE_SPLIT_WARNING,), muted)[0]:
-            display.warn(warning)
     found = len(inputs.shards.image_ids) - inputs.extracted
     return _Plan(settings, folder, tasks, warnings, description, {"stored": found, "computed": inputs.extracted})
 

@@ -32,7 +32,7 @@ from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import fold_is_finished
 from raylab2f.runs.folder import RunFolder, RunSettings
-from raylab2f.runs.splits import plan_splits, settled_merge
+from raylab2f.runs.splits import plan_splits, settled_merge, settled_training
 from raylab2f.workflows.inputs import resolve_preparation
 
 __all__ = ["Forecast", "forecast_runs"]
@@ -134,6 +134,8 @@ def _forecast(
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)
     sizes = _largest_fold(plan_splits(settings, manifest, pictures, identity, merge=merge), pictures)
+    if (caution := settled_training(settings, manifest, merge=merge).caution) is not None:
+        display.warn(caution)
 
     fetch(folder.place)
     finished = sum(fold_is_finished(folder.fold(fold)) for fold in range(settings.folds))

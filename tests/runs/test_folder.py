@@ -1,5 +1,6 @@
 """Whose folder is it, and may a run go on there?"""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,16 @@ def test_a_run_goes_on_only_if_asked_with_the_same_settings_and_no_fewer_folds(f
         folder.begins_or_continues(replace(SETTINGS, folds=2), resume=True)
     with pytest.raises(UserError, match="another seed"):
         folder.begins_or_continues(replace(SETTINGS, seed=1), resume=True)
+
+
+def test_a_run_begun_before_a_setting_existed_goes_on_with_its_default(folder):
+    record = json.loads((folder.path / "run.json").read_text(encoding="utf-8"))
+    del record["settings"]["train_on"]
+    (folder.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    assert folder.settings() == SETTINGS
+    assert folder.begins_or_continues(SETTINGS, resume=True)
+    with pytest.raises(UserError, match=r"another train-on .auto then, good-pictures now"):
+        folder.begins_or_continues(replace(SETTINGS, train_on="good-pictures"), resume=True)
 
 
 def test_a_run_does_not_go_on_with_other_pictures(folder, tmp_path):

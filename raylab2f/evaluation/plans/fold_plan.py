@@ -6,15 +6,21 @@ Source of the balanced protocol: Hönel & Nordqvist, "From Lab to Factory" (2025
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.plans.whole_objects import deal_objects, draw_objects
+from raylab2f.evaluation.plans.good_objects import place_balanced, place_kfold
+from raylab2f.evaluation.plans.good_pictures import (
+    place_balanced_pictures,
+    place_kfold_pictures,
+    usable_pictures,
+)
+from raylab2f.evaluation.plans.plan_objects import PlanObjects, collect_objects
+from raylab2f.evaluation.plans.training_choice import TrainOn, decide_training
+from raylab2f.evaluation.plans.whole_objects import draw_objects
 from raylab2f.pitfalls import Caution
 from raylab2f.seeding import numpy_generator
 
@@ -51,6 +57,7 @@ def plan_fold(
     merge_nominal_test: bool = True,
     stratify: bool = False,
     train_fraction: float = 1.0,
+    train_on: TrainOn = "auto",
     fingerprint: str | None = None,
 ) -> pa.Table:
     """Plan one fold.
@@ -63,6 +70,12 @@ def plan_fold(
     K-fold scheme: anomalous and nominal objects are dealt into `folds` groups; group `fold` is judged, so every
     object is judged in exactly one fold. All other anomalous objects choose the threshold (they must not
     train), with as many nominal pictures beside them, but never more than half of the nominal pictures left.
+
+    Where too few objects are without a defect (`training_choice` has the rule), good pictures of defective objects
+    train, and whole objects are dealt out: balanced, a third of the good pictures to each partition; K-fold, one group
+    is judged, of the others half chooses the threshold and half trains. Defective pictures of objects that train have
+    no row. Without merging, good pictures given as training ones then only train, the others only choose the threshold
+    or are judged.
 
     Without merging, the nominal pictures of threshold and inference come from the nominal objects given as
     test (fewer than the anomalous ones when there are not enough), and only pictures given as training ones
@@ -82,6 +95,9 @@ def plan_fold(
         stratify: split each defect type evenly.
         train_fraction: share of the training pictures, in whole objects, that train; in (0, 1]. The other
             partitions do not depend on it.
+        train_on: `good-objects`: only objects without a defect train; `good-pictures`: so do the good pictures of
+            defective objects; `auto`: these only where good objects are too few. Of no account for `split_by`
+            `picture`, where every good picture is a good object.
         fingerprint: identifies the dataset; `None` derives one from the pictures' ids, objects and labels.
 
     Returns:
@@ -91,28 +107,61 @@ def plan_fold(
         UserError: too few objects, or no nominal pictures, for what is asked.
     """
     _check_options(fold, split_by, scheme, folds, train_fraction)
-    objects = _collect_objects(manifest, split_by)
-    key = fingerprint if fingerprint is not None else _fingerprint(manifest)
-    pool = objects.nominal if merge_nominal_test else objects.nominal & objects.all_given_test
+    objects = collect_objects(manifest, split_by)
+    choice = decide_training(
+        objects, train_on=train_on, split_by=split_by, scheme=scheme, folds=folds, merged=merge_nominal_test
+    )
+    _require_classes(objects, choice.train_on)
+    key = (fingerprint if fingerprint is not None else _fingerprint(manifest), seed, fold)
+    good_pictures = choice.train_on == "good-pictures"
+    if good_pictures:
+        placed, training = _place_pictures(objects, scheme, folds, merge_nominal_test, stratify, key)
+    else:
+        placed, training = _place_objects(objects, scheme, folds, merge_nominal_test, stratify, key)
+    if train_fraction < 1:
+        candidates = np.flatnonzero(placed == "train")
+        wanted = train_fraction * training[candidates].sum()
+        rng = numpy_generator(seed, "fold-plan", key[0], "train-fraction", fold)
+        placed[candidates[~draw_objects(training[candidates], wanted, rng)]] = ""
+    return _rows(manifest, objects, placed, merged=merge_nominal_test, good_pictures=good_pictures)
+
+
+def _place_pictures(
+    objects: PlanObjects, scheme: str, folds: int | None, merged: bool, stratify: bool, key: tuple[str, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Partition of each object where good pictures train, and (n,) how many of its pictures may train."""
+    usable = usable_pictures(objects, merged)
     if scheme == "balanced":
-        placed = _place_balanced(objects, pool, merge_nominal_test, stratify, (key, seed, fold))
+        return place_balanced_pictures(objects, usable, merged, stratify, key), usable.training
+    assert folds is not None
+    return place_kfold_pictures(objects, usable, merged, stratify, key, folds), usable.training
+
+
+def _place_objects(
+    objects: PlanObjects, scheme: str, folds: int | None, merged: bool, stratify: bool, key: tuple[str, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where good objects train."""
+    pool = objects.pool(merged)
+    if scheme == "balanced":
+        placed = place_balanced(objects, pool, merged, stratify, key)
     else:
         assert folds is not None
-        placed = _place_kfold(objects, pool, merge_nominal_test, stratify, (key, seed, fold), folds)
-    trains = objects.nominal & (placed == "") & (True if merge_nominal_test else objects.any_given_train)
+        placed = place_kfold(objects, pool, merged, stratify, key, folds)
+    trains = objects.nominal & (placed == "") & (True if merged else objects.any_given_train)
     if not trains.any():
+        mend = ", or let good pictures of defective objects train (--train-on good-pictures)"
         raise UserError(
             "Too few nominal objects: after threshold and inference have theirs, none is left to train; "
-            "add nominal pictures"
-            + (" or leave out anomalous ones." if merge_nominal_test else " given as training ones.")
+            + (
+                "add nominal pictures or leave out anomalous ones"
+                if merged
+                else "add nominal pictures given as training ones"
+            )
+            + (mend if objects.mixed.any() else "")
+            + "."
         )
-    if train_fraction < 1:
-        candidates = np.flatnonzero(trains)
-        wanted = train_fraction * objects.sizes[candidates].sum()
-        rng = numpy_generator(seed, "fold-plan", key, "train-fraction", fold)
-        trains[candidates[~draw_objects(objects.sizes[candidates], wanted, rng)]] = False
     placed[trains] = "train"
-    return _rows(manifest, objects, placed, merge_nominal_test)
+    return placed, objects.sizes
 
 
 def plan_sizes(split: pa.Table, manifest: pa.Table) -> dict[str, dict[str, int]]:
@@ -164,22 +213,6 @@ def assert_exclusive(split: pa.Table) -> None:
             )
 
 
-@dataclass(frozen=True)
-class _Objects:
-    """The manifest by objects, in order of their names; all arrays are (n,) or one entry a picture."""
-
-    of_picture: np.ndarray  # index of each picture's object, in the manifest's row order
-    sizes: np.ndarray
-    anomalous: np.ndarray
-    defect: np.ndarray  # integer code of the anomalous objects' defect types
-    all_given_test: np.ndarray
-    any_given_train: np.ndarray
-
-    @property
-    def nominal(self) -> np.ndarray:
-        return ~self.anomalous
-
-
 def _check_options(fold: int, split_by: str, scheme: str, folds: int | None, train_fraction: float) -> None:
     if split_by not in ("object", "picture"):
         raise UserError(f"Pictures can be split by 'object' or 'picture', not by '{split_by}'.")
@@ -199,140 +232,33 @@ def _fingerprint(manifest: pa.Table) -> str:
     return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
 
 
-def _collect_objects(manifest: pa.Table, split_by: str) -> _Objects:
-    names = np.array(manifest["object_id" if split_by == "object" else "image_id"].to_pylist(), dtype=object)
-    labels = np.array(manifest["label"].to_pylist(), dtype=np.int64)
-    given_train = np.array(manifest["given_split"].to_pylist(), dtype=object) == "train"
-    unique, of_picture = np.unique(names.astype(str), return_inverse=True)
-    count = len(unique)
-    anomalous = np.bincount(of_picture, weights=labels, minlength=count) > 0
-    any_train = np.bincount(of_picture, weights=given_train, minlength=count) > 0
-    types: list[set[str]] = [set() for _ in range(count)]
-    if "defect_type" in manifest.column_names:
-        for owner, label, kind in zip(of_picture, labels, manifest["defect_type"].to_pylist(), strict=True):
-            if label:
-                types[owner].add(str(kind))
-    _, defect = np.unique(np.array(["+".join(sorted(kinds)) for kinds in types], dtype=str), return_inverse=True)
-    if int(anomalous.sum()) < 2:
+def _require_classes(objects: PlanObjects, train_on: str) -> None:
+    count = int(objects.anomalous.sum())
+    if count < 2:
         raise UserError(
-            f"Too few anomalous objects: {int(anomalous.sum())} found, at least 2 are needed, "
-            "one to choose the threshold and one to judge."
+            f"Too few anomalous objects: {count} found, at least 2 are needed, one to choose the threshold and one to "
+            "judge."
         )
-    if anomalous.all():
-        raise UserError("There are no nominal objects: name the folder or label of the nominal pictures.")
-    return _Objects(of_picture, np.bincount(of_picture, minlength=count), anomalous, defect, ~any_train, any_train)
-
-
-def _place_balanced(
-    objects: _Objects, pool: np.ndarray, merged: bool, stratify: bool, key: tuple[str, int, int]
-) -> np.ndarray:
-    fingerprint, seed, fold = key
-    rng = numpy_generator(seed, "fold-plan", fingerprint, "balanced", fold)
-    placed = np.full(len(objects.sizes), "", dtype="U9")
-    threshold = _draw_half(objects, stratify, rng)
-    placed[objects.anomalous] = "inference"
-    placed[threshold] = "threshold"
-    needed = {name: int(objects.sizes[placed == name].sum()) for name in ("threshold", "inference")}
-    if merged:
-        _require_pool(int(objects.sizes[pool].sum()), sum(needed.values()), int(pool.sum()))
-    _draw_nominal(placed, objects, pool, needed, merged, rng)
-    return placed
-
-
-def _draw_half(objects: _Objects, stratify: bool, rng: np.random.Generator) -> np.ndarray:
-    """Half of the anomalous objects, as a mask over all objects."""
-    half = np.zeros(len(objects.sizes), dtype=bool)
-    strata = objects.defect if stratify else np.zeros_like(objects.defect)
-    wanted = 0.0
-    for stratum in rng.permutation(np.unique(strata[objects.anomalous])):
-        members = np.flatnonzero(objects.anomalous & (strata == stratum))
-        sizes = objects.sizes[members]
-        # What earlier types could not split evenly is made up for by the later ones.
-        wanted += sizes.sum() / 2
-        aim = wanted - objects.sizes[half].sum()
-        if len(members) == 1:
-            half[members] = aim > sizes[0] / 2 or (aim == sizes[0] / 2 and bool(rng.integers(2)))
-            continue
-        drawn = draw_objects(sizes, aim, rng)
-        if drawn.all():
-            drawn[rng.integers(len(drawn))] = False
-        half[members[drawn]] = True
-    members = np.flatnonzero(objects.anomalous)
-    if half[members].all() or not half[members].any():
-        half[rng.choice(members)] ^= True
-    return half
-
-
-def _require_pool(pictures: int, needed: int, count: int) -> None:
-    if count < 3 or pictures <= needed:
+    if objects.anomalous.all() and train_on == "good-objects":
+        good = int((~objects.label).sum())
         raise UserError(
-            f"Too few nominal objects: {count} with {pictures} pictures, but threshold and inference need about "
-            f"{needed} pictures and training at least one object more; add nominal pictures or leave out "
-            "anomalous ones."
+            f"There are no nominal objects: each of the {count} objects has a defective picture, so nothing may train; "
+            f"let their {good} good pictures train (--train-on good-pictures), or correct how objects are named "
+            "(--object-id)."
         )
 
 
-def _draw_nominal(
-    placed: np.ndarray,
-    objects: _Objects,
-    pool: np.ndarray,
-    needed: Mapping[str, int],
-    merged: bool,
-    rng: np.random.Generator,
-) -> None:
-    """Draw nominal objects from the pool for threshold and inference, in place."""
-    available = int(objects.sizes[pool].sum())
-    if not merged and int(pool.sum()) < 2:
-        raise UserError(
-            f"Too few nominal objects given as test: {int(pool.sum())} found, at least 2 are needed; "
-            "merge them with the training ones (--merge-nominal-test yes)."
-        )
-    share = min(1.0, available / sum(needed.values()))
-    left = pool.copy()
-    for name in ("threshold", "inference"):
-        members = np.flatnonzero(left)
-        if not len(members):
-            raise UserError(
-                "Too few nominal objects: whole objects cannot be shared out between the partitions; "
-                "add nominal pictures."
-            )
-        drawn = draw_objects(objects.sizes[members], share * needed[name], rng)
-        if name == "threshold" and drawn.all() and len(drawn) > 1:
-            drawn[rng.integers(len(drawn))] = False
-        placed[members[drawn]] = name
-        left[members[drawn]] = False
-
-
-def _place_kfold(
-    objects: _Objects, pool: np.ndarray, merged: bool, stratify: bool, key: tuple[str, int, int], folds: int
-) -> np.ndarray:
-    fingerprint, seed, fold = key
-    for mask, word in ((objects.anomalous, "anomalous"), (pool, "nominal" if merged else "nominal test")):
-        if int(mask.sum()) < folds:
-            raise UserError(
-                f"Too few {word} objects for {folds} folds: {int(mask.sum())} found, one for each fold is needed."
-            )
-    # The deal is the same for all folds, so that every object is judged exactly once.
-    deal = numpy_generator(seed, "fold-plan", fingerprint, "kfold", folds)
-    placed = np.full(len(objects.sizes), "", dtype="U9")
-    for members in (np.flatnonzero(objects.anomalous), np.flatnonzero(pool)):
-        strata = objects.defect[members] if stratify else np.zeros(len(members), dtype=np.int64)
-        placed[members[deal_objects(objects.sizes[members], strata, folds, deal) == fold]] = "inference"
-    rest = objects.anomalous & (placed == "")
-    placed[rest] = "threshold"
-    left = np.flatnonzero(pool & (placed == ""))
-    available = int(objects.sizes[left].sum())
-    wanted = min(float(objects.sizes[rest].sum()), available / 2 if merged else available)
-    rng = numpy_generator(seed, "fold-plan", fingerprint, "kfold", folds, fold)
-    placed[left[draw_objects(objects.sizes[left], wanted, rng)]] = "threshold"
-    return placed
-
-
-def _rows(manifest: pa.Table, objects: _Objects, placed: np.ndarray, merged: bool) -> pa.Table:
+def _rows(
+    manifest: pa.Table, objects: PlanObjects, placed: np.ndarray, *, merged: bool, good_pictures: bool
+) -> pa.Table:
     partition = placed[objects.of_picture]
+    trains = partition == "train"
+    if good_pictures:
+        partition[trains & objects.label] = ""
+        if not merged:
+            partition[~trains & ~objects.label & objects.given_train] = ""
     if not merged:
-        given_train = np.array(manifest["given_split"].to_pylist(), dtype=object) == "train"
-        partition[(partition == "train") & ~given_train] = ""
+        partition[trains & ~objects.given_train] = ""
     table = pa.table(
         [manifest["image_id"].cast(pa.string()), manifest["object_id"].cast(pa.string()), pa.array(partition)],
         schema=SPLIT_SCHEMA,

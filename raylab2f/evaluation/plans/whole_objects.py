@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["deal_objects", "draw_objects"]
+__all__ = ["deal_objects", "draw_objects", "halve_pictures", "share_objects"]
 
 _FIRST_WINDOW = 64
 
@@ -99,3 +99,69 @@ def deal_objects(sizes: np.ndarray, strata: np.ndarray, groups: int, rng: np.ran
             load[group] += sizes[member]
             total[group] += sizes[member]
     return group_of
+
+
+def share_objects(sizes: np.ndarray, load: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Share objects out at random so that the pictures of all parts come out as even as whole objects allow.
+
+    Parts that have more than an even share already get none; of the others each gets at least one object, while there
+    are any, and those with the fewest pictures come first (between equals the earlier part).
+
+    Arguments:
+        sizes: (n,) pictures of each object, >= 1.
+        load: (parts,) pictures that the parts have already.
+        rng: decides which objects go where.
+
+    Returns:
+        (n,) part of each object.
+    """
+    part_of = np.empty(len(sizes), dtype=np.int64)
+    if not len(sizes):
+        return part_of
+    parts = np.argsort(load, kind="stable")
+    count = len(parts)
+    while load[parts[count - 1]] * count >= load[parts[:count]].sum() + sizes.sum():
+        count -= 1
+    left = np.arange(len(sizes))
+    for position, part in enumerate(parts[:count]):
+        later = count - position - 1
+        if not len(left):
+            break
+        drawn = np.zeros(len(left), dtype=bool)
+        if not later:
+            drawn[:] = True
+        elif len(left) <= later + 1:
+            drawn[rng.integers(len(left))] = True
+        else:
+            # Even among the parts still to come, so that what one has too much of is missing in no single other.
+            even = (load[parts[position:count]].sum() + sizes[left].sum()) / (later + 1)
+            drawn = draw_objects(sizes[left], even - load[part], rng)
+            excess = later - int((~drawn).sum())
+            if excess > 0:
+                drawn[rng.choice(np.flatnonzero(drawn), excess, replace=False)] = False
+        part_of[left[drawn]] = part
+        left = left[~drawn]
+    return part_of
+
+
+def halve_pictures(good: np.ndarray, bad: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Halve objects of which some or all have pictures of both classes, so that either half has both.
+
+    Objects of both classes come first; the others make up for what is uneven in the pictures of their class.
+
+    Arguments:
+        good, bad: (n,) nominal and anomalous pictures of each object; at least 2 objects have either, and at least one
+            has both.
+        rng: source of the draw.
+
+    Returns:
+        (n,) bool, the objects of the second half.
+    """
+    half = np.full(len(good), -1)
+    # Which half an odd object goes to is left to chance.
+    first = int(rng.integers(2))
+    for kind, pictures in (((good > 0) & (bad > 0), good), (good == 0, bad), (bad == 0, good)):
+        members = np.flatnonzero(kind)
+        load = np.array([pictures[half == number].sum() for number in range(2)])
+        half[members] = share_objects(pictures[members], load, rng)
+    return half == first

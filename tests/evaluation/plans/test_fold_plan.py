@@ -51,9 +51,10 @@ def plan_or_skip(manifest, **options):
 )
 def test_partitions_are_exclusive_for_arbitrary_manifests(manifest, seed, fold, merge, stratify, scheme):
     folds = 4 if scheme == "kfold" else None
-    split = plan_or_skip(
-        manifest, fold=fold, seed=seed, scheme=scheme, folds=folds, merge_nominal_test=merge, stratify=stratify
-    )
+    options = {"scheme": scheme, "folds": folds, "merge_nominal_test": merge, "stratify": stratify}
+    split = plan_or_skip(manifest, fold=fold, seed=seed, train_on="good-objects", **options)
+    # Where good objects can train, they do.
+    assert plan_fold(manifest, fold=fold, seed=seed, **options).equals(split)
     assert_exclusive(split)
     owners = dict(zip(manifest["image_id"].to_pylist(), manifest["object_id"].to_pylist(), strict=True))
     given_split = dict(zip(manifest["image_id"].to_pylist(), manifest["given_split"].to_pylist(), strict=True))
@@ -219,7 +220,7 @@ def test_a_split_by_picture_can_leak_and_the_check_sees_it():
     [
         (pure_objects(1, 10, 10), {}, "Too few anomalous objects: 1 found"),
         (pure_objects(0, 10, 10), {}, "Too few anomalous objects: 0 found"),
-        (pure_objects(5, 0, 0), {}, "no nominal objects"),
+        (pure_objects(5, 0, 0), {}, "no nominal pictures: all 10 count as defective"),
         (pure_objects(10, 5, 5), {}, "Too few nominal objects"),
         (pure_objects(4, 5, 1), {"merge_nominal_test": False}, "Too few nominal objects given as test"),
         (pure_objects(4, 0, 9), {"merge_nominal_test": False}, "none is left to train"),
