@@ -58,6 +58,13 @@ SETTINGS = (
     Setting(20, 60, 1, 0.0, 2.0),
     Setting(20, 30, 3, 0.3, 2.0),
     Setting(40, 100, 4, 0.3, 3.0, spread=1.5),
+    # Every object has a defective picture, so good pictures train.
+    Setting(21, 0, 8, 0.5, 2.0, defective=1),
+    Setting(51, 0, 8, 0.5, 2.0, defective=1),
+    Setting(99, 0, 8, 0.5, 2.0, defective=1),
+    Setting(51, 0, 8, 0.9, 2.0, defective=1),
+    Setting(51, 0, 8, 0.5, 3.0, defective=1),
+    Setting(51, 0, 8, 0.5, 3.0, spread=1.5, defective=3),
 )
 
 # Data sets in one portion of work.
@@ -149,9 +156,9 @@ def simulate(setting: Setting, number: int, replicates: int, seed: int) -> dict[
     ends = np.full((len(INTERVALS), 2, len(ESTIMANDS)), np.nan)
     for row, method in enumerate(INTERVALS):
         if method in methods:
-            ends[row] = [end[columns] for end in intervals.ends[method]]
+            ends[row] = [_pick(end, columns) for end in intervals.ends[method]]
     means = np.full((len(PROTOCOLS), len(ESTIMANDS)), np.nan)
-    means[0] = fold_mean(outcomes.values)[columns, 0]
+    means[0] = _pick(fold_mean(outcomes.values)[:, 0], columns)
     if contrast:
         means[1] = _means(scores, swap=True)
         # An object whose pictures lie in several partitions has no outcome of its own.
@@ -171,12 +178,18 @@ def _plan(setting: Setting, number: int, split_by: str, seed: int) -> Plan:
 
 def _means(scores: Scores, *, swap: bool) -> np.ndarray:
     problem = build_problem(scores, (_YOUDEN,), _MAX, Costs(), swap=swap)
-    return fold_mean(judge(problem, np.ones((len(problem.strata), 1))).values)[_columns(problem), 0]
+    values = fold_mean(judge(problem, np.ones((len(problem.strata), 1))).values)[:, 0]
+    return _pick(values, _columns(problem))
 
 
-def _columns(problem: Problem) -> list[int]:
+def _columns(problem: Problem) -> list[int | None]:
     place = {(estimate.level, estimate.metric): index for index, estimate in enumerate(problem.estimates)}
-    return [place[estimand] for estimand in ESTIMANDS]
+    return [place.get(estimand) for estimand in ESTIMANDS]
+
+
+def _pick(values: np.ndarray, columns: list[int | None]) -> np.ndarray:
+    """NaN for the estimands of a level that is left out."""
+    return np.array([np.nan if column is None else values[column] for column in columns])
 
 
 def _run_portion(job: tuple[Setting, int, int, int, Path]) -> None:
@@ -204,20 +217,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 def _code_digest() -> str:
     """Portions count only for the code that made them."""
     package = Path(raylab2f.evaluation.__file__).parent
-    judged = (
-        "bootstrap",
-        "cautions",
-        "curves",
-        "interval_table",
-        "intervals",
-        "means",
-        "metrics",
-        "object_scores",
-        "outcomes",
-    )
     digest = hashlib.blake2b(digest_size=8)
     for path in (
-        *(package / f"{name}.py" for name in (*judged, "fold_plan", "scores", "thresholds", "whole_objects")),
+        *sorted(package.rglob("*.py")),
         *(Path(__file__).with_name(f"{name}.py") for name in ("coverage", "simulated_factory")),
     ):
         digest.update(path.read_bytes())

@@ -105,31 +105,38 @@ def _as_aimed(share: float) -> bool:
 def _default_row(setting: Setting, covered: np.ndarray, found: Mapping[str, np.ndarray]) -> str:
     cells = []
     for metric in _METRICS:
-        shares = [np.nanmean(covered[:, _place(level, metric)]) for level in ("image", "object")]
-        marked = [f"{share:.2f}" if _as_aimed(share) else f"**{share:.2f}**" for share in shares]
+        shares = [_mean(covered[:, _place(level, metric)]) for level in ("image", "object")]
+        marked = [_marked(share) for share in shares]
         cells.append(_pair(*marked))
     return f"| {setting.name} | " + " | ".join(cells) + f" | {found['warned'].mean():.0%} |"
+
+
+def _marked(share: float) -> str:
+    if np.isnan(share):
+        return "–"
+    return f"{share:.2f}" if _as_aimed(share) else f"**{share:.2f}**"
 
 
 def _verdict(covered: Mapping[Setting, np.ndarray], results: Mapping[Setting, Mapping[str, np.ndarray]]) -> list[str]:
     enough = [setting for setting in covered if setting.anomalous >= _FEW]
     if not enough:
         return []
-    shares = np.array([np.nanmean(covered[setting][:, 0], axis=0) for setting in enough])
-    inside = np.vectorize(_as_aimed)(shares)
-    bias = max(float(np.abs(_bias(found, 0)[0]).max()) for found in results.values())
+    shares = np.array([[_mean(column) for column in covered[setting][:, 0].T] for setting in enough])
+    known = ~np.isnan(shares)
+    inside = np.vectorize(_as_aimed)(shares) & known
+    bias = max(float(np.nanmax(np.abs(_bias(found, 0)[0]))) for found in results.values())
     below = (~inside & (shares < _AIM[0])).sum()
     outside = [
         f"{setting.name} (warned: {results[setting]['warned'].mean():.0%})"
-        for setting, cells in zip(enough, inside, strict=True)
+        for setting, cells in zip(enough, inside | ~known, strict=True)
         if not cells.all()
     ]
     return [
-        f"From {_FEW} anomalous objects up, {inside.sum()} of {inside.size} values lie in {_AIM[0]} to {_AIM[1]}, "
-        f"{below} below (lowest {shares.min():.3f}) and {inside.size - inside.sum() - below} above (highest "
-        f"{shares.max():.3f}); their mean is {shares.mean():.3f}. Values outside are in bold. `warned` is the share of "
-        f"data sets whose summary holds a warning. Settings with a value outside: {'; '.join(outside) or 'none'}. The "
-        f"largest bias of the recommended protocol in any setting is {bias:.4f}.",
+        f"From {_FEW} anomalous objects up, {inside.sum()} of {known.sum()} values lie in {_AIM[0]} to {_AIM[1]}, "
+        f"{below} below (lowest {np.nanmin(shares):.3f}) and {known.sum() - inside.sum() - below} above (highest "
+        f"{np.nanmax(shares):.3f}); their mean is {np.nanmean(shares):.3f}. Values outside are in bold. `warned` is "
+        "the share of data sets whose summary holds a warning. Settings with a value outside: "
+        f"{'; '.join(outside) or 'none'}. The largest bias of the recommended protocol in any setting is {bias:.4f}.",
     ]
 
 
@@ -181,7 +188,8 @@ def _truth_row(setting: Setting, found: Mapping[str, np.ndarray]) -> str:
     cells = []
     for metric in _METRICS:
         pair = [_place(level, metric) for level in ("image", "object")]
-        cells.append(_pair(*(f"{found['truth'][p]:.3f} {bias[p]:+.4f} ± {error[p]:.4f}" for p in pair)))
+        texts = [f"{found['truth'][p]:.3f} {bias[p]:+.4f} ± {error[p]:.4f}" for p in pair]
+        cells.append(_pair(*("–" if np.isnan(bias[p]) else text for p, text in zip(pair, texts, strict=True))))
     return f"| {setting.name} | " + " | ".join(cells) + " |"
 
 

@@ -7,14 +7,15 @@ error moves the scores of all pictures. In fold k, with mean features c_k over t
 
     score = severity + b - leverage * z . c_k + noise * g,
 
-where severity is 0 for nominal objects and normal with mean `separation` and standard deviation `spread`, one draw an
-object, for anomalous ones. Folds whose training samples overlap have similar errors; more training objects make
-better detectors; nominal objects that were trained on look more normal than new ones, as with real detectors.
+where severity is 0 for nominal pictures and normal with mean `separation` and standard deviation `spread`, one draw an
+object, for anomalous ones. All pictures of an anomalous object are anomalous or, where every object is mixed, a few of
+each. Folds whose training samples overlap have similar errors; more training objects make better detectors; nominal
+objects that were trained on look more normal than new ones, as with real detectors.
 
 What is estimated: the expected outcome on new objects of the same population, of a detector trained on the same
-number of nominal objects, with a threshold chosen on the same number of objects. Given c_k and the threshold, the
-outcome on new objects is a normal integral, so the truth is the mean of such integrals over simulated detectors and
-thresholds, computed here without any of the code that is judged (`true_values`).
+number of objects, with a threshold chosen on the same number of objects. Given c_k and the threshold, the outcome on
+new objects (for the AUROC: on pictures of different objects) is a normal integral, so the truth is the mean of such
+integrals over simulated detectors and thresholds, computed here without any of the code that is judged (`true_values`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
 
 @dataclass(frozen=True)
 class Setting:
-    """One population and sample size; anomalous objects are even in number.
+    """One population and sample size; anomalous objects are even in number, mixed ones divisible by three.
 
     Arguments:
         anomalous, nominal: objects in the sample.
@@ -55,6 +56,8 @@ class Setting:
         spread: standard deviation of the severity between defective objects.
         folds: resamplings.
         leverage, noise: of the detector, see the module.
+        defective: anomalous pictures of each anomalous object; 0: all. Otherwise there are no nominal objects, and the
+            good pictures of a third of the objects train.
     """
 
     anomalous: int
@@ -66,17 +69,27 @@ class Setting:
     folds: int = 10
     leverage: float = 1.0
     noise: float = 0.3
+    defective: int = 0
 
     @property
     def name(self) -> str:
         """Short and unique."""
-        text = f"{self.anomalous}+{self.nominal} x {self.pictures}, rho {self.rho:g}, sep {self.separation:g}"
+        text = f"{self.anomalous}+{self.nominal} x {self.pictures}"
+        text += f" ({self.defective} defective)" if self.defective else ""
+        text += f", rho {self.rho:g}, sep {self.separation:g}"
         return text + (f", spread {self.spread:g}" if self.spread else "")
 
     @property
     def training(self) -> int:
-        """Nominal objects that train in each fold."""
-        return self.nominal - self.anomalous
+        """Objects that train in each fold."""
+        return self.anomalous // 3 if self.defective else self.nominal - self.anomalous
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(objects, pictures) bool, anomalous; anomalous objects come first."""
+        label = np.zeros((self.anomalous + self.nominal, self.pictures), dtype=bool)
+        label[: self.anomalous, : self.defective or self.pictures] = True
+        return label
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ def plan_folds(setting: Setting, seed: int, split_by: str = "object") -> Plan:
     """The protocol's folds for a sample of this setting; anomalous objects come first."""
     objects = setting.anomalous + setting.nominal
     owner = np.repeat(np.arange(objects), setting.pictures)
-    label = owner < setting.anomalous
+    label = setting.labels.ravel()
     ids = [f"{number:06d}" for number in range(len(owner))]
     manifest = pa.table(
         {
@@ -144,7 +157,7 @@ def draw_scores(setting: Setting, plan: Plan, rng: np.random.Generator) -> tuple
     severity[: setting.anomalous] = setting.separation + setting.spread * rng.standard_normal(setting.anomalous)
     features = correlated(_FEATURES)
     centres = plan.train @ features.T
-    perfect = np.repeat(severity, pictures) + correlated()
+    perfect = (setting.labels * severity[:, None]).ravel() + correlated()
     scores = perfect - setting.leverage * centres @ features + setting.noise * correlated(setting.folds)
     return replace(plan.rows, score=scores[plan.rows.fold, plan.picture]), _controls(setting, perfect)
 
@@ -165,6 +178,8 @@ def true_values(setting: Setting, seed: int, draws: int = 40_000) -> dict[tuple[
 
 def _controls(setting: Setting, perfect: np.ndarray) -> np.ndarray:
     by_object = perfect.reshape(-1, setting.pictures)
+    if setting.defective:
+        return _mixed_controls(setting, by_object)
     values = []
     for part in (by_object, by_object.max(axis=1, keepdims=True)):
         anomalous, nominal = part[: setting.anomalous].ravel(), np.sort(part[setting.anomalous :].ravel())
@@ -172,6 +187,16 @@ def _controls(setting: Setting, perfect: np.ndarray) -> np.ndarray:
         values.append(auroc - _perfect_auroc(setting, setting.pictures if part is not by_object else 1))
     anomalous, nominal = by_object[: setting.anomalous], by_object[setting.anomalous :]
     return np.array([*values, anomalous.mean() - setting.separation, nominal.mean()])
+
+
+def _mixed_controls(setting: Setting, by_object: np.ndarray) -> np.ndarray:
+    """There is no object level, so one of them is 0."""
+    anomalous, nominal = by_object[setting.labels], np.sort(by_object[~setting.labels])
+    auroc = np.searchsorted(nominal, anomalous).mean() / len(nominal)
+    # In one of so many pairs both pictures show the same object.
+    within = float(ndtr(setting.separation / np.sqrt(2 * (1 - setting.rho) + setting.spread**2)))
+    expected = _perfect_auroc(setting, 1) + (within - _perfect_auroc(setting, 1)) / len(by_object)
+    return np.array([auroc - expected, 0.0, anomalous.mean() - setting.separation, nominal.mean()])
 
 
 @cache
@@ -182,8 +207,10 @@ def _perfect_auroc(setting: Setting, pictures: int) -> float:
 def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) -> np.ndarray:
     """(estimands, count) outcome on infinitely many new objects, for simulated detectors and thresholds."""
     half, pictures, rho = setting.anomalous // 2, setting.pictures, setting.rho
-    of_mean = (rho + (1 - rho) / pictures) / setting.training
+    of_mean = (rho + (1 - rho) / (pictures - setting.defective)) / setting.training
     variance = 1 + setting.noise**2 + setting.leverage**2 * of_mean * rng.chisquare(_FEATURES, count)
+    if setting.defective:
+        return _mixed_values(setting, variance, rng)
     common = rng.standard_normal((count, 2 * half, 1))
     own = rng.standard_normal((count, 2 * half, pictures))
     scores = np.sqrt(variance)[:, None, None] * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
@@ -199,10 +226,25 @@ def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) 
     return np.stack(values)
 
 
+def _mixed_values(setting: Setting, variance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same where every object is mixed; NaN at object level."""
+    count, objects, rho, defective = len(variance), setting.anomalous // 3, setting.rho, setting.defective
+    common = rng.standard_normal((count, objects, 1))
+    own = rng.standard_normal((count, objects, setting.pictures))
+    scores = np.sqrt(variance)[:, None, None] * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
+    scores[:, :, :defective] += setting.separation + setting.spread * rng.standard_normal((count, objects, 1))
+    by_class = [part.reshape(count, -1) for part in (scores[:, :, :defective], scores[:, :, defective:])]
+    threshold = _youden(np.concatenate(by_class, axis=1), objects * defective)
+    recall = 1 - _below(threshold - setting.separation, variance, setting.spread, rho, 1)
+    specificity = _below(threshold, variance, 0.0, rho, 1)
+    values = [(recall + specificity) / 2, recall, specificity, _auroc(setting, variance, 1)]
+    return np.stack([*values, *np.full((len(values), count), np.nan)])
+
+
 def _youden(scores: np.ndarray, positives: int) -> np.ndarray:
     """Highest of the thresholds with the largest recall - false-alarm rate; the first columns are the positives."""
     order = np.argsort(-scores, axis=1)
-    gain = np.where(order < positives, 1, -1).cumsum(axis=1)
+    gain = np.where(order < positives, scores.shape[1] - positives, -positives).cumsum(axis=1)
     best = gain.argmax(axis=1)
     rows = np.arange(len(scores))
     return scores[rows, order[rows, best]]
