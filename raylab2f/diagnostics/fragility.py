@@ -60,6 +60,8 @@ def diagnose_fragility(
     defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
     chosen, cheapest = parse_strategy(strategy, defaults), parse_strategy("cost", defaults)
     rule = parse_object_score(object_score)
+    if chosen.on_objects and len(np.unique(columns["object_id"][~columns["anomalous"]])) < 2:
+        return skipped(name, f"The strategy {strategy} chooses on objects, of which fewer than 2 are without a defect.")
     folds = [
         judged
         for fold in np.unique(columns["fold"])

@@ -116,8 +116,9 @@ def mean_difference(resampling: Resampling, values: np.ndarray, first: np.ndarra
 def auroc(resampling: Resampling, scores: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> Estimate:
     """Mean over folds of the probability that an anomalous picture scores higher than a nominal one, ties half."""
     value, replicates = _auroc_replicates(resampling, scores, labels, folds)
-    classes = _classes(resampling, np.isfinite(scores))
-    return _rate(value, replicates, classes, sum(classes) - 2, ranking=True)
+    kept = np.isfinite(scores)
+    degrees = len(np.unique(resampling.owner[kept])) - 2
+    return _rate(value, replicates, _classes(resampling, kept, labels), degrees, ranking=True)
 
 
 def auroc_difference(
@@ -126,7 +127,7 @@ def auroc_difference(
     """AUROC of the `first` scores (n,) minus that of the `second` ones of the same pictures."""
     one, ones = _auroc_replicates(resampling, first, labels, folds)
     two, twos = _auroc_replicates(resampling, second, labels, folds)
-    objects = min(_classes(resampling, np.isfinite(first) & np.isfinite(second)))
+    objects = min(_classes(resampling, np.isfinite(first) & np.isfinite(second), labels))
     return _t_interval(one - two, ones - twos, objects, (-1.0, 1.0))
 
 
@@ -163,10 +164,15 @@ def _auroc_replicates(
         return float(np.mean(values)), np.where(known, table, 0).sum(axis=0) / known.sum(axis=0)
 
 
-def _classes(resampling: Resampling, where: np.ndarray) -> tuple[int, int]:
-    """How many objects of the rows that count are anomalous, and nominal."""
+def _classes(resampling: Resampling, where: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+    """How many objects of the rows that count are anomalous, and nominal; where none is nominal, how many have pictures
+    of either class.
+    """
     anomalous = resampling.anomalous[np.unique(resampling.owner[where])]
-    return int(anomalous.sum()), int((~anomalous).sum())
+    if not anomalous.all():
+        return int(anomalous.sum()), int((~anomalous).sum())
+    positive, negative = (len(np.unique(resampling.owner[where & (np.asarray(labels) == c)])) for c in (1, 0))
+    return positive, negative
 
 
 def _rate(

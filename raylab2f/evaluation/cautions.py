@@ -51,7 +51,7 @@ def find_cautions(
                 "There is only one fold: how much the figures depend on the split and on the training is not visible.",
             )
         )
-    anomalous = int((problem.strata & problem.judged_objects()).sum())
+    anomalous, _ = problem.judged_classes()
     if anomalous < FEW_OBJECTS:
         found.append(
             Caution(
@@ -103,8 +103,7 @@ def _warn_of_reversed_scores(
 
 
 def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[Caution]:
-    judged = problem.strata[problem.judged_objects()]
-    objects = {True: int(judged.sum()), False: int((~judged).sum())}
+    objects = dict(zip((True, False), problem.judged_classes(), strict=True))
     near = []
     for estimate, mean in zip(problem.estimates, means, strict=True):
         if estimate.metric in ("recall", "specificity"):
@@ -130,6 +129,21 @@ def _warn_of_few_errors(problem: Problem, means: np.ndarray) -> list[Caution]:
 def _warn_of_unjudged(problem: Problem) -> list[Caution]:
     """Pictures of both classes are judged in every fold, objects perhaps not."""
     found = []
+    if problem.no_object_level is not None:
+        found.append(
+            Caution(
+                "RL305",
+                f"The object level is left out, for {problem.no_object_level}: the figures are about pictures, their "
+                "intervals about new objects.",
+            )
+        )
+    found += [
+        Caution(
+            "RL306",
+            f"Strategy '{strategy.text}' gives no threshold: it chooses on objects, and {problem.no_object_level}.",
+        )
+        for strategy in problem.left_out
+    ]
     for level in problem.levels:
         labels = [cell[level].inference.ranking.label for cell in problem.cells]
         for wanted, word in ((True, "anomalous"), (False, "nominal")):

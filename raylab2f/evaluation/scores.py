@@ -63,8 +63,8 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     Arguments:
         table: columns `image_id`, `label` (0 or 1, or a word of `LABEL_WORDS`) and `score`; optional `fold`,
             `object_id`, `partition` (`train`, `threshold` or `inference`), `defect_type`, `condition`, `view` and
-            `repeat`. Without `partition`, the objects are split in halves at random: once for each given fold or,
-            without `fold`, `folds` times.
+            `repeat`. Without `partition`, the objects are split in halves at random, each with pictures of both
+            classes: once for each given fold or, without `fold`, `folds` times.
         folds: number of random splits for a table without `partition` and `fold`.
         seed: of these splits.
 
@@ -91,8 +91,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     # Pictures that look alike may still belong to different objects.
     image_of = _number(image_name, np.column_stack((object_of, facts)))
     if partition is None:
-        anomalous = np.bincount(object_of, weights=label) > 0
-        judged = draw_halves(fold, object_of[rows], anomalous, fold_names, seed)
+        judged = draw_halves(fold, object_of[rows], label[rows], fold_names, seed)
         trains = np.zeros(len(rows), dtype=bool)
     else:
         judged = partition[rows] == "inference"
@@ -176,11 +175,11 @@ def _refuse_meaningless(scores: Scores) -> None:
     if scores.label.all() or not scores.label.any():
         missing = "nominal" if scores.label.all() else "anomalous"
         raise UserError(f"All pictures have one class: there are no {missing} ones to measure with.")
-    for wanted, word in ((True, "anomalous"), (False, "nominal")):
-        count = int((scores.object_anomalous == wanted).sum())
+    for wanted, what in ((True, "anomalous object{s}"), (False, "object{s} with nominal pictures")):
+        count = len(np.unique(scores.object[scores.label == wanted]))
         if count < 2:
             raise UserError(
-                f"The table has {count} {word} object{'s' * (count != 1)}; at least 2 are needed to say how sure a "
+                f"The table has {count} {what.format(s='s' * (count != 1))}; at least 2 are needed to say how sure a "
                 "figure is."
             )
     constant = True

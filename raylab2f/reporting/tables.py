@@ -40,15 +40,17 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     estimates = {(e["strategy"], e["level"], e["metric"]): e for e in summary["estimates"]}
     strategies = list(dict.fromkeys(e["strategy"] for e in summary["estimates"] if e["level"] != "pixel"))
     free = [s for s in strategies if s == "any"]
+    judged = {e["level"] for e in summary["estimates"]}
+    levels = [level for level in ("image", "object") if level in judged]
     for strategy in [s for s in strategies if s != "any"] or free:
         table = Table(title=escape(f"{_what(summary)}: threshold {strategy}"), title_justify="left")
         table.add_column("metric", no_wrap=True)
-        for level in ("image", "object"):
+        for level in levels:
             table.add_column(f"{level} level ({confidence:.0%} interval)", justify="right", no_wrap=True)
         for metric in _SHOWN:
             cells = [
                 _cell(estimates.get((strategy, level, metric)) or estimates.get(("any", level, metric)))
-                for level in ("image", "object")
+                for level in levels
             ]
             if any(cells):
                 table.add_row(metric, *cells)

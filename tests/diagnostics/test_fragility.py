@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -41,6 +42,22 @@ def test_every_interval_hangs_on_the_seed(make_scores):
 def test_a_strategy_without_threshold_is_skipped(make_scores):
     finding = diagnose_fragility(make_scores(objects=6), "guaranteed-recall:0.01,0.01", seed=0)
     assert finding.verdict == "skip"
+
+
+def test_where_every_object_is_mixed_pictures_choose_and_objects_do_not(make_scores):
+    scores = make_scores(2.0)
+    # Every object gets a defective picture.
+    owners = scores["object_id"].to_pylist()
+    first = [owner not in owners[:place] for place, owner in enumerate(owners)]
+    names = {i for i, is_first in zip(scores["image_id"].to_pylist(), first, strict=True) if is_first}
+    label = [
+        int(i in names or old)
+        for i, old in zip(scores["image_id"].to_pylist(), scores["label"].to_pylist(), strict=True)
+    ]
+    scores = scores.set_column(scores.column_names.index("label"), "label", pa.array(label, scores["label"].type))
+    assert diagnose_fragility(scores, "youden", seed=0).verdict != "skip"
+    skipped = diagnose_fragility(scores, "guaranteed-recall", seed=0)
+    assert (skipped.verdict, "chooses on objects" in skipped.why) == ("skip", True)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,21 @@ def test_the_interval_of_an_auroc_is_the_evaluations(separation, nominal):
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.006)
 
 
+def test_the_interval_of_an_auroc_is_the_evaluations_where_every_object_is_mixed():
+    rng = np.random.default_rng(0)
+    objects = np.repeat([f"o{i}" for i in range(40)], 4)
+    labels = np.tile([1, 0, 0, 0], 40)
+    scores = 1.5 * labels + np.repeat(rng.normal(0, 1, 40), 4) + rng.normal(0, 1, 160)
+    half = np.where(np.arange(160) % 8 < 4, "threshold", "inference")
+    rows = {"image_id": [str(i) for i in range(160)], "object_id": objects, "label": labels, "score": scores}
+    table = pa.table({**rows, "fold": labels * 0, "partition": half})
+    expected = evaluate(table, methods=(), replicates=4000).find("auroc", level="image").interval
+    part = half == "inference"
+    draws = resample(objects[part], labels[part], seed=0, replicates=4000)
+    found = auroc(draws, scores[part], labels[part], labels[part] * 0)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.015)
+
+
 def test_ties_count_half(rows):
     objects, labels, _ = rows
     assert auroc(resample(objects, labels, seed=0), np.zeros(90), labels, np.zeros(90)).value == 0.5

@@ -119,6 +119,11 @@ def _points(
             raise UserError(f"Unknown metric '{metric}'; choose from {', '.join(known)}.")
     if level not in ("image", "object"):
         raise UserError(f"The level is 'image' or 'object', not '{level}'.")
+    if all(row.level != level for row in summary.estimates):
+        raise UserError(
+            f"'{run.path}' has no figures at {level} level, for fewer than 2 objects are without a defective picture; "
+            "ask for those of pictures (--level image)."
+        )
     return [
         CurvePoint(
             run=run.name,

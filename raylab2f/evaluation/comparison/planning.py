@@ -29,6 +29,7 @@ from raylab2f.evaluation.decisions.thresholds import (
     threshold_values,
 )
 from raylab2f.evaluation.intervals.methods import clopper_pearson_interval, wilson_interval
+from raylab2f.evaluation.outcomes.judging import lack_of_objects
 from raylab2f.evaluation.scores import Scores, prepare_scores
 
 __all__ = [
@@ -209,7 +210,8 @@ def estimate_clustering(table: pa.Table, strategy: str = "youden") -> dict[bool,
         strategy: threshold strategy.
 
     Returns:
-        By class: True for anomalous objects and their anomalous pictures, False for nominal ones.
+        By class: True for anomalous objects and their anomalous pictures, False for nominal ones, or, where these are
+        too few for an object level, the nominal pictures of all objects.
     """
     scores = prepare_scores(table)
     return {anomalous: _cluster(scores, anomalous, strategy) for anomalous in (True, False)}
@@ -217,7 +219,9 @@ def estimate_clustering(table: pa.Table, strategy: str = "youden") -> dict[bool,
 
 def _cluster(scores: Scores, anomalous: bool, strategy: str) -> Clustering:
     squares = []
-    members = (scores.object_anomalous[scores.object] == anomalous) & (scores.label == anomalous)
+    members = scores.label == anomalous
+    if lack_of_objects(scores) is None:
+        members &= scores.object_anomalous[scores.object] == anomalous
     for fold in range(len(scores.folds)):
         here = scores.fold == fold
         threshold = _choose(scores, here & ~scores.judged, strategy)

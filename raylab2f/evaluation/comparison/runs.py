@@ -38,6 +38,7 @@ from raylab2f.evaluation.comparison.paired_tests import (
     sign_replicability,
     t_test,
 )
+from raylab2f.evaluation.comparison.same_rows import require_same_rows
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.decisions.thresholds import parse_strategy
 from raylab2f.evaluation.intervals.bootstrap import CHUNK, object_weights, weighted_means
@@ -45,7 +46,6 @@ from raylab2f.evaluation.intervals.interval_table import overlap_ratio
 from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import LOWER_IS_BETTER, MEAN_RATE_RATIOS, Costs
-from raylab2f.evaluation.score_table import check_columns
 from raylab2f.evaluation.scores import Scores, prepare_scores
 from raylab2f.pitfalls import Caution
 from raylab2f.seeding import numpy_generator
@@ -160,15 +160,15 @@ def compare_scores(
     defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
     parsed = tuple(parse_strategy(text, defaults) for text in dict.fromkeys(strategies))
     rule = parse_object_score(object_score)
-    _require_same_rows(tables)
+    require_same_rows(tables)
     scores = {name: prepare_scores(table) for name, table in tables.items()}
     problems = {name: build_problem(part, parsed, rule, costs) for name, part in scores.items()}
     first = next(iter(tables))
+    unjudged = _left_out_levels(problems[first], levels)
     wanted = _select(problems[first], metrics, levels)
     values = {name: judge(problem, np.ones((len(problem.strata), 1))).values for name, problem in problems.items()}
     folds = {name: part[wanted, :, 0] for name, part in values.items()}
     estimated = {name: mean_outcomes(problems[name], part)[wanted, 0] for name, part in values.items()}
-    judged = problems[first].strata[problems[first].judged_objects()]
     drawn = _paired_replicates(scores, problems, wanted, replicates, seed)
     ratio = overlap_ratio(scores[first])
     rows = []
@@ -179,11 +179,11 @@ def compare_scores(
             if np.isnan(means).any():
                 continue
             change = drawn[one][index] - drawn[other][index]
-            test = _bootstrap_test(means[0] - means[1], change, judged, confidence)
+            test = _bootstrap_test(means[0] - means[1], change, problems[first], confidence)
             names = (one, other, estimate.strategy, estimate.level, estimate.metric)
             by_fold = folds[one][index] - folds[other][index]
             rows.append(_difference(names, means, by_fold[~np.isnan(by_fold)], test, ratio, rope, confidence))
-    warnings = dict.fromkeys(sentence for part in scores.values() for sentence in part.warnings)
+    warnings = dict.fromkeys((*(sentence for part in scores.values() for sentence in part.warnings), *unjudged))
     if len(next(iter(folds.values()))[0]) == 1:
         warnings[Caution("RL302", "There is only one fold: the tests over folds do not apply.")] = None
     return Comparison(
@@ -222,27 +222,19 @@ def _check_options(
         raise UserError(f"The number of replicates is at least 2, not {replicates}.")
 
 
-def _require_same_rows(tables: Mapping[str, pa.Table]) -> None:
-    """Same fold, picture, partition, object and label everywhere."""
-    reference: dict[tuple[int, str], tuple[str, str, bool]] = {}
-    for position, (name, table) in enumerate(tables.items()):
-        given = check_columns(table)
-        if given.fold is None or given.partition is None:
-            missing = "fold" if given.fold is None else "partition"
-            raise UserError(f"The scores of '{name}' have no column {missing}; the folds of a comparison are given.")
-        keys = zip(given.fold.tolist(), given.image.tolist(), strict=True)
-        objects = given.object if given.object is not None else given.image
-        values = zip(given.partition.tolist(), objects.tolist(), given.label.tolist(), strict=True)
-        rows = {key: value for key, value in zip(keys, values, strict=True) if value[0] != "train"}
-        if position == 0:
-            reference = rows
-        elif rows != reference:
-            fold, image = min(key for key in {*rows, *reference} if rows.get(key) != reference.get(key))
-            raise UserError(
-                f"'{next(iter(tables))}' and '{name}' have different fold plans, first in fold {fold}: picture "
-                f"'{image}' has another partition, object or label, or is missing in one; compare runs on the same "
-                "folds."
-            )
+def _left_out_levels(problem: Problem, levels: Sequence[str]) -> list[Caution]:
+    """What to say of the levels asked for that the runs do not have.
+
+    Raises:
+        UserError: no other level is asked for.
+    """
+    if problem.no_object_level is None or "object" not in levels:
+        return []
+    if set(levels) == {"object"}:
+        raise UserError(
+            f"There is no object level to compare at, for {problem.no_object_level}; compare pictures (--level image)."
+        )
+    return [Caution("RL305", f"The object level is left out, for {problem.no_object_level}.")]
 
 
 def _select(problem: Problem, metrics: Sequence[str], levels: Sequence[str]) -> list[int]:
@@ -270,7 +262,7 @@ def _paired_replicates(
     # Runs number their objects by their scores; objects are matched by name, in the order of the names.
     order = {name: np.argsort(part.object_names, kind="stable") for name, part in scores.items()}
     first = next(iter(scores))
-    strata = scores[first].object_anomalous[order[first]]
+    strata = problems[first].strata[order[first]]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in scores}
     for chunk in range(-(-replicates // CHUNK)):
         size = min(CHUNK, replicates - chunk * CHUNK)
@@ -282,17 +274,17 @@ def _paired_replicates(
     return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
 
 
-def _bootstrap_test(difference: float, drawn: np.ndarray, judged: np.ndarray, confidence: float) -> TTest | None:
-    """`drawn`: (b,) replicates of the difference; `judged`: class of each object that is judged in any fold."""
+def _bootstrap_test(difference: float, drawn: np.ndarray, problem: Problem, confidence: float) -> TTest | None:
+    """`drawn`: (b,) replicates of the difference; `problem`: says how many objects of a class are judged."""
     valid = drawn[~np.isnan(drawn)]
     if len(valid) < 2:
         return None
     # Resampling n objects within their class understates the variance by (n - 1) / n.
-    smaller = max(int(min(judged.sum(), (~judged).sum())), 2)
+    smaller = max(min(problem.judged_classes()), 2)
     error = float(valid.std()) * np.sqrt(smaller / (smaller - 1))
-    test = t_test(difference, float(error), max(len(judged) - 2, 1), confidence)
+    test = t_test(difference, float(error), problem.degrees, confidence)
     # No test can be surer than an exact one: swapping the runs object by object has 2^n outcomes.
-    return replace(test, p=max(test.p, 2.0 ** (1 - len(judged))))
+    return replace(test, p=max(test.p, 2.0 ** (1 - int(problem.judged_objects().sum()))))
 
 
 def _difference(

@@ -22,6 +22,7 @@ from raylab2f.evaluation.intervals.methods import (
     percentile_interval,
     wilson_interval,
 )
+from raylab2f.evaluation.intervals.mixed_objects import fold_deviation, within_object_excess
 from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Estimate, Outcomes, Problem, build_problem
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import MEAN_RATE_RATIOS, OBJECT_RATES, RANKING_METRICS, metric_range
@@ -87,7 +88,7 @@ def build_intervals(
         drawn = replicator(problem, replicates, seed)
         lost = np.isnan(drawn).mean(axis=1)
         if "object-bootstrap" in methods:
-            ends["object-bootstrap"] = _from_deviation(problem, means, drawn, confidence)
+            ends["object-bootstrap"] = _from_deviation(problem, means, drawn, folds, confidence)
         if "object-bootstrap-percentile" in methods:
             ends["object-bootstrap-percentile"] = percentile_interval(drawn, confidence)
         if "object-bootstrap-bca" in methods:
@@ -117,19 +118,31 @@ def build_intervals(
     )
 
 
-def _from_deviation(problem: Problem, means: np.ndarray, drawn: np.ndarray, confidence: float) -> Ends:
-    """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back."""
+def _from_deviation(
+    problem: Problem, means: np.ndarray, drawn: np.ndarray, folds: np.ndarray, confidence: float
+) -> Ends:
+    """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back.
+
+    Where objects of one class are too few, for ranking metrics, with what `mixed_objects` says is missing.
+    """
     smallest, largest = np.array([_scale(problem, estimate) for estimate in problem.estimates]).T
     span = np.where(largest > smallest, largest - smallest, 1.0)
-    judged = problem.strata[problem.judged_objects()]
-    objects = [_class_objects(problem, estimate, judged) for estimate in problem.estimates]
+    classes = problem.judged_classes()
+    objects = [_class_objects(problem, estimate, classes) for estimate in problem.estimates]
+    ranking = np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates])
+    centre, least = means, np.zeros(len(means))
+    if problem.no_object_level is not None:
+        auroc = np.array([estimate.metric == "auroc" for estimate in problem.estimates])
+        centre = means - np.where(auroc, within_object_excess(problem), 0.0)
+        least = np.where(ranking, fold_deviation(problem, folds) / span, 0.0)
     low, high = deviation_interval(
-        np.clip((means - smallest) / span, 0, 1),
+        np.clip((centre - smallest) / span, 0, 1),
         (drawn - smallest[:, None]) / span[:, None],
         objects=np.array(objects, dtype=np.float64),
-        degrees=max(len(judged) - 2.0, 1.0),
-        ranking=np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates]),
+        degrees=problem.degrees,
+        ranking=ranking,
         confidence=confidence,
+        least=least,
     )
     return _ratio_ends(problem, means, (smallest + span * low, smallest + span * high))
 
@@ -158,13 +171,13 @@ def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:
     return low, high
 
 
-def _class_objects(problem: Problem, estimate: Estimate, judged: np.ndarray) -> tuple[int, int]:
+def _class_objects(problem: Problem, estimate: Estimate, judged: tuple[int, int]) -> tuple[int, int]:
     """How many objects of either class the estimate rests on; twice the same number for rates of one class.
 
-    Objects that only chose thresholds are no evidence of how often new ones are judged rightly; `judged` is the class
-    of each of the others.
+    Objects that only chose thresholds are no evidence of how often new ones are judged rightly; `judged` are the
+    others, of `Problem.judged_classes`.
     """
-    anomalous, nominal = int(judged.sum()), int((~judged).sum())
+    anomalous, nominal = judged
     if estimate.metric in OBJECT_RATES:
         count = anomalous if OBJECT_RATES[estimate.metric] else nominal
         return count, count

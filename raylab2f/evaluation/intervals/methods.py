@@ -52,6 +52,7 @@ def deviation_interval(
     degrees: float,
     ranking: np.ndarray,
     confidence: float,
+    least: np.ndarray | float = 0.0,
 ) -> Ends:
     """Score intervals from the standard deviation of bootstrap replicates, which is what the bootstrap gets right.
 
@@ -68,9 +69,10 @@ def deviation_interval(
         degrees: of freedom of t.
         ranking: (e,) bool, metrics of ranking.
         confidence: in (0, 1).
+        least: (e,) standard error that the deviation is not less than.
     """
     smaller = objects.min(axis=1)
-    deviation = _deviation(replicates) * np.sqrt(smaller / np.maximum(smaller - 1, 1))
+    deviation = np.maximum(_deviation(replicates) * np.sqrt(smaller / np.maximum(smaller - 1, 1)), least)
     low, high = score_interval(
         estimate,
         deviation,

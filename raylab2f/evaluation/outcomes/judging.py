@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.decisions.curves import Curve, Ranking, rank_scores, sweep
-from raylab2f.evaluation.decisions.object_scores import ObjectScore, aggregate_scores
+from raylab2f.evaluation.decisions.curves import Curve, Ranking, sweep
+from raylab2f.evaluation.decisions.object_scores import ObjectScore
 from raylab2f.evaluation.decisions.thresholds import Strategy, cuts, nominal_shares, threshold_values
+from raylab2f.evaluation.outcomes.cells import Cell, Level
 from raylab2f.evaluation.outcomes.metrics import (
     COUNT_METRICS,
     PREVALENCE_METRICS,
@@ -22,7 +23,7 @@ from raylab2f.evaluation.outcomes.metrics import (
 )
 from raylab2f.evaluation.scores import Scores
 
-__all__ = ["ANY_STRATEGY", "LEVELS", "Estimate", "Outcomes", "Problem", "build_problem", "judge"]
+__all__ = ["ANY_STRATEGY", "LEVELS", "Estimate", "Outcomes", "Problem", "build_problem", "judge", "lack_of_objects"]
 
 LEVELS = ("image", "object")
 
@@ -40,36 +41,6 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A ranking of inference rows, and how many of its groups each cut of the threshold partition flags.
-
-    Arguments:
-        ranking: g rows' groups.
-        flagged: (cuts + 1,) groups flagged; the last entry stands for "no threshold".
-    """
-
-    ranking: Ranking
-    flagged: np.ndarray
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One fold at one level.
-
-    Arguments:
-        threshold: ranking of the threshold partition.
-        inference: the inference partition, judged at cuts of the threshold partition of this level.
-        inference_by_object: the same, judged at cuts of the threshold partition at object level.
-        by_type: anomalous inference rows of each defect type, judged as in `inference` and `inference_by_object`.
-    """
-
-    threshold: Ranking
-    inference: Judged
-    inference_by_object: Judged
-    by_type: tuple[tuple[Judged, Judged], ...]
-
-
-@dataclass(frozen=True)
 class Problem:
     """Ranked scores of all folds and what to compute from them.
 
@@ -79,8 +50,11 @@ class Problem:
         costs: weights of the outcomes.
         levels: `image` and `object`, or `image` alone.
         estimates: what `judge` gives, in its order.
-        strata: (objects,) bool, True for anomalous: the weights' owners.
+        strata: (objects,) bool, True for anomalous: the weights' owners. All are True, one stratum, where the object
+            level is left out.
         types: defect types of each level.
+        no_object_level: why the object level is left out, though objects carry the weights; else `None`.
+        left_out: strategies that choose on objects, left out with that level.
     """
 
     cells: tuple[dict[str, Cell], ...]
@@ -90,6 +64,8 @@ class Problem:
     estimates: tuple[Estimate, ...]
     strata: np.ndarray
     types: dict[str, tuple[str, ...]]
+    no_object_level: str | None = None
+    left_out: tuple[Strategy, ...] = ()
 
     def judged_objects(self) -> np.ndarray:
         """(objects,) bool, True for objects judged in any fold; the others only chose thresholds."""
@@ -97,6 +73,27 @@ class Problem:
         for cell in self.cells:
             judged[cell[self.levels[0]].inference.ranking.owner] = True
         return judged
+
+    def judged_classes(self) -> tuple[int, int]:
+        """How many objects the figures of the anomalous and of the nominal class rest on: those judged in any fold.
+
+        Where the object level is left out, an object with pictures of both classes counts in both.
+        """
+        if self.no_object_level is None:
+            judged = self.strata[self.judged_objects()]
+            return int(judged.sum()), int((~judged).sum())
+        rankings = [cell[self.levels[0]].inference.ranking for cell in self.cells]
+        anomalous, nominal = (
+            len(np.unique(np.concatenate([ranking.owner[ranking.label == label] for ranking in rankings])))
+            for label in (True, False)
+        )
+        return anomalous, nominal
+
+    @property
+    def degrees(self) -> float:
+        """Of freedom of t: objects judged in any fold, less one for each stratum; at least 1."""
+        strata = 2 if self.no_object_level is None else 1
+        return max(float(self.judged_objects().sum()) - strata, 1.0)
 
     def typed_objects(self, estimate: Estimate) -> int:
         """How many objects the recall of one defect type rests on."""
@@ -138,12 +135,17 @@ def build_problem(
             image level only and leaves out strategies that work on objects.
         swap: choose thresholds on the inference partition itself, to show how optimistic that is.
 
+    Where one class has fewer than two objects, the object level is left out, and so are strategies that choose on it;
+    pictures are judged as always, and objects, all in one stratum, carry the weights.
+
     Raises:
         UserError: a strategy needs scores of a class that a threshold partition does not have.
     """
-    levels = LEVELS if unit == "object" else LEVELS[:1]
-    strategies = tuple(s for s in strategies if unit == "object" or not s.on_objects)
-    sides = {level: _Level(scores, level, object_score, unit) for level in levels}
+    no_object_level = lack_of_objects(scores) if unit == "object" else None
+    levels = LEVELS if unit == "object" and no_object_level is None else LEVELS[:1]
+    left_out = tuple(s for s in strategies if "object" not in levels and s.on_objects)
+    strategies = tuple(s for s in strategies if s not in left_out)
+    sides = {level: Level(scores, level, object_score, unit) for level in levels}
     cells = []
     for index, name in enumerate(scores.folds):
         in_fold = scores.fold == index
@@ -161,9 +163,25 @@ def build_problem(
         costs=costs,
         levels=levels,
         estimates=tuple(_list_estimates(strategies, costs, types)),
-        strata=scores.object_anomalous if unit == "object" else scores.image_anomalous,
+        strata=(
+            scores.image_anomalous
+            if unit == "image"
+            else scores.object_anomalous | np.array(no_object_level is not None)
+        ),
         types=types,
+        no_object_level=no_object_level,
+        left_out=left_out if unit == "object" else (),
     )
+
+
+def lack_of_objects(scores: Scores) -> str | None:
+    """Why there is no object level: a class of fewer than two objects, between which nothing can vary; else `None`."""
+    objects, nominal = len(scores.object_anomalous), int((~scores.object_anomalous).sum())
+    if nominal >= 2:
+        return None
+    if not nominal:
+        return f"all {objects} objects have an anomalous picture"
+    return f"only 1 of {objects} objects is without an anomalous picture"
 
 
 def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
@@ -240,58 +258,6 @@ def _recall(curve: Curve, flagged: np.ndarray, valid: np.ndarray) -> np.ndarray:
     whole = curve.positives
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(valid & (whole > 0), curve.tp[flagged, np.arange(len(flagged))] / whole, np.nan)
-
-
-class _Level:
-    """Rows of one level: pictures, or the objects that they make up."""
-
-    def __init__(self, scores: Scores, level: str, object_score: ObjectScore, unit: str) -> None:
-        self.scores = scores
-        self.by_object = level == "object"
-        self.object_score = object_score
-        self.owner = scores.object if unit == "object" else scores.image
-        self.types, self.type_of = _object_types(scores) if self.by_object else (scores.defect_types, scores.defect)
-
-    def rank(self, rows: np.ndarray) -> tuple[Ranking, np.ndarray]:
-        """Ranking of the given table rows at this level and the defect type of each ranked row."""
-        scores = self.scores
-        if self.by_object:
-            owner, score = aggregate_scores(scores.score[rows], scores.object[rows], self.object_score)
-            label, kind = scores.object_anomalous[owner], self.type_of[owner]
-        else:
-            owner, score, label, kind = self.owner[rows], scores.score[rows], scores.label[rows], self.type_of[rows]
-        ranking = rank_scores(score, owner, label)
-        return ranking, kind[ranking.row]
-
-    def cell(self, rows: np.ndarray, threshold: Ranking, by_object: Ranking) -> Cell:
-        ranking, kind = self.rank(rows)
-        by_type = []
-        for number in range(len(self.types)):
-            part = _restrict(ranking, kind == number)
-            by_type.append((_judged(part, threshold), _judged(part, by_object)))
-        return Cell(threshold, _judged(ranking, threshold), _judged(ranking, by_object), tuple(by_type))
-
-
-def _object_types(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names of the objects' defect types (joined where an object has several) and (objects,) index of each."""
-    found: list[set[int]] = [set() for _ in scores.object_anomalous]
-    for owner, kind in set(zip(scores.object.tolist(), scores.defect.tolist(), strict=True)):
-        if kind >= 0:
-            found[owner].add(kind)
-    joined = ["+".join(scores.defect_types[kind] for kind in sorted(kinds)) for kinds in found]
-    names = sorted(set(joined) - {""})
-    return tuple(names), np.array([names.index(name) if name else -1 for name in joined])
-
-
-def _restrict(ranking: Ranking, rows: np.ndarray) -> Ranking:
-    groups, group = np.unique(ranking.group[rows], return_inverse=True)
-    return Ranking(ranking.score[groups], group, ranking.owner[rows], ranking.label[rows], ranking.row[rows])
-
-
-def _judged(ranking: Ranking, threshold: Ranking) -> Judged:
-    values = threshold_values(threshold)
-    flagged = len(ranking.score) - np.searchsorted(ranking.score[::-1], values, side="left")
-    return Judged(ranking, np.append(flagged, 0))
 
 
 def _require_classes(ranking: Ranking, strategies: Sequence[Strategy], fold: int) -> None:

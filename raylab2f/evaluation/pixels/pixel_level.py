@@ -93,7 +93,7 @@ def _find_cautions(problem: PixelProblem) -> list[Caution]:
                 "the others.",
             )
         )
-    masked, nominal = int(problem.strata.sum()), int((~problem.strata).sum())
+    masked, nominal = int(problem.strata.sum()), problem.nominal
     if min(masked, nominal) < FEW_OBJECTS:
         found.append(
             Caution(
@@ -131,13 +131,13 @@ def _ends(
     if {"object-bootstrap", "object-bootstrap-percentile"} & set(methods):
         drawn = pixel_replicates(problem, replicates, seed)
         if "object-bootstrap" in methods:
-            defective, nominal = float(problem.strata.sum()), float((~problem.strata).sum())
+            defective, nominal = float(problem.strata.sum()), float(problem.nominal)
             share = np.array([metric == "peak_in_defect" for metric in PIXEL_METRICS])
             ends["object-bootstrap"] = deviation_interval(
                 means,
                 drawn,
                 objects=np.column_stack((np.full(len(share), defective), np.where(share, defective, nominal))),
-                degrees=max(len(problem.strata) - 2.0, 1.0),
+                degrees=max(len(problem.strata) - (1.0 if problem.strata.all() else 2.0), 1.0),
                 ranking=~share,
                 confidence=confidence,
             )

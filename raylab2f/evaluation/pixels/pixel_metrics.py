@@ -83,6 +83,8 @@ class PixelProblem:
         folds: numbers of the folds.
         cells: one entry a fold.
         strata: (objects,) bool, True for objects with a defect mask.
+        nominal: objects that the false-alarm rate rests on: those without a defect mask or, where all have one, those
+            with a nominal picture.
         unmasked: anomalous pictures that have no mask and are left out.
         anomalous: anomalous pictures, these included.
     """
@@ -90,6 +92,7 @@ class PixelProblem:
     folds: tuple[int, ...]
     cells: tuple[PixelFold, ...]
     strata: np.ndarray
+    nominal: int
     unmasked: int
     anomalous: int
 
@@ -113,13 +116,14 @@ def build_pixel_problem(pixels: pa.Table) -> PixelProblem | None:
     pixels, label = pixels.filter(pa.array(counted)), label[counted]
     names, owner = np.unique(np.array(pixels["object_id"].to_pylist()), return_inverse=True)
     strata = np.bincount(owner, weights=label, minlength=len(names)) > 0
+    nominal = int((~strata).sum()) or len(np.unique(owner[~label]))
     fold = pixels["fold"].to_numpy()
     folds = np.unique(fold)
     cells = []
     for number in folds:
         here = np.flatnonzero(fold == number)
         cells.append(_fold(pixels.take(here), owner[here], label[here]))
-    return PixelProblem(tuple(folds.tolist()), tuple(cells), strata, len(unmasked), len(anomalous))
+    return PixelProblem(tuple(folds.tolist()), tuple(cells), strata, nominal, len(unmasked), len(anomalous))
 
 
 def judge_pixel_problem(problem: PixelProblem, weights: np.ndarray) -> np.ndarray:

@@ -207,6 +207,17 @@ def level_of(tables):
     return judge_pixel_level(pixels, **OPTIONS)
 
 
+def test_where_every_object_is_mixed_both_classes_are_counted_by_their_pictures():
+    names, maps, defects, known = draw_pictures(4, pictures=48)
+    mixed = {name: row | {"object_id": f"part {number // 2}"} for number, (name, row) in enumerate(known.items())}
+    apart, together = (level_of([judge(names, maps, defects, rows)]) for rows in (known, mixed))
+    for one, other in zip(apart.estimates, together.estimates, strict=True):
+        assert one.mean == other.mean
+        if other.mean is not None:
+            assert other.interval.low < other.mean < other.interval.high
+    assert not any("may be too" in warning for warning in together.warnings)
+
+
 def test_weights_count_like_repeated_pictures():
     names, maps, defects, known = draw_pictures(4, pictures=12, decimals=1)
     problem = build_pixel_problem(with_fold(judge(names, maps, defects, known)))
