@@ -134,7 +134,8 @@ def _forecast(
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)
     sizes = _largest_fold(plan_splits(settings, manifest, pictures, identity, merge=merge), pictures)
-    if (caution := settled_training(settings, manifest, merge=merge).caution) is not None:
+    caution = settled_training(settings, manifest, merge=merge).caution
+    if caution is not None and caution.code not in settings.evaluation.get("mute", ()):
         display.warn(caution)
 
     fetch(folder.place)
