@@ -23,6 +23,7 @@ from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import Costs
+from raylab2f.evaluation.outcomes.parts import check_breakdowns
 from raylab2f.evaluation.outcomes.shortcuts import (
     Protocol,
     Shortcut,
@@ -106,6 +107,7 @@ def evaluate(
     cost_overkill: float = 1.0,
     beta: float = 2.0,
     max_fpr: float = 0.1,
+    by: Sequence[str] | None = None,
     folds: int = 10,
     methods: Sequence[str] | None = None,
     dataset: Mapping[str, Any] | None = None,
@@ -134,6 +136,8 @@ def evaluate(
         cost_escape, cost_overkill: costs of a defective part accepted and of a good part rejected.
         beta: of the metric and the strategy `fbeta`.
         max_fpr: limit of the false-alarm rate for `partial_auroc`.
+        by: break recall and overkill rate down by the values of these columns, of `BREAKDOWNS`; `None`: by `condition`,
+            where the table has it. Defect types always have their recall.
         folds: how often to split a table that has neither `partition` nor `fold`.
         methods: intervals to compute; `None`: all. The one named by `interval` is always computed.
         dataset, detector, preset: descriptions to pass on.
@@ -162,9 +166,10 @@ def evaluate(
         beta=beta,
         max_fpr=max_fpr,
         methods=methods,
+        by=by,
     )
     scores = prepare_scores(table, folds=folds, seed=seed)
-    problem = build_problem(scores, parsed, rule, costs)
+    problem = build_problem(scores, parsed, rule, costs, by=by)
     outcomes = judge(problem, np.ones((len(problem.strata), 1)))
     intervals = build_intervals(
         scores,
@@ -217,6 +222,7 @@ def evaluate(
             "cost_overkill": cost_overkill,
             "beta": beta,
             "max_fpr": max_fpr,
+            "by": None if by is None else list(by),
         },
         estimates=(
             *estimate_rows(problem.estimates, outcomes.values[:, :, 0], means, intervals.ends, interval, confidence),
@@ -242,12 +248,14 @@ def check_rules(
     beta: float,
     max_fpr: float = 0.1,
     methods: Sequence[str] | None = None,
+    by: Sequence[str] | None = None,
 ) -> tuple[ObjectScore, Costs, tuple[str, ...], tuple[Strategy, ...]]:
     """Those arguments of `evaluate` that need no scores, checked and parsed: a run learns of mistakes before it trains.
 
     Raises:
         UserError: naming the argument and what it may be.
     """
+    check_breakdowns(by)
     rule = parse_object_score(object_score)
     costs = _check_costs(Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr))
     chosen = _check_methods(interval, methods, confidence, replicates)

@@ -45,6 +45,14 @@ class Evaluation:
     confidence: Annotated[float, Option(_CONFIDENCE, panel=_PANEL)] = 0.95
     interval: Annotated[str, Option("Method of the interval that is shown.", panel=_PANEL)] = "object-bootstrap"
     replicates: ReplicatesOption = 10_000
+    by: Annotated[
+        tuple[str, ...],
+        Option(
+            "Break recall and overkill rate down by condition or view; repeatable.",
+            usual="condition, where the pictures have any",
+            panel=_PANEL,
+        ),
+    ] = ()
 
     def rules(self) -> dict[str, Any]:
         """As keyword arguments of `raylab2f.evaluation.evaluate`."""
@@ -58,6 +66,8 @@ class Evaluation:
             "confidence": self.confidence,
             "interval": self.interval,
             "replicates": self.replicates,
+            # Left out where it is not given: runs of before know nothing of it.
+            **({"by": list(self.by)} if self.by else {}),
         }
 
 

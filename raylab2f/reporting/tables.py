@@ -27,6 +27,8 @@ _SHOWN = (
     "overkill_rate",
 )
 
+_PART_RATES = ("recall", "overkill_rate")
+
 _SHORTCUTS = {
     "threshold-on-inference": "a threshold chosen on the judged pictures",
     "split-by-picture": "a split by picture",
@@ -55,6 +57,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             if any(cells):
                 table.add_row(metric, *cells)
         console.print(table)
+        _print_parts(summary, strategy, console)
     _print_pixel_level(summary, console)
     _print_shortcuts(summary, console)
     for warning in summary["warnings"]:
@@ -68,6 +71,24 @@ def _print_muted(codes: Counter[str], what: str, console: Console) -> None:
         counted = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in sorted(codes.items()))
         plural = "s" if codes.total() > 1 else ""
         console.print(f"muted: {codes.total()} {what}{plural}: {counted}", highlight=False, markup=False)
+
+
+def _print_parts(summary: dict[str, Any], strategy: str, console: Console) -> None:
+    """Rates of each defect type, condition and view; nothing where pictures say nothing of them."""
+    rows = [e for e in summary["estimates"] if e["strategy"] == strategy and e["metric"].endswith("]")]
+    if not rows:
+        return
+    levels = list(dict.fromkeys(e["level"] for e in rows))
+    table = Table(title=escape(f"{_what(summary)}: threshold {strategy}, part by part"), title_justify="left")
+    table.add_column("pictures of", no_wrap=True)
+    for level in levels:
+        for rate in _PART_RATES:
+            table.add_column(f"{level} level {rate}", justify="right", no_wrap=True)
+    found = {(e["level"], e["metric"]): e for e in rows}
+    for part in dict.fromkeys(e["metric"].partition("[")[2][:-1] for e in rows):
+        cells = [_cell(found.get((level, f"{rate}[{part}]"))) for level in levels for rate in _PART_RATES]
+        table.add_row(escape(part), *cells)
+    console.print(table)
 
 
 def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:

@@ -43,6 +43,8 @@ SCORES_SCHEMA = pa.schema(
         ("object_id", pa.string()),
         ("label", pa.int8()),
         ("defect_type", pa.string()),
+        ("view", pa.string()),
+        ("condition", pa.string()),
         ("score", pa.float64()),
     ]
 )
@@ -274,8 +276,10 @@ def _write_scores(
             writer.write_table(table)
         if writer:
             writer.close()
-    columns = ["image_id", "object_id", "label", "defect_type"]
-    known = {row["image_id"]: row for row in read_parquet(manifest, columns=columns).to_pylist()}
+    columns = ["image_id", "object_id", "label", "defect_type", "view", "condition"]
+    pictures = read_parquet(manifest)
+    pictures = pictures.select([name for name in columns if name in pictures.column_names])
+    known = {row["image_id"]: row for row in pictures.to_pylist()}
     partition = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
     rows = [
         {"fold": task.fold, "partition": partition[image_id], "score": float(score), **known[image_id]}

@@ -45,7 +45,7 @@ from raylab2f.evaluation.intervals.bootstrap import CHUNK, object_weights, weigh
 from raylab2f.evaluation.intervals.interval_table import overlap_ratio
 from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
-from raylab2f.evaluation.outcomes.metrics import LOWER_IS_BETTER, MEAN_RATE_RATIOS, Costs
+from raylab2f.evaluation.outcomes.metrics import MEAN_RATE_RATIOS, Costs, lower_is_better
 from raylab2f.evaluation.scores import Scores, prepare_scores
 from raylab2f.pitfalls import Caution
 from raylab2f.seeding import numpy_generator
@@ -298,7 +298,7 @@ def _difference(
 ) -> Difference:
     folds = by_fold[:0] if names[4] in MEAN_RATE_RATIOS else by_fold
     posterior = correlated_t_posterior(folds, ratio, rope)
-    if posterior is not None and names[4] not in LOWER_IS_BETTER:
+    if posterior is not None and not lower_is_better(names[4]):
         posterior = posterior[::-1]
     first_better, equivalent, second_better = posterior or (None, None, None)
     return Difference(

@@ -25,7 +25,13 @@ from raylab2f.evaluation.intervals.methods import (
 from raylab2f.evaluation.intervals.mixed_objects import fold_deviation, within_object_excess
 from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Estimate, Outcomes, Problem, build_problem
 from raylab2f.evaluation.outcomes.means import mean_outcomes
-from raylab2f.evaluation.outcomes.metrics import MEAN_RATE_RATIOS, OBJECT_RATES, RANKING_METRICS, metric_range
+from raylab2f.evaluation.outcomes.metrics import (
+    MEAN_RATE_RATIOS,
+    OBJECT_RATES,
+    RANKING_METRICS,
+    base_rate,
+    metric_range,
+)
 from raylab2f.evaluation.scores import Scores
 
 __all__ = ["IntervalTable", "Replicator", "build_intervals", "overlap_ratio"]
@@ -35,8 +41,6 @@ Replicator = Callable[[Problem, int, int], np.ndarray]
 
 # The naive bootstrap is there for contrast; more replicates would not make it more right.
 _NAIVE_REPLICATES = 2000
-
-_TYPED = "recall["
 
 
 @dataclass(frozen=True)
@@ -181,8 +185,8 @@ def _class_objects(problem: Problem, estimate: Estimate, judged: tuple[int, int]
     if estimate.metric in OBJECT_RATES:
         count = anomalous if OBJECT_RATES[estimate.metric] else nominal
         return count, count
-    if estimate.metric.startswith(_TYPED):
-        count = problem.typed_objects(estimate)
+    if base_rate(estimate.metric) in OBJECT_RATES:
+        count = problem.part_objects(estimate)
         return count, count
     return anomalous, nominal
 
@@ -237,8 +241,8 @@ def _rates(
             continue
         if estimate.metric in OBJECT_RATES:
             trials = int((judged == OBJECT_RATES[estimate.metric]).sum())
-        elif estimate.metric.startswith(_TYPED):
-            trials = problem.typed_objects(estimate)
+        elif base_rate(estimate.metric) in OBJECT_RATES:
+            trials = problem.part_objects(estimate)
         else:
             continue
         low[index], high[index] = method(means[index], float(trials), confidence)

@@ -14,13 +14,16 @@ from raylab2f.evaluation.decisions.thresholds import Strategy, cuts, nominal_sha
 from raylab2f.evaluation.outcomes.cells import Cell, Level
 from raylab2f.evaluation.outcomes.metrics import (
     COUNT_METRICS,
+    OBJECT_RATES,
     PREVALENCE_METRICS,
     RANKING_METRICS,
     Costs,
     Counts,
+    base_rate,
     count_metrics,
     ranking_metrics,
 )
+from raylab2f.evaluation.outcomes.parts import Part
 from raylab2f.evaluation.scores import Scores
 
 __all__ = ["ANY_STRATEGY", "LEVELS", "Estimate", "Outcomes", "Problem", "build_problem", "judge", "lack_of_objects"]
@@ -52,7 +55,7 @@ class Problem:
         estimates: what `judge` gives, in its order.
         strata: (objects,) bool, True for anomalous: the weights' owners. All are True, one stratum, where the object
             level is left out.
-        types: defect types of each level.
+        parts: of each level, see `list_parts`.
         no_object_level: why the object level is left out, though objects carry the weights; else `None`.
         left_out: strategies that choose on objects, left out with that level.
     """
@@ -63,7 +66,7 @@ class Problem:
     levels: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     strata: np.ndarray
-    types: dict[str, tuple[str, ...]]
+    parts: dict[str, tuple[Part, ...]]
     no_object_level: str | None = None
     left_out: tuple[Strategy, ...] = ()
 
@@ -95,11 +98,12 @@ class Problem:
         strata = 2 if self.no_object_level is None else 1
         return max(float(self.judged_objects().sum()) - strata, 1.0)
 
-    def typed_objects(self, estimate: Estimate) -> int:
-        """How many objects the recall of one defect type rests on."""
-        number = self.types[estimate.level].index(estimate.metric[len("recall[") : -1])
-        owners = [cell[estimate.level].by_type[number][0].ranking.owner for cell in self.cells]
-        return len(np.unique(np.concatenate(owners)))
+    def part_objects(self, estimate: Estimate) -> int:
+        """How many objects the rate of a part rests on: those of its class that are judged in any fold."""
+        number = next(n for n, part in enumerate(self.parts[estimate.level]) if estimate.metric in part.metrics)
+        rankings = [cell[estimate.level].parts[number][0].ranking for cell in self.cells]
+        anomalous = OBJECT_RATES[base_rate(estimate.metric)]
+        return len(np.unique(np.concatenate([ranking.owner[ranking.label == anomalous] for ranking in rankings])))
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ def build_problem(
     *,
     unit: str = "object",
     swap: bool = False,
+    by: Sequence[str] | None = (),
 ) -> Problem:
     """Rank all scores once.
 
@@ -134,18 +139,20 @@ def build_problem(
         unit: what carries a weight: `object`, or `image` for the naive bootstrap over pictures, which has the
             image level only and leaves out strategies that work on objects.
         swap: choose thresholds on the inference partition itself, to show how optimistic that is.
+        by: of `BREAKDOWNS`, see `list_parts`.
 
     Where one class has fewer than two objects, the object level is left out, and so are strategies that choose on it;
     pictures are judged as always, and objects, all in one stratum, carry the weights.
 
     Raises:
-        UserError: a strategy needs scores of a class that a threshold partition does not have.
+        UserError: a strategy needs scores of a class that a threshold partition does not have, or the scores have no
+            column that `by` names.
     """
     no_object_level = lack_of_objects(scores) if unit == "object" else None
     levels = LEVELS if unit == "object" and no_object_level is None else LEVELS[:1]
     left_out = tuple(s for s in strategies if "object" not in levels and s.on_objects)
     strategies = tuple(s for s in strategies if s not in left_out)
-    sides = {level: Level(scores, level, object_score, unit) for level in levels}
+    sides = {level: Level(scores, level, object_score, unit, by) for level in levels}
     cells = []
     for index, name in enumerate(scores.folds):
         in_fold = scores.fold == index
@@ -156,19 +163,19 @@ def build_problem(
         cells.append(
             {level: side.cell(judged_rows, rankings[level], rankings[levels[-1]]) for level, side in sides.items()}
         )
-    types = {level: side.types for level, side in sides.items()}
+    parts = {level: side.parts for level, side in sides.items()}
     return Problem(
         cells=tuple(cells),
         strategies=strategies,
         costs=costs,
         levels=levels,
-        estimates=tuple(_list_estimates(strategies, costs, types)),
+        estimates=tuple(_list_estimates(strategies, costs, parts)),
         strata=(
             scores.image_anomalous
             if unit == "image"
             else scores.object_anomalous | np.array(no_object_level is not None)
         ),
-        types=types,
+        parts=parts,
         no_object_level=no_object_level,
         left_out=left_out if unit == "object" else (),
     )
@@ -196,13 +203,17 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
     thresholds = np.full((len(problem.levels), len(strategies), folds, replicates), np.nan)
     shape = (len(strategies), folds, replicates)
     counted = {level: Counts(*(np.empty(shape) for _ in range(4))) for level in problem.levels}
-    typed = {level: np.empty((len(problem.cells[0][level].by_type), *shape)) for level in problem.levels}
+    rates = {
+        level: [(n, OBJECT_RATES[rate]) for n, part in enumerate(parts) for rate in part.rates]
+        for level, parts in problem.parts.items()
+    }
+    partial = {level: np.empty((len(rates[level]), *shape)) for level in problem.levels}
     ranked = {level: np.empty((len(RANKING_METRICS), folds, replicates)) for level in problem.levels}
     for fold, cell in enumerate(problem.cells):
         curves = {level: sweep(cell[level].threshold, weights) for level in problem.levels}
         for position, level in enumerate(problem.levels):
             inference = sweep(cell[level].inference.ranking, weights)
-            by_type = [sweep(pair[0].ranking, weights) for pair in cell[level].by_type]
+            parts = [sweep(pair[0].ranking, weights) for pair in cell[level].parts]
             for row, metric in enumerate(ranking_metrics(inference, problem.costs).values()):
                 ranked[level][row, fold] = metric
             for number, strategy in enumerate(strategies):
@@ -216,25 +227,25 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
                 thresholds[position, number, fold] = values[cut]
                 here = cell[level].inference_by_object if strategy.on_objects else cell[level].inference
                 _count(counted[level], number, fold, inference, here.flagged[cut], cut >= 0)
-                for kind, (of_type, pair) in enumerate(zip(by_type, cell[level].by_type, strict=True)):
-                    flagged = pair[int(strategy.on_objects)].flagged[cut]
-                    typed[level][kind, number, fold] = _recall(of_type, flagged, cut >= 0)
+                for row, (part, anomalous) in enumerate(rates[level]):
+                    flagged = cell[level].parts[part][int(strategy.on_objects)].flagged[cut]
+                    partial[level][row, number, fold] = _flagged_share(parts[part], flagged, cut >= 0, anomalous)
     blocks = []
     for level in problem.levels:
         metrics = np.stack(list(count_metrics(counted[level], problem.costs).values()), axis=1)
         for number in range(len(strategies)):
-            blocks += [metrics[number], typed[level][:, number]]
+            blocks += [metrics[number], partial[level][:, number]]
         blocks.append(ranked[level])
     return Outcomes(np.concatenate(blocks), thresholds)
 
 
-def _list_estimates(strategies: Sequence[Strategy], costs: Costs, types: dict[str, tuple[str, ...]]) -> list[Estimate]:
+def _list_estimates(strategies: Sequence[Strategy], costs: Costs, parts: dict[str, tuple[Part, ...]]) -> list[Estimate]:
     metrics = COUNT_METRICS + (PREVALENCE_METRICS if costs.prevalence is not None else ())
     estimates = []
-    for level, names in types.items():
+    for level, some in parts.items():
         for strategy in strategies:
             estimates += [Estimate(strategy.text, level, metric) for metric in metrics]
-            estimates += [Estimate(strategy.text, level, f"recall[{name}]") for name in names]
+            estimates += [Estimate(strategy.text, level, metric) for part in some for metric in part.metrics]
         estimates += [Estimate(ANY_STRATEGY, level, metric) for metric in RANKING_METRICS]
     return estimates
 
@@ -254,10 +265,11 @@ def _count(counts: Counts, strategy: int, fold: int, curve: Curve, flagged: np.n
         target[strategy, fold, missing] = np.nan
 
 
-def _recall(curve: Curve, flagged: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    whole = curve.positives
+def _flagged_share(curve: Curve, flagged: np.ndarray, valid: np.ndarray, anomalous: bool) -> np.ndarray:
+    """Of the rows of one class: recall or overkill rate."""
+    hits, whole = (curve.tp, curve.positives) if anomalous else (curve.fp, curve.negatives)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(valid & (whole > 0), curve.tp[flagged, np.arange(len(flagged))] / whole, np.nan)
+        return np.where(valid & (whole > 0), hits[flagged, np.arange(len(flagged))] / whole, np.nan)
 
 
 def _require_classes(ranking: Ranking, strategies: Sequence[Strategy], fold: int) -> None:

@@ -14,14 +14,15 @@ from raylab2f.evaluation.decisions.curves import Curve
 
 __all__ = [
     "COUNT_METRICS",
-    "LOWER_IS_BETTER",
     "MEAN_RATE_RATIOS",
     "OBJECT_RATES",
     "PREVALENCE_METRICS",
     "RANKING_METRICS",
     "Costs",
     "Counts",
+    "base_rate",
     "count_metrics",
+    "lower_is_better",
     "metric_range",
     "prevalence_metrics",
     "ranking_metrics",
@@ -51,10 +52,20 @@ PREVALENCE_METRICS = ("precision_at_prevalence", "npv_at_prevalence", "cost_at_p
 MEAN_RATE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
 RANKING_METRICS = ("auroc", "average_precision", "partial_auroc")
 
-LOWER_IS_BETTER = frozenset({"fp", "fn", "escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence"})
+_LOWER_IS_BETTER = frozenset({"fp", "fn", "escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence"})
 
 # Rates of one class: the class whose objects are counted, True for anomalous.
 OBJECT_RATES = {"recall": True, "escape_rate": True, "specificity": False, "overkill_rate": False}
+
+
+def base_rate(metric: str) -> str:
+    """What is in front of the bracket of a rate that some rows have, `recall` of `recall[dent]`; else the metric."""
+    return metric.partition("[")[0]
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of it is better; rates of some rows are like those of all."""
+    return base_rate(metric) in _LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from raylab2f.evaluation.decisions.object_scores import ObjectScore
 from raylab2f.evaluation.decisions.thresholds import Strategy
 from raylab2f.evaluation.outcomes.judging import Estimate, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
-from raylab2f.evaluation.outcomes.metrics import LOWER_IS_BETTER, RANKING_METRICS, Costs, ranking_metrics
+from raylab2f.evaluation.outcomes.metrics import RANKING_METRICS, Costs, lower_is_better, ranking_metrics
 from raylab2f.evaluation.scores import Scores, prepare_scores
 
 __all__ = ["Protocol", "Shortcut", "best_epoch_optimism", "picture_split_optimism", "same_partition_optimism"]
@@ -81,7 +81,7 @@ class Protocol:
         for estimate, honest in zip(self.estimates, self.honest.tolist(), strict=True):
             claim = claimed.get(estimate, np.nan)
             if estimate.level in levels and estimate.metric in metrics and np.isfinite((honest, claim)).all():
-                gain = (claim - honest) * (-1 if estimate.metric in LOWER_IS_BETTER else 1)
+                gain = (claim - honest) * (-1 if lower_is_better(estimate.metric) else 1)
                 key = estimate.strategy, estimate.level, estimate.metric
                 found.append(Shortcut(shortcut, *key, honest, claim, gain))
         return found
