@@ -47,8 +47,8 @@ def list_parts(scores: Scores, level: str, by: Sequence[str] | None) -> tuple[Pa
     """Defect types, and the values of the columns that figures are broken down by.
 
     An object belongs to a defect type by all of its defects (`dent+scratch`), and to a condition or a view if all of
-    its pictures do; objects with pictures of several are in none of them, for a threshold of whole objects says nothing of
-    some of their pictures.
+    its pictures do; objects with pictures of several are in none of them, for a threshold of whole objects says nothing
+    of some of their pictures.
 
     Arguments:
         level: `image` or `object`.

@@ -15,23 +15,21 @@ QUICK = {"replicates": 50, "methods": ("object-bootstrap",)}
 def scored(seed=0, *, objects=40, views=3, condition=lambda o, v: "dark" if o % 3 == 0 else "light"):
     """A table of two folds in which all objects are judged once, with conditions and views."""
     generator = np.random.default_rng(seed)
-    rows = []
-    for fold in range(2):
-        for o in range(objects):
-            label = int(o >= objects // 2)
-            for v in range(views):
-                rows.append(
-                    {
-                        "fold": fold,
-                        "partition": ("threshold", "inference")[(o + fold) % 2],
-                        "image_id": f"o{o}v{v}",
-                        "object_id": f"o{o}",
-                        "label": label,
-                        "score": float(generator.normal() + 1.5 * label),
-                        "view": f"v{v}",
-                        "condition": condition(o, v),
-                    }
-                )
+    rows = [
+        {
+            "fold": fold,
+            "partition": ("threshold", "inference")[(o + fold) % 2],
+            "image_id": f"o{o}v{v}",
+            "object_id": f"o{o}",
+            "label": int(o >= objects // 2),
+            "score": float(generator.normal() + 1.5 * (o >= objects // 2)),
+            "view": f"v{v}",
+            "condition": condition(o, v),
+        }
+        for fold in range(2)
+        for o in range(objects)
+        for v in range(views)
+    ]
     return pa.Table.from_pylist(rows)
 
 
