@@ -238,5 +238,6 @@ def diagnose(
         expected=expected,
         address=workplace.address,
         mute=muted,
+        by=diagnosing.by,
     )
     return Diagnosis(tuple(findings), muted)

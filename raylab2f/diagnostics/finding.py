@@ -133,7 +133,7 @@ class Finding:
     @property
     def code(self) -> str | None:
         """Code of the pitfall that was looked for; `None` for a diagnosis that is not ours."""
-        return CODES.get(self.name)
+        return CODES.get(self.name.partition("[")[0])
 
     @property
     def bound(self) -> str:

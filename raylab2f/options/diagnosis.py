@@ -30,6 +30,8 @@ class Diagnosing:
         48
     )
 
+    by: Annotated[tuple[str, ...], Option("Make every diagnosis for each condition or view as well; repeatable.")] = ()
+
 
 def parse_doses(expect: Sequence[str]) -> dict[str, float]:
     """Dose by alteration; `UserError` names what cannot be read."""

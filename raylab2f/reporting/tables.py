@@ -134,7 +134,8 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
         table.add_row(escape(name), f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
     console.print(table)
     _print_muted(Counter(finding["code"] for finding in findings if finding["muted"]), "finding", console)
-    pages = [f"docs/pitfalls/{f['code']}.md" for f in shown if f["code"] and f["verdict"] in ("warn", "fail")]
+    codes = dict.fromkeys(f["code"] for f in shown if f["code"] and f["verdict"] in ("warn", "fail"))
+    pages = [f"docs/pitfalls/{code}.md" for code in codes]
     if pages:
         console.print(f"how to mend it: {', '.join(pages)}", highlight=False, markup=False, soft_wrap=True)
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,6 +52,7 @@ from raylab2f.workflows.evidence import (
     spatial_means,
 )
 from raylab2f.workflows.inputs import prepare_inputs
+from raylab2f.workflows.restriction import list_restrictions, restrict
 
 __all__ = ["CHEAP", "DIAGNOSES", "DIAGNOSIS_VERSION", "diagnose_run"]
 
@@ -77,6 +79,7 @@ def diagnose_run(
     expected: Mapping[str, float] | None = None,
     address: str | None = None,
     mute: Sequence[str] = (),
+    by: Sequence[str] = (),
 ) -> list[Finding]:
     """Diagnose a run; findings of other diagnoses that are in its folder stay.
 
@@ -90,9 +93,10 @@ def diagnose_run(
         address: of a Ray cluster; `None`: a private one where one is needed, with `stored_only` only if the cache lacks
             something.
         mute: codes of `PITFALLS`; findings of these are made and stored all the same, but marked.
+        by: of `evaluation.outcomes.parts.BREAKDOWNS`: make every diagnosis once more for each condition or view.
 
     Returns:
-        The findings, in the order of `DIAGNOSES`.
+        The findings, in the order of `DIAGNOSES`; those of a condition or view are called `background[condition=dark]`.
 
     Raises:
         UserError: no such run or diagnosis.
@@ -109,12 +113,18 @@ def diagnose_run(
         if not stored_only or address is not None:
             stack.enter_context(ray_session(address))
         run = open_run(place, cache, display)
+        parts = list_restrictions(run, by)
         work = _Work(run, cache, display, stored_only, pictures_per_fold, dict(expected or {}))
         findings = []
         for name in (name for name in DIAGNOSES if name in only):
             with display.stage(f"diagnose {name}"):
                 findings.append(_DIAGNOSE[name](work))
         draw_figures(run, findings, activations=work.activations or {})
+        for column, value in parts:
+            for name in (name for name in DIAGNOSES if name in only):
+                with display.stage(f"diagnose {name} of {column} {value}"):
+                    finding = _diagnose_part(work, name, column, value)
+                findings.append(replace(finding, name=f"{name}[{column}={value}]"))
     _write(run, findings, mute)
     return findings
 
@@ -130,6 +140,7 @@ class _Work:
     pictures_per_fold: int
     expected: dict[str, float]
     activations: dict[str, Activations] | None = None
+    near: tuple[pa.Table, bool] | None = None
 
     @property
     def seed(self) -> int:
@@ -251,7 +262,9 @@ def _invariance(work: _Work) -> Finding:
 
 
 def _leakage(work: _Work) -> Finding:
-    near, known = near_duplicates(work.run)
+    if work.near is None:
+        work.near = near_duplicates(work.run)
+    near, known = work.near
     return diagnose_leakage(work.run.splits, work.run.scores, near, poses_known=known, seed=work.seed)
 
 
@@ -293,6 +306,15 @@ _DIAGNOSE: dict[str, Callable[[_Work], Finding]] = {
 }
 
 
+def _diagnose_part(work: _Work, name: str, column: str, value: str) -> Finding:
+    part = restrict(work.run, column, value, name)
+    labels = set(part.scores.filter(pc.equal(part.scores["partition"], "inference"))["label"].to_pylist())
+    for label, word in ((0, "good"), (1, "defective")):
+        if label not in labels:
+            return skipped(name, f"No {word} pictures of {column} {value} are judged.")
+    return _DIAGNOSE[name](replace(work, run=part))
+
+
 def _write(run: RunEvidence, findings: Sequence[Finding], mute: Sequence[str]) -> None:
     path = run.folder.path / "diagnosis.json"
     kept: dict[str, Any] = {}
@@ -303,8 +325,10 @@ def _write(run: RunEvidence, findings: Sequence[Finding], mute: Sequence[str]) -
     for finding in findings:
         kept[finding.name] = finding.to_dict(mute)
         if finding.evidence.num_rows:
-            write_parquet(run.folder.path / "diagnosis" / f"{finding.name}.parquet", finding.evidence)
-    ordered = [kept[name] for name in DIAGNOSES if name in kept]
+            # A condition may be called anything.
+            file = f"{quote(finding.name, safe='[]=')}.parquet"
+            write_parquet(run.folder.path / "diagnosis" / file, finding.evidence)
+    ordered = [kept[key] for name in DIAGNOSES for key in sorted(kept) if key.partition("[")[0] == name]
     write_json(
         path,
         {

@@ -17,6 +17,7 @@ from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.training.placement import FoldResources
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.detectors.registry import config_to_dict, preset_config
+from raylab2f.diagnostics.finding import CODES
 from raylab2f.errors import UserError
 from raylab2f.pitfalls import PITFALLS
 from raylab2f.preparation import PreparationSettings
@@ -97,6 +98,21 @@ def test_findings_and_figures_are_written(diagnosed):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "figures").iterdir())
     responses = pq.read_table(folder / "diagnosis" / "invariance.parquet")
     assert responses.num_rows == findings["invariance"].evidence.num_rows > 20
+
+
+def test_every_diagnosis_can_be_made_view_by_view(diagnosed, small):
+    _, _, folder = diagnosed("clean", only=DIAGNOSES)
+    before = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))["findings"]
+    findings = diagnose_run(folder, cache=small[1], display=small[2], only=CHEAP, stored_only=True, by=("view",))
+    named = {finding.name: finding for finding in findings}
+    views = set(pq.read_table(folder / "manifest.parquet")["view"].to_pylist())
+    assert set(named) == {*CHEAP, *(f"{name}[view={view}]" for name in CHEAP for view in views)}
+    assert {finding.code for finding in findings} == {CODES[name] for name in CHEAP}
+    kept = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))["findings"]
+    assert {finding["name"] for finding in kept} == set(named) | {finding["name"] for finding in before}
+    for view in views:
+        evidence = pq.read_table(folder / "diagnosis" / f"threshold[view={view}].parquet")
+        assert evidence.num_rows
 
 
 def test_clutter_that_follows_the_label_is_a_background_shortcut(diagnosed):
