@@ -18,48 +18,95 @@ They are loaded when they are first asked for, and must be installed on every no
 
 from __future__ import annotations
 
+import re
+import traceback
+from collections.abc import Collection
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from raylab2f.errors import UserError, first_line
 
-__all__ = ["GROUPS", "load_plugin", "plugin_names"]
+__all__ = ["DETECTORS", "DIAGNOSES", "LAYOUTS", "Plugin", "added", "added_names", "fault", "plugin_packages"]
 
-GROUPS = ("raylab2f.detectors", "raylab2f.layouts", "raylab2f.diagnoses")
+DETECTORS, LAYOUTS, DIAGNOSES = GROUPS = ("raylab2f.detectors", "raylab2f.layouts", "raylab2f.diagnoses")
+
+# Names become options, folders and files.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-def plugin_names(group: str, taken: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Names that installed packages give in a group of `GROUPS`, sorted; nothing is loaded.
+@dataclass(frozen=True)
+class Plugin:
+    """One thing that a package adds.
+
+    Attributes:
+        name: by which it is asked for.
+        package: the package's name.
+    """
+
+    name: str
+    package: str
+    point: EntryPoint
+
+    def load(self) -> Any:
+        """The object itself.
+
+        Raises:
+            UserError: the package cannot be imported, or has no such object; names it and the reason.
+        """
+        try:
+            return self.point.load()
+        # A module that ends the program when it is imported is no better than one that fails.
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"{self.name}: the package {self.package} that adds it cannot be loaded ({fault(error)}); mend or "
+                "uninstall it."
+            ) from error
+
+
+def added_names(group: str) -> tuple[str, ...]:
+    """Names that installed packages give in a group, sorted; nothing is loaded or checked."""
+    return tuple(sorted({point.name for point in entry_points(group=group)}))
+
+
+def added(group: str, name: str, own: Collection[str]) -> Plugin | None:
+    """What packages add under a name; `None`: nothing.
 
     Arguments:
-        taken: names that raylab2f itself has.
+        group: `DETECTORS`, `LAYOUTS` or `DIAGNOSES`.
+        own: names that raylab2f itself has, or keeps for itself.
 
     Raises:
-        UserError: two packages give one name, or one gives a name of raylab2f's own.
+        UserError: two packages give the name, or one gives a name of raylab2f's own or one that cannot be a file's.
     """
-    owners: dict[str, set[str]] = {name: {"raylab2f"} for name in taken}
-    for point in entry_points(group=group):
-        owners.setdefault(point.name, set()).add(_package(point))
-    for name, packages in owners.items():
-        if len(packages) > 1:
-            raise UserError(f"{' and '.join(sorted(packages))} both add {name} to {group}; uninstall one of them.")
-    return tuple(sorted(owners.keys() - set(taken)))
-
-
-def load_plugin(group: str, name: str) -> Any:
-    """What the entry point `name` of a group stands for.
-
-    Raises:
-        UserError: it cannot be loaded; names the package and its reason.
-    """
-    (point, *_) = entry_points(group=group, name=name)
-    try:
-        return point.load()
-    except Exception as error:
+    found = {_package(point): point for point in entry_points(group=group, name=name)}
+    if not found:
+        return None
+    packages = " and ".join(sorted(found))
+    if name in own:
+        raise UserError(f"{packages} adds {name} to {group}, a name that raylab2f itself has; uninstall {packages}.")
+    if len(found) > 1:
+        raise UserError(f"{packages} both add {name} to {group}; uninstall one of them.")
+    if not _NAME.fullmatch(name):
         raise UserError(
-            f"{name}: the package {_package(point)} that adds it cannot be loaded "
-            f"({type(error).__name__}: {first_line(error)}); mend or uninstall it."
-        ) from error
+            f"{packages} adds {name!r} to {group}, but names are made of letters, digits and ._-; uninstall {packages}."
+        )
+    [(package, point)] = found.items()
+    return Plugin(name, package, point)
+
+
+def plugin_packages() -> dict[str, str]:
+    """Version, by name, of every installed package that adds something."""
+    points = [point for group in GROUPS for point in entry_points(group=group)]
+    return {point.dist.name: point.dist.version for point in points if point.dist is not None}
+
+
+def fault(error: BaseException) -> str:
+    """What went wrong in code of others, and where, for a sentence that quotes it."""
+    calls = traceback.extract_tb(error.__traceback__)
+    where = f", {Path(calls[-1].filename).name} line {calls[-1].lineno}" if calls else ""
+    return f"{type(error).__name__}: {first_line(error)}{where}"
 
 
 def _package(point: EntryPoint) -> str:

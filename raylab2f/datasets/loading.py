@@ -58,7 +58,7 @@ def load_dataset(
 
     Arguments:
         data: folder of pictures, or a manifest; on a store a manifest, or a folder with one.
-        layout: a key of `layouts.LAYOUTS`, or `auto`.
+        layout: one of `layouts.layout_names`, or `auto`.
         object_id: regular expression on image ids whose group `object` is the physical part (replaces the layout's).
         views: likewise with a group `view`.
         conditions: likewise with a group `condition`.

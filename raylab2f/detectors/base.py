@@ -164,8 +164,9 @@ class Detector(nn.Module, ABC):
     configuration and loaded with it predicts the same. A frozen backbone is not part of it.
 
     Arguments:
-        config: an instance of `config_class`: a frozen dataclass of plain values and tuples with at least the fields
-            `backbone`, `weights`, `layers`, `size` (what to read) and `schedule` (how to train).
+        config: an instance of `config_class`: a frozen dataclass of plain values and tuples of them with at least the
+            fields `backbone`, `weights`, `layers`, `size` (what to read), `schedule` (how to train) and `init_seed`
+            (from which the first parameters are drawn; every fold gets its own).
         feature_shapes: (C, H, W) of every map in `Batch.features`.
         backbone: the frozen backbone of `trains_on_pictures` detectors; not needed for prediction.
     """
@@ -175,6 +176,8 @@ class Detector(nn.Module, ABC):
     config_class: ClassVar[type]
     #: Complete configurations by preset name: `demo`, `fast`, `paper`.
     presets: ClassVar[Mapping[str, Any]]
+    #: True when scores are negative log-likelihoods, up to scale: the diagnosis `likelihood` is made for such.
+    scores_are_likelihoods: ClassVar[bool] = False
     #: True when `Batch.pictures` is needed for training (not for prediction).
     trains_on_pictures: ClassVar[bool] = False
 

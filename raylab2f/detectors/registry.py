@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+import json
+from dataclasses import asdict, fields, is_dataclass
+from inspect import isabstract
 from typing import Any
 
+from raylab2f import plugins
 from raylab2f.detectors.base import Detector, Schedule
 from raylab2f.detectors.csflow import CSFlow
 from raylab2f.detectors.glass import Glass
 from raylab2f.errors import UserError
-from raylab2f.plugins import load_plugin, plugin_names
 
 __all__ = ["DETECTORS", "config_from_dict", "config_to_dict", "detector_class", "detector_names", "preset_config"]
-
-_PLUGINS = "raylab2f.detectors"
 
 #: raylab2f's own.
 DETECTORS: dict[str, type[Detector]] = {cls.name: cls for cls in (CSFlow, Glass)}
 
+# Fields that whatever drives a detector reads or sets.
+_REQUIRED = ("backbone", "weights", "layers", "size", "schedule", "init_seed")
+
 
 def detector_names() -> tuple[str, ...]:
     """Of raylab2f's own detectors and those that other packages add."""
-    own = tuple(sorted(DETECTORS))
-    return own + plugin_names(_PLUGINS, own)
+    return tuple(dict.fromkeys((*sorted(DETECTORS), *plugins.added_names(plugins.DETECTORS))))
 
 
 def detector_class(name: str) -> type[Detector]:
-    """The detector called `name`, perhaps of another package; `UserError` lists the names there are."""
+    """The detector called `name`, perhaps of another package.
+
+    Raises:
+        UserError: there is none, and which there are; or a package adds one that cannot be used, and why.
+    """
+    plugin = plugins.added(plugins.DETECTORS, name, DETECTORS)
     if name in DETECTORS:
         return DETECTORS[name]
-    if name not in detector_names():
-        raise UserError(f"--detector {name}: no such detector; choose one of {', '.join(detector_names())}.")
-    added = load_plugin(_PLUGINS, name)
-    if not (isinstance(added, type) and issubclass(added, Detector)):
-        raise UserError(f"--detector {name}: the package that adds it gives no class of raylab2f's Detector.")
+    if plugin is None:
+        raise UserError(
+            f"--detector {name}: no such detector is installed here; choose one of {', '.join(detector_names())}, or "
+            "install the package that adds it, on every node."
+        )
+    added = plugin.load()
+    if wrong := _fault_of(added, name):
+        raise UserError(f"--detector {name}: the package {plugin.package} adds {wrong}; ask its authors.")
     return added
 
 
@@ -56,8 +66,41 @@ def config_from_dict(detector: str, values: dict[str, Any]) -> Any:
     unknown = set(values) - {field.name for field in fields(config_class)}
     if unknown:
         raise UserError(f"{detector} has no setting called {', '.join(sorted(unknown))}; remove it.")
+    return _from_dict(config_class, values)
+
+
+def _from_dict(config_class: type, values: dict[str, Any]) -> Any:
     converted = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     schedule = values.get("schedule")
     if isinstance(schedule, dict):
         converted["schedule"] = Schedule(**schedule)
     return config_class(**converted)
+
+
+def _fault_of(added: Any, name: str) -> str | None:
+    """In what an object is not the detector `name` that others can drive, in words; `None`: it is."""
+    if not (isinstance(added, type) and issubclass(added, Detector)):
+        return f"no class of raylab2f's Detector, but {type(added).__name__}"
+    if isabstract(added):
+        return f"a class without {', '.join(sorted(added.__abstractmethods__))}"
+    if getattr(added, "name", None) != name:
+        return f"a class whose name is {getattr(added, 'name', None)!r}, by which checkpoints would not find it again"
+    if not getattr(added, "presets", None):
+        return "a class without presets"
+    config_class = getattr(added, "config_class", None)
+    if not (isinstance(config_class, type) and is_dataclass(config_class)):
+        return "a class whose config_class is no dataclass"
+    missing = set(_REQUIRED) - {field.name for field in fields(config_class)}
+    if missing:
+        return f"a class whose configuration has no {', '.join(sorted(missing))}"
+    for preset, config in added.presets.items():
+        if not (isinstance(config, config_class) and _survives_json(config)):
+            return f"the preset {preset}, which is not the same once written to a file and read again"
+    return None
+
+
+def _survives_json(config: Any) -> bool:
+    try:
+        return bool(_from_dict(type(config), json.loads(json.dumps(config_to_dict(config)))) == config)
+    except (TypeError, ValueError):
+        return False

@@ -120,6 +120,8 @@ class Finding:
         measures: all of them.
         evidence: table of what the figures rest on, worst rows first.
         seen_on: what a reader must know about what was looked at, one sentence each.
+        own_code: of a diagnosis that another package adds: capitals, digits and hyphens, not beginning with RL. With it
+            the finding can be muted.
     """
 
     name: str
@@ -129,11 +131,12 @@ class Finding:
     measures: tuple[Measure, ...] = ()
     evidence: pa.Table = field(default_factory=lambda: pa.table({}))
     seen_on: tuple[str, ...] = ()
+    own_code: str | None = None
 
     @property
     def code(self) -> str | None:
-        """Code of the pitfall that was looked for; `None` for a diagnosis that is not ours."""
-        return CODES.get(self.name.partition("[")[0])
+        """Code of the pitfall that was looked for; `None` where a diagnosis of another package has none."""
+        return CODES.get(self.name.partition("[")[0], self.own_code)
 
     @property
     def bound(self) -> str:
@@ -169,12 +172,16 @@ class Finding:
 
 
 def conclude(
-    name: str, measures: Sequence[Measure], evidence: pa.Table | None = None, seen_on: Sequence[str] = ()
+    name: str,
+    measures: Sequence[Measure],
+    evidence: pa.Table | None = None,
+    seen_on: Sequence[str] = (),
+    own_code: str | None = None,
 ) -> Finding:
     """The finding that follows from measures: the first one with the worst verdict decides."""
     judged = [measure for measure in measures if measure.bounds is not None and measure.verdict != "skip"]
     if not judged:
-        return skipped(name, "None of its figures could be measured.", seen_on)
+        return skipped(name, "None of its figures could be measured.", seen_on, own_code)
     worst = max(judged, key=lambda measure: _SEVERITY[measure.verdict])
     return Finding(
         name,
@@ -184,12 +191,13 @@ def conclude(
         tuple(measures),
         evidence if evidence is not None else pa.table({}),
         tuple(seen_on),
+        own_code,
     )
 
 
-def skipped(name: str, why: str, seen_on: Sequence[str] = ()) -> Finding:
+def skipped(name: str, why: str, seen_on: Sequence[str] = (), own_code: str | None = None) -> Finding:
     """A diagnosis that could not be made, and why."""
-    return Finding(name, "skip", None, why, seen_on=tuple(seen_on))
+    return Finding(name, "skip", None, why, seen_on=tuple(seen_on), own_code=own_code)
 
 
 def _finite(value: Any) -> Any:

@@ -1,11 +1,11 @@
-"""Readers of the folder layouts that datasets are published in; one module per layout."""
+"""Readers of the folder layouts that datasets are published in; one module per layout. Packages may add others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
+from raylab2f import plugins
 from raylab2f.datasets.accounting import account_for
 from raylab2f.datasets.discovery import list_pictures
 from raylab2f.datasets.entries import Found, LayoutOptions
@@ -24,38 +24,16 @@ from raylab2f.datasets.layouts import (
     table,
     visa,
 )
+from raylab2f.datasets.layouts.added import added_layout, added_layouts
+from raylab2f.datasets.layouts.layout import GENERAL_SHAPE, MANIFEST, NAMED_BY_USER, OWN_SHAPE, Layout
 from raylab2f.errors import UserError
 
-__all__ = ["LAYOUTS", "Layout", "read_layout"]
+__all__ = ["GENERAL_SHAPE", "LAYOUTS", "OWN_SHAPE", "Layout", "layout_names", "read_layout"]
 
-
-# What the user said goes before what is found, and a shape told by names of its own before the general one that it is a
-# special case of.
-_NAMED_BY_USER, _MANIFEST, _OWN_SHAPE, _GENERAL_SHAPE = range(4)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A reader.
-
-    Attributes:
-        looked_for: what the layout is recognised by, in words.
-        recognises: whether a path (with what the user said about it) has this layout.
-        read: its pictures; raises `UserError` if the path does not have this layout.
-        options: names of the `LayoutOptions` that mean something here.
-        rank: with `auto`, lower ones are tried first; of one rank, only one may recognise a path.
-    """
-
-    looked_for: str
-    recognises: Callable[[Path, LayoutOptions], bool]
-    read: Callable[[Path, LayoutOptions], Found]
-    options: tuple[str, ...] = ()
-    rank: int = _OWN_SHAPE
-
-
+#: raylab2f's own.
 LAYOUTS = {
-    "folder": Layout(folder.LOOKED_FOR, folder.recognises, folder.read, ("nominal", "anomalous"), _NAMED_BY_USER),
-    "manifest": Layout(table.LOOKED_FOR, table.recognises, table.read, rank=_MANIFEST),
+    "folder": Layout(folder.LOOKED_FOR, folder.recognises, folder.read, ("nominal", "anomalous"), NAMED_BY_USER),
+    "manifest": Layout(table.LOOKED_FOR, table.recognises, table.read, rank=MANIFEST),
     "mtd": Layout(mtd.LOOKED_FOR, mtd.recognises, mtd.read),
     "kolektorsdd": Layout(kolektorsdd.LOOKED_FOR, kolektorsdd.recognises, kolektorsdd.read),
     "kolektorsdd2": Layout(kolektorsdd2.LOOKED_FOR, kolektorsdd2.recognises, kolektorsdd2.read),
@@ -66,8 +44,17 @@ LAYOUTS = {
     "mvtec_3d": Layout(mvtec_3d.LOOKED_FOR, mvtec_3d.recognises, mvtec_3d.read, ("category",)),
     "mvtec_loco": Layout(mvtec_loco.LOOKED_FOR, mvtec_loco.recognises, mvtec_loco.read, ("category",)),
     "btad": Layout(btad.LOOKED_FOR, btad.recognises, btad.read, ("category",)),
-    "mvtec": Layout(mvtec.LOOKED_FOR, mvtec.recognises, mvtec.read, ("category",), _GENERAL_SHAPE),
+    "mvtec": Layout(mvtec.LOOKED_FOR, mvtec.recognises, mvtec.read, ("category",), GENERAL_SHAPE),
 }
+
+
+_AUTO = "auto"
+_OWN_NAMES = (*LAYOUTS, _AUTO)
+
+
+def layout_names() -> tuple[str, ...]:
+    """Of raylab2f's own layouts and those that other packages add."""
+    return tuple(dict.fromkeys((*LAYOUTS, *plugins.added_names(plugins.LAYOUTS))))
 
 
 def read_layout(root: Path, layout: str, options: LayoutOptions) -> Found:
@@ -75,21 +62,21 @@ def read_layout(root: Path, layout: str, options: LayoutOptions) -> Found:
 
     Arguments:
         root: absolute path of a folder, or of a manifest.
-        layout: a key of `LAYOUTS`, or `auto`: the one that recognises the path.
+        layout: one of `layout_names`, or `auto`: the one that recognises the path; those of other packages are asked
+            where none of raylab2f's own does.
 
     Raises:
-        UserError: no layout fits, several do, the asked one does not, it holds no pictures, or an option does not
-            belong to it.
+        UserError: no layout fits, several do, the asked one does not, it holds no pictures, an option does not belong
+            to it, or a package adds one that cannot be used.
     """
-    if layout != "auto" and layout not in LAYOUTS:
-        raise UserError(f"--layout {layout}: no such layout is known; choose auto, {', '.join(LAYOUTS)}.")
+    asked = None if layout == _AUTO else _named(layout)
     if root.is_dir() and next(root.iterdir(), None) is None:
         raise UserError(f"{root}: the folder is empty.")
-    name = _recognise(root, options) if layout == "auto" else layout
+    name, chosen = _recognise(root, options) if asked is None else (layout, asked)
     for option in ("category", "nominal", "anomalous"):
-        if getattr(options, option) and option not in LAYOUTS[name].options:
+        if getattr(options, option) and option not in chosen.options:
             raise UserError(f"--{option} does not belong to layout {name}, which {root} is read in; leave it out.")
-    found = LAYOUTS[name].read(root, options)
+    found = chosen.read(root, options)
     if not found.recorded:
         found = account_for(root, name, found, one_category=options.category is not None)
     if not found.entries and not found.strays:
@@ -97,17 +84,35 @@ def read_layout(root: Path, layout: str, options: LayoutOptions) -> Found:
     return found
 
 
-def _recognise(root: Path, options: LayoutOptions) -> str:
-    for rank in sorted({layout.rank for layout in LAYOUTS.values()}):
-        fitting = [name for name, layout in LAYOUTS.items() if layout.rank == rank and layout.recognises(root, options)]
+def _named(name: str) -> Layout:
+    found = added_layout(name, _OWN_NAMES) or LAYOUTS.get(name)
+    if found is None:
+        raise UserError(f"--layout {name}: no such layout is known; choose auto, {', '.join(layout_names())}.")
+    return found
+
+
+def _recognise(root: Path, options: LayoutOptions) -> tuple[str, Layout]:
+    found = _first_fitting(root, options, LAYOUTS)
+    if found is not None:
+        return found
+    others = added_layouts(_OWN_NAMES)
+    found = _first_fitting(root, options, others)
+    if found is not None:
+        return found
+    if root.is_dir() and not list_pictures(root, recursive=True):
+        raise UserError(f"{root}: there are no pictures in this folder.")
+    looked_for = "; ".join(layout.looked_for for layout in (*LAYOUTS.values(), *others.values()))
+    raise UserError(f"{root}: no known layout recognised; looked for {looked_for}.")
+
+
+def _first_fitting(root: Path, options: LayoutOptions, layouts: Mapping[str, Layout]) -> tuple[str, Layout] | None:
+    for rank in sorted({layout.rank for layout in layouts.values()}):
+        fitting = [name for name, layout in layouts.items() if layout.rank == rank and layout.recognises(root, options)]
         if len(fitting) > 1:
             raise UserError(
                 f"{root} holds data sets of several layouts ({', '.join(fitting)}); name the folder of one, or choose "
                 "with --layout."
             )
         if fitting:
-            return fitting[0]
-    if root.is_dir() and not list_pictures(root, recursive=True):
-        raise UserError(f"{root}: there are no pictures in this folder.")
-    looked_for = "; ".join(layout.looked_for for layout in LAYOUTS.values())
-    raise UserError(f"{root}: no known layout recognised; looked for {looked_for}.")
+            return fitting[0], layouts[fitting[0]]
+    return None

@@ -43,6 +43,7 @@ class CSFlow(Detector):
     name = "csflow"
     config_class = CSFlowConfig
     presets = CSFLOW_PRESETS
+    scores_are_likelihoods = True
 
     def __init__(
         self,
