@@ -86,15 +86,18 @@ class Caution(str):
 _Text = TypeVar("_Text", bound=str)
 
 
-def parse_codes(codes: Iterable[str], option: str = "--mute") -> tuple[str, ...]:
+def parse_codes(codes: Iterable[str], option: str = "--mute", *, of_others: bool = False) -> tuple[str, ...]:
     """Codes of pitfalls as the user wrote them, in upper case.
+
+    Arguments:
+        of_others: other packages' codes, of which nothing is known but that they do not begin with RL, are taken too.
 
     Raises:
         UserError: one is not known.
     """
     known = tuple(dict.fromkeys(code.strip().upper() for code in codes))
     for code in known:
-        if code not in PITFALLS:
+        if code not in PITFALLS and (not of_others or code.startswith("RL") or not code):
             raise UserError(f"{option} {code}: no pitfall has this code; they are {', '.join(PITFALLS)}.")
     return known
 

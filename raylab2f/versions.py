@@ -12,14 +12,17 @@ from pathlib import Path
 
 from raylab2f import __version__
 
-__all__ = ["version_of"]
+__all__ = ["MISSING", "version_of"]
+
+#: In place of the version of what is not installed.
+MISSING = "missing"
 
 # Modules whose names are not those of their packages.
 _MODULES = {"scikit-learn": "sklearn"}
 
 
 def version_of(package: str) -> str:
-    """An installed package's version, by the metadata beside the code that is imported; `missing` if there is none.
+    """An installed package's version, by the metadata beside the code that is imported; `MISSING` if there is none.
 
     Our own is the one that the code says itself.
     """
@@ -33,4 +36,4 @@ def version_of(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "missing"
+        return MISSING

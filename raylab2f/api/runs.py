@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pyarrow as pa
 from rich.console import Console
 
+from raylab2f import plugins
 from raylab2f.api.evaluation import estimates_table, show_estimates
 from raylab2f.api.functions import offered
 from raylab2f.api.results import Result, html_list, html_table
@@ -223,16 +224,17 @@ def diagnose(
     Raises:
         UserError: no such run, or an option that makes no sense.
     """
-    muted, expected = parse_codes(mute), parse_doses(diagnosing.expect)
+    muted = parse_codes(mute, of_others=bool(plugins.added_names(plugins.DIAGNOSES)))
+    expected = parse_doses(diagnosing.expect)
 
     from raylab2f.reporting import Display
-    from raylab2f.workflows.diagnosis import DIAGNOSES, diagnose_run
+    from raylab2f.workflows.diagnosis import diagnose_run
 
     findings = diagnose_run(
         run,
         cache=default_cache(workplace.cache),
         display=Display(console or Console()),
-        only=only or DIAGNOSES,
+        only=only or None,
         stored_only=diagnosing.stored_only,
         pictures_per_fold=diagnosing.pictures,
         expected=expected,

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 from raylab2f.errors import UserError
 
-__all__ = ["Declared", "Kind", "Option", "compose", "declared"]
+__all__ = ["Declared", "Kind", "Option", "compose", "declared", "one_of"]
 
 #: What a text option names: `place` a local path or a URI, `path` a local path, `store` where MLflow keeps its records.
 Kind = Literal["text", "place", "path", "store"]
@@ -56,6 +56,12 @@ class Option:
     passing: bool = False
     lasting: Callable[[str], str] | None = None
     eager: Callable[..., Any] | None = None
+
+
+def one_of(*names: str) -> str:
+    """Names that a value may have, once each, as help says them: `a, b or c`."""
+    *most, last = dict.fromkeys(names)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from raylab2f.options.declaration import Option
+from raylab2f.options.declaration import Option, one_of
 from raylab2f.options.detector_settings import configure, lasting_assignment, lasting_setting
+from raylab2f.plugins import DETECTORS, added_names
 
 __all__ = ["DetectorChoice"]
 
@@ -18,7 +19,10 @@ _PANEL = "Detector"
 class DetectorChoice:
     """Which detector, with which settings."""
 
-    detector: Annotated[tuple[str, ...], Option("csflow or glass; repeatable.", panel=_PANEL)] = ("glass",)
+    detector: Annotated[
+        tuple[str, ...],
+        Option(f"{one_of('csflow', 'glass', *added_names(DETECTORS))}; repeatable.", panel=_PANEL),
+    ] = ("glass",)
     preset: Annotated[
         str | None, Option("demo, fast or paper.", usual="demo on the demo data, else fast", panel=_PANEL)
     ] = None

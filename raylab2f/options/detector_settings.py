@@ -16,7 +16,7 @@ __all__ = ["configure", "files_of", "lasting_assignment", "lasting_setting"]
 # Settings that name files. Folds train in folders of their own, where a relative path would lead nowhere.
 # Beside each, the words that it may have instead.
 _FILES = {"weights": ("bundled", "hub"), "textures": ("none",)}
-_WORDS = {int: "a whole number", float: "a number", str: "a name"}
+_WORDS = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
 
 
 def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -84,17 +84,26 @@ def _file(option: str, name: str, text: str | None) -> Path | None:
 
 
 def _parse(option: str, text: str, kind: Any) -> Any:
-    """`text` as a value of a field's annotation: `int`, `float`, `str`, `tuple` of one of them, or perhaps `None`."""
+    """`text` as a value of a field's annotation: `int`, `float`, `str`, `bool`, a `tuple` of one, or perhaps `None`."""
     parts = [part for part in get_args(kind) if part not in (NoneType, Ellipsis)]
     is_tuple, may_be_none = get_origin(kind) is tuple, NoneType in get_args(kind)
     if may_be_none and text.lower() == "none":
         return None
-    convert = parts[0] if parts else kind
+    kind = parts[0] if parts else kind
+    if kind not in _WORDS:
+        raise UserError(f"{option}: a setting of this kind cannot be given here; leave it out.")
+    convert = _truth if kind is bool else kind
     try:
         values = [convert(item.strip()) for item in (text.split(",") if is_tuple else [text])]
         if "" in values:
             raise ValueError
     except ValueError:
-        wanted = f"{_WORDS[convert]}{', or several with commas' if is_tuple else ', or none' if may_be_none else ''}"
+        wanted = f"{_WORDS[kind]}{', or several with commas' if is_tuple else ', or none' if may_be_none else ''}"
         raise UserError(f"{option}: {text!r} does not fit; give {wanted}.") from None
     return values if is_tuple else values[0]
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError
+    return text.lower() == "true"

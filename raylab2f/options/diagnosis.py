@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from raylab2f.errors import UserError
-from raylab2f.options.declaration import Option
+from raylab2f.options.declaration import Option, one_of
+from raylab2f.plugins import DIAGNOSES, added_names
 
 __all__ = ["Diagnosing", "OnlyOption", "parse_doses"]
 
-OnlyOption = Annotated[
-    tuple[str, ...],
-    Option("background, silhouette, variance, invariance, leakage, shift, threshold or likelihood; repeatable."),
-]
+_OWN = ("background", "silhouette", "variance", "invariance", "leakage", "shift", "threshold", "likelihood")
+
+OnlyOption = Annotated[tuple[str, ...], Option(f"{one_of(*_OWN, *added_names(DIAGNOSES))}; repeatable.")]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from raylab2f.datasets.layouts import LAYOUTS
+from raylab2f.datasets.layouts import layout_names
 from raylab2f.files.places import absolute
-from raylab2f.options.declaration import Option
+from raylab2f.options.declaration import Option, one_of
 
 if TYPE_CHECKING:
     from raylab2f.runs.folder import DataSettings
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["DataOption", "Pictures"]
 
 _PANEL = "Pictures"
-_LAYOUTS = ("auto", *LAYOUTS)
 
 #: Of commands that read the demo without it.
 DataOption = Annotated[
@@ -28,7 +27,7 @@ DataOption = Annotated[
 class Pictures:
     """How the pictures are read."""
 
-    layout: Annotated[str, Option(f"{', '.join(_LAYOUTS[:-1])} or {_LAYOUTS[-1]}.", panel=_PANEL)] = "auto"
+    layout: Annotated[str, Option(f"{one_of('auto', *layout_names())}.", panel=_PANEL)] = "auto"
     category: Annotated[str | None, Option("One category of a folder that holds several.", panel=_PANEL)] = None
     nominal: Annotated[tuple[str, ...], Option("Folder of good parts (layout folder); repeatable.", panel=_PANEL)] = ()
     anomalous: Annotated[

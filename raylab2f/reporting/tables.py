@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from raylab2f.pitfalls import PITFALLS
+
 __all__ = ["print_findings", "print_forecasts", "print_summary"]
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -134,8 +136,8 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
         table.add_row(escape(name), f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
     console.print(table)
     _print_muted(Counter(finding["code"] for finding in findings if finding["muted"]), "finding", console)
-    codes = dict.fromkeys(f["code"] for f in shown if f["code"] and f["verdict"] in ("warn", "fail"))
-    pages = [f"docs/pitfalls/{code}.md" for code in codes]
+    codes = dict.fromkeys(f["code"] for f in shown if f["verdict"] in ("warn", "fail"))
+    pages = [f"docs/pitfalls/{code}.md" for code in codes if code in PITFALLS]
     if pages:
         console.print(f"how to mend it: {', '.join(pages)}", highlight=False, markup=False, soft_wrap=True)
 

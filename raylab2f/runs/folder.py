@@ -1,7 +1,7 @@
 """What a run is made of, and the folder that holds it.
 
 ```
-run.json            settings, dataset, versions
+run.json            settings, dataset, versions (of packages that add parts, too)
 manifest.parquet    the dataset
 pictures.parquet    its prepared pictures: the manifest with rows for turned copies (`rotation`, `source_id`)
 folds/{k}/          split.parquet, scores.parquet, maps.parquet, model.safetensors, model.json, fold.json | error.json,
@@ -29,6 +29,7 @@ from raylab2f.files.atomic import remove_temporaries, write_json
 from raylab2f.files.locks import folder_in_use
 from raylab2f.files.mirror import fetch, local
 from raylab2f.files.places import absolute, is_uri, join, name_of, names_in
+from raylab2f.plugins import plugin_packages
 from raylab2f.preparation import PreparationSettings
 from raylab2f.versions import version_of
 
@@ -215,7 +216,7 @@ class RunFolder:
 
     def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
         """Record the settings, the dataset's description, each fold's partition sizes, and the versions in use."""
-        versions = {name: version_of(name) for name in _VERSIONED}
+        versions = {name: version_of(name) for name in _VERSIONED} | plugin_packages()
         record = {
             "settings": settings.to_dict(),
             "dataset": dataset,

@@ -39,8 +39,10 @@ from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.digests import digested_once
 from raylab2f.files.mirror import publish
+from raylab2f.pitfalls import PITFALLS
 from raylab2f.reporting import Display
 from raylab2f.seeding import numpy_generator
+from raylab2f.workflows.added_diagnoses import choose_diagnoses, make_added
 from raylab2f.workflows.diagnosis_figures import draw_figures
 from raylab2f.workflows.evidence import (
     RunEvidence,
@@ -61,8 +63,6 @@ DIAGNOSIS_VERSION = 2
 CHEAP = ("background", "silhouette", "leakage", "shift", "threshold")
 DIAGNOSES = ("background", "silhouette", "variance", "invariance", "leakage", "shift", "threshold", "likelihood")
 
-# Detectors whose score is a likelihood.
-_LIKELIHOOD = frozenset({"csflow"})
 _MOST_VIEWS = 6
 # Settings of the evaluation on which the run's thresholds depend.
 _THRESHOLD_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "beta")
@@ -73,7 +73,7 @@ def diagnose_run(
     *,
     cache: str | Path,
     display: Display,
-    only: Sequence[str] = DIAGNOSES,
+    only: Sequence[str] | None = None,
     stored_only: bool = False,
     pictures_per_fold: int = 48,
     expected: Mapping[str, float] | None = None,
@@ -86,24 +86,23 @@ def diagnose_run(
     Arguments:
         place: the run's folder, or its URI on a store.
         cache: where its pictures and features are; what is missing there is made again.
-        only: names of diagnoses, of `DIAGNOSES`.
+        only: names of diagnoses, of `DIAGNOSES` or of those that other packages add; `None`: all.
         stored_only: score no altered pictures, draw only what is at hand.
         pictures_per_fold: at most so many good, and so many defective, pictures of a fold are altered and scored.
         expected: alteration -> largest dose that occurs where the detector will be used.
         address: of a Ray cluster; `None`: a private one where one is needed, with `stored_only` only if the cache lacks
             something.
-        mute: codes of `PITFALLS`; findings of these are made and stored all the same, but marked.
+        mute: codes of `PITFALLS` or of other packages; findings of these are made and stored all the same, but marked.
         by: of `evaluation.outcomes.parts.BREAKDOWNS`: make every diagnosis once more for each condition or view.
 
     Returns:
-        The findings, in the order of `DIAGNOSES`; those of a condition or view are called `background[condition=dark]`.
+        The findings, in the order of `DIAGNOSES`, those of other packages after them by name; those of a condition or
+        view are called `background[condition=dark]`.
 
     Raises:
         UserError: no such run or diagnosis.
     """
-    for name in only:
-        if name not in DIAGNOSES:
-            raise UserError(f"--only {name}: no such diagnosis; choose among {', '.join(DIAGNOSES)}.")
+    own, added = choose_diagnoses(only, DIAGNOSES)
     for name in expected or {}:
         if name not in ALTERATIONS:
             raise UserError(f"--expect {name}: no such alteration; choose among {', '.join(ALTERATIONS)}.")
@@ -116,16 +115,29 @@ def diagnose_run(
         parts = list_restrictions(run, by)
         work = _Work(run, cache, display, stored_only, pictures_per_fold, dict(expected or {}))
         findings = []
-        for name in (name for name in DIAGNOSES if name in only):
+        for name in own:
             with display.stage(f"diagnose {name}"):
                 findings.append(_DIAGNOSE[name](work))
         draw_figures(run, findings, activations=work.activations or {})
         for column, value in parts:
-            for name in (name for name in DIAGNOSES if name in only):
+            for name in own:
                 with display.stage(f"diagnose {name} of {column} {value}"):
                     finding = _diagnose_part(work, name, column, value)
-                findings.append(replace(finding, name=f"{name}[{column}={value}]"))
-    _write(run, findings, mute)
+                findings.append(replace(finding, name=_part_name(name, column, value)))
+        # Whatever others' code does to this process, what was found before it is kept.
+        _write(run, findings, mute)
+        for plugin in added:
+            with display.stage(f"diagnose {plugin.name}"):
+                found = [make_added(plugin, run, seed=work.seed)]
+            for column, value in parts:
+                with display.stage(f"diagnose {plugin.name} of {column} {value}"):
+                    finding = make_added(plugin, restrict(run, column, value, plugin.name), seed=work.seed)
+                found.append(replace(finding, name=_part_name(plugin.name, column, value)))
+            _write(run, found, mute)
+            findings += found
+    for code in mute:
+        if code not in PITFALLS and code not in {finding.code for finding in findings}:
+            display.say(f"--mute {code}: no finding has this code.")
     return findings
 
 
@@ -288,7 +300,7 @@ def _threshold(work: _Work) -> Finding:
 
 def _likelihood(work: _Work) -> Finding:
     detector = work.run.settings.detector
-    if detector not in _LIKELIHOOD:
+    if not detector_class(detector).scores_are_likelihoods:
         return skipped("likelihood", f"{detector} is no likelihood model.")
     trained = work.run.scores.filter(work.run.scores["trained"])
     return diagnose_likelihood(trained, complexity_table(work.run), seed=work.seed)
@@ -304,6 +316,10 @@ _DIAGNOSE: dict[str, Callable[[_Work], Finding]] = {
     "threshold": _threshold,
     "likelihood": _likelihood,
 }
+
+
+def _part_name(name: str, column: str, value: str) -> str:
+    return f"{name}[{column}={value}]"
 
 
 def _diagnose_part(work: _Work, name: str, column: str, value: str) -> Finding:
@@ -328,7 +344,8 @@ def _write(run: RunEvidence, findings: Sequence[Finding], mute: Sequence[str]) -
             # A condition may be called anything.
             file = f"{quote(finding.name, safe='[]=')}.parquet"
             write_parquet(run.folder.path / "diagnosis" / file, finding.evidence)
-    ordered = [kept[key] for name in DIAGNOSES for key in sorted(kept) if key.partition("[")[0] == name]
+    others = sorted({key.partition("[")[0] for key in kept} - set(DIAGNOSES))
+    ordered = [kept[key] for name in (*DIAGNOSES, *others) for key in sorted(kept) if key.partition("[")[0] == name]
     write_json(
         path,
         {

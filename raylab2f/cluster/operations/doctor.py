@@ -16,7 +16,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raylab2f.cluster.operations.shared_storage import fault_seen_here, probing
 from raylab2f.errors import first_line
 from raylab2f.features import BackboneSpec, create_backbone
-from raylab2f.versions import version_of
+from raylab2f.plugins import plugin_packages
+from raylab2f.versions import MISSING, version_of
 
 __all__ = ["Finding", "NodeFacts", "examine_cluster", "judge"]
 
@@ -50,7 +51,7 @@ class NodeFacts:
         name: its address.
         cpus, gpus: the slots that Ray counts there.
         silence: why it did not answer; the rest then means nothing. `None`: it did.
-        versions: by package, and `python`.
+        versions: by package, those that add detectors, layouts or diagnoses included, and `python`.
         storage_errors: by folder, what went wrong there; empty when all was well.
         weights_errors: by backbone, likewise.
         usable_gpus: GPUs, of those that Ray lent us there, on which torch can compute; `None` on a node without any, or
@@ -112,10 +113,10 @@ def judge(
     nodes = [node for node in nodes if node.silence is None]
 
     other = [
-        f"{name} {found} on {node.name}, {driver_versions.get(name, 'none')} here"
+        f"{name} {node.versions.get(name, MISSING)} on {node.name}, {driver_versions.get(name, MISSING)} here"
         for node in nodes
-        for name, found in node.versions.items()
-        if found != driver_versions.get(name)
+        for name in dict.fromkeys((*driver_versions, *node.versions))
+        if node.versions.get(name, MISSING) != driver_versions.get(name, MISSING)
     ]
     equal = ", ".join(f"{name} {driver_versions[name]}" for name in ("raylab2f", "ray", "torch", "python"))
     findings.append(Finding("versions are equal", not other, "; ".join(other) or equal))
@@ -254,4 +255,4 @@ def _now() -> float:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES}
+    return {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES} | plugin_packages()

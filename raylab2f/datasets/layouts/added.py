@@ -46,9 +46,7 @@ def added_layouts(own: Collection[str]) -> dict[str, Layout]:
     return {name: layout for name, layout in layouts.items() if layout is not None}
 
 
-def _called(
-    plugin: plugins.Plugin, function: Callable[[Path, LayoutOptions], Any], root: Path, said: LayoutOptions
-) -> Any:
+def _called(plugin: plugins.Plugin, function: Callable[..., Any], root: Path, options: LayoutOptions) -> Any:
     try:
         return function(root, options)
     except UserError:
