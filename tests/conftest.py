@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 from s3_server import CREDENTIALS, S3Server
 
-# Small runs that several folders' tests share.
-pytest_plugins = ["small_runs", "written_runs"]
+# Small runs, and a package, that several folders' tests share.
+pytest_plugins = ["added_packages", "small_runs", "written_runs"]
 
 # A test says what holds, not how fast: a busy machine must not fail it.
 settings.register_profile("untimed", deadline=None)

@@ -3,12 +3,13 @@
 import raylab2f.blas  # noqa: F401  # before anything computes
 from raylab2f.diagnostics.alterations import ALTERATIONS
 from raylab2f.diagnostics.background import diagnose_background
-from raylab2f.diagnostics.finding import Bounds, Finding, Measure
+from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.fragility import diagnose_fragility
 from raylab2f.diagnostics.invariance import diagnose_invariance
 from raylab2f.diagnostics.leakage import diagnose_leakage
 from raylab2f.diagnostics.likelihood import diagnose_likelihood
 from raylab2f.diagnostics.maps import FoldMaps
+from raylab2f.diagnostics.resampling import Estimate
 from raylab2f.diagnostics.shift import diagnose_shift
 from raylab2f.diagnostics.silhouette import diagnose_silhouette
 from raylab2f.diagnostics.variance import diagnose_variance
@@ -16,9 +17,11 @@ from raylab2f.diagnostics.variance import diagnose_variance
 __all__ = [
     "ALTERATIONS",
     "Bounds",
+    "Estimate",
     "Finding",
     "FoldMaps",
     "Measure",
+    "conclude",
     "diagnose_background",
     "diagnose_fragility",
     "diagnose_invariance",
@@ -27,4 +30,5 @@ __all__ = [
     "diagnose_shift",
     "diagnose_silhouette",
     "diagnose_variance",
+    "skipped",
 ]
