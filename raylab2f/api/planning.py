@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -12,6 +12,9 @@ from raylab2f.api.functions import offered
 from raylab2f.api.results import Result, html_list, html_table
 from raylab2f.errors import UserError
 from raylab2f.options.planning import Clusters, Curve, Guarantee, Widths
+
+if TYPE_CHECKING:
+    from raylab2f.evaluation.comparison.run_scores import RunScores
 
 __all__ = ["SamplePlan", "plan_samples"]
 
@@ -46,7 +49,8 @@ class SamplePlan(Result):
     """How many parts are needed.
 
     Attributes:
-        values: the whole plan, as `plan-samples --json` prints it.
+        values: the whole plan, as `plan-samples --json` prints it; `good_pictures_train`: those of defective parts train
+            in the run, so that a third of the parts, not half, choose thresholds.
         half_width: in `HALF_WIDTH_SCHEMA`: of each rate, how many parts of its class give the interval its width.
         guarantee: defective parts for the guarantee (`fewest`, `useful`, `misses`); `None` where it is out of reach.
         learning_curve: in `CURVE_SCHEMA`; empty without runs.
@@ -107,7 +111,8 @@ def plan_samples(widths: Widths, guarantee: Guarantee, clusters: Clusters, curve
     """
     from raylab2f.evaluation.comparison.planning import OutOfReachError, objects_for_half_width, plan_guarantee
 
-    found = _clusters(clusters)
+    run = None if clusters.run is None else read_run_at(clusters.run)
+    found = _clusters(clusters, run)
     rows = []
     for anomalous, rate, what in ((True, widths.recall, "recall"), (False, widths.specificity, "specificity")):
         options: dict[str, Any] = {"method": widths.method, "confidence": widths.confidence}
@@ -131,22 +136,23 @@ def plan_samples(widths: Widths, guarantee: Guarantee, clusters: Clusters, curve
             "half_width": rows,
             "guarantee": None if planned is None else asdict(planned),
             "guarantee_out_of_reach": reason,
+            "good_pictures_train": run is not None and run.good_pictures_train,
             "learning_curve": _learning_curve(curve),
         }
     )
 
 
-def _clusters(given: Clusters) -> dict[bool, dict[str, float]] | None:
+def _clusters(given: Clusters, run: RunScores | None) -> dict[bool, dict[str, float]] | None:
     """Pictures of a part, correlation and design effect of each class; `None` where nothing is said about them."""
     from raylab2f.evaluation.comparison.planning import design_effect, estimate_clustering
 
-    pictures, icc, run = given.pictures, given.icc, given.run
+    pictures, icc = given.pictures, given.icc
     if run is None:
         if pictures is None and icc is None:
             return None
         if pictures is None or icc is None:
             raise UserError("Give both --pictures and --icc, or --run with a run that both are estimated from.")
-    found = estimate_clustering(read_run_at(run).scores) if run is not None else None
+    found = estimate_clustering(run.scores) if run is not None else None
     clusters = {}
     for anomalous, word in ((True, "defective"), (False, "good")):
         size = pictures if found is None or pictures is not None else found[anomalous].pictures
@@ -154,8 +160,8 @@ def _clusters(given: Clusters) -> dict[bool, dict[str, float]] | None:
         if correlation is None:
             if size != 1:
                 raise UserError(
-                    f"--run {run}: all pictures of {word} parts are judged alike, which says nothing about how much "
-                    "pictures of one part agree; give --icc (1 is safe)."
+                    f"--run {given.run}: all pictures of {word} parts are judged alike, which says nothing about how "
+                    "much pictures of one part agree; give --icc (1 is safe)."
                 )
             correlation = 1.0
         assert size is not None

@@ -60,17 +60,21 @@ def _print_plan(values: dict[str, Any], console: Console) -> None:
     if plan is None:
         console.print(f"No guarantee can be planned. {values['guarantee_out_of_reach']}", highlight=False, markup=False)
     else:
-        console.print(_guarantee_sentence(plan, settings), highlight=False)
+        console.print(_guarantee_sentence(plan, settings, values["good_pictures_train"]), highlight=False)
     if values["learning_curve"]:
         console.print(_curve_table(values["learning_curve"]))
 
 
-def _guarantee_sentence(plan: dict[str, Any], settings: dict[str, Any]) -> str:
+def _guarantee_sentence(plan: dict[str, Any], settings: dict[str, Any], good_pictures_train: bool) -> str:
+    if good_pictures_train:
+        folds, share, parts = "Balanced folds in which good pictures of defective parts train", "a third", 3
+    else:
+        folds, share, parts = "Balanced folds", "half", 2
     return (
         f"At most {settings['alpha']:.0%} of defective parts escape, with {1 - settings['delta']:.0%} confidence: at "
         f"least {plan['fewest']} defective parts must choose the threshold; {plan['useful']} are needed for a "
         f"{settings['power']:.0%} chance that the expected recall can be kept ({plan['misses']} of them may lie below "
-        f"the threshold). Balanced folds choose thresholds on half of the parts, so collect {2 * plan['useful']}."
+        f"the threshold). {folds} choose thresholds on {share} of the parts, so collect {parts * plan['useful']}."
     )
 
 

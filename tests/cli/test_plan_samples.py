@@ -59,6 +59,20 @@ def test_clusters_are_estimated_from_a_run(write_run, tmp_path):
     assert values("--run", run, "--icc", 0.1)["half_width"][0]["correlation"] == 0.1
 
 
+def test_where_good_pictures_train_a_third_of_the_parts_choose_thresholds(write_run, tmp_path):
+    run = write_run(tmp_path / "run", separation=1.0)
+    useful = plan_guarantee(0.1, 0.05, 0.05).useful
+    assert f"on half of the parts, so collect {2 * useful}." in invoke("--run", run).output.replace("\n", " ")
+    record = json.loads((run / "run.json").read_text("utf-8"))
+    for trains, parts in (("good-objects", 2), ("good-pictures", 3)):
+        record["dataset"] = {"train_on": {"train_on": trains, "reason": "few good objects"}}
+        (run / "run.json").write_text(json.dumps(record), "utf-8")
+        assert values("--run", run)["good_pictures_train"] is (parts == 3)
+        assert f"of the parts, so collect {parts * useful}." in invoke("--run", run).output.replace("\n", " ")
+    (run / "run.json").write_text(json.dumps(record | {"dataset": {"train_on": 3}}), "utf-8")
+    assert "run.json' cannot be read" in refusal("--run", run)
+
+
 def test_a_run_without_mistakes_says_nothing_about_clusters(write_run, tmp_path):
     assert "--icc" in refusal("--run", write_run(tmp_path / "perfect", separation=50.0))
 

@@ -39,6 +39,8 @@ class RunScores:
         scores: score table of all its folds.
         plan: fold -> picture -> partition, training pictures included.
         settings: content of `run.json` under `settings`; empty without that file.
+        good_pictures_train: those of defective objects too, so that a third of the objects, not half, choose
+            thresholds.
     """
 
     name: str
@@ -46,6 +48,7 @@ class RunScores:
     scores: pa.Table
     plan: Mapping[int, Mapping[str, str]]
     settings: Mapping[str, Any]
+    good_pictures_train: bool = False
 
 
 def read_run(path: str | Path, name: str | None = None) -> RunScores:
@@ -76,12 +79,14 @@ def read_run(path: str | Path, name: str | None = None) -> RunScores:
         if "fold" not in table.column_names:
             table = table.append_column("fold", pa.array([fold] * len(table), pa.int32()))
         tables.append(table)
+    settings, good_pictures_train = _read_record(path / "run.json")
     return RunScores(
         name=name if name is not None else path.resolve().name,
         path=path,
         scores=_join(tables, path),
         plan=plan,
-        settings=_read_settings(path / "run.json"),
+        settings=settings,
+        good_pictures_train=good_pictures_train,
     )
 
 
@@ -178,13 +183,17 @@ def _read_split(path: Path) -> dict[str, str]:
     return dict(zip((str(name) for name in names), partitions, strict=True))
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
+def _read_record(path: Path) -> tuple[dict[str, Any], bool]:
+    """The settings, and whether good pictures of defective objects train."""
     if not path.is_file():
-        return {}
+        return {}, False
     try:
-        settings = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
-        return settings | {"evaluation": dict(settings.get("evaluation", {}))}
-    except (ValueError, KeyError, TypeError) as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        settings = dict(record["settings"])
+        # Runs from before there was a choice trained good objects.
+        trained = dict(dict(record.get("dataset", {})).get("train_on", {})).get("train_on")
+        return settings | {"evaluation": dict(settings.get("evaluation", {}))}, trained == "good-pictures"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"'{path}' cannot be read ({error}); give the folder of a finished run.") from error
 
 
