@@ -37,8 +37,7 @@ lint: setup
 
 # Renew the pins that pyproject.toml no longer allows; with UPGRADE=--upgrade all.
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra docs --extra cluster --extra segment --extra mlflow \
-		--no-header $(UPGRADE) pyproject.toml -o requirements.lock
+	$(BIN)/python tools/lock.py $(UPGRADE)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

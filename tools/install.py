@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["main", "pinned", "uv_variables", "without"]
+__all__ = ["main", "pinned", "uv_environment", "uv_variables", "without"]
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
@@ -69,6 +69,12 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
     return {name: value for name, value in variables.items() if name not in environment}
 
 
+def uv_environment() -> dict[str, str]:
+    """This process's environment, with what uv must be told to look where pip looks here."""
+    listed = subprocess.run([*PIP, "config", "list"], check=True, capture_output=True, text=True).stdout
+    return {**os.environ, **uv_variables(listed, os.environ)}
+
+
 def pinned(lock: str, package: str) -> str:
     """The requirement of a package in the text of a lock.
 
@@ -92,8 +98,7 @@ def main() -> int:
     itself = ["--no-deps", "--no-build-isolation", "-e", "."]
     uv = _uv(lock)
     if uv is not None:
-        environment = dict(os.environ)
-        environment |= uv_variables(_printed([*PIP, "config", "list"]), environment)
+        environment = uv_environment()
         # pip compiles what it installs; without that, the first start of every command takes half a minute.
         steps = [[*uv, "--compile-bytecode", "-r", str(LOCK)], [*uv, *itself]]
         if all(subprocess.run(step, cwd=ROOT, env=environment).returncode == 0 for step in steps):
@@ -116,10 +121,6 @@ def _uv(lock: str) -> list[str] | None:
     if subprocess.run([*PIP, "install", "--quiet", pinned(lock, "uv")]).returncode:
         return None
     return [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
-
-
-def _printed(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ class SamplePlan(Result):
     """How many parts are needed.
 
     Attributes:
-        values: the whole plan, as `plan-samples --json` prints it; `good_pictures_train`: those of defective parts train
-            in the run, so that a third of the parts, not half, choose thresholds.
+        values: the whole plan, as `plan-samples --json` prints it; `good_pictures_train`: those of defective parts
+            train in the run, so that a third of the parts, not half, choose thresholds.
         half_width: in `HALF_WIDTH_SCHEMA`: of each rate, how many parts of its class give the interval its width.
         guarantee: defective parts for the guarantee (`fewest`, `useful`, `misses`); `None` where it is out of reach.
         learning_curve: in `CURVE_SCHEMA`; empty without runs.
