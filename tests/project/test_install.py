@@ -1,6 +1,5 @@
 import importlib.util
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -89,15 +88,3 @@ def test_a_lock_without_uv_lacks_nothing_else():
     gone = [line for line in lock.splitlines() if line not in install.without(lock, "uv").splitlines()]
     assert gone == [install.pinned(lock, "uv")]
     assert install.without("a==1\nuv==2\n    # via\n    #   b\nuvicorn==3\n", "uv") == "a==1\nuvicorn==3\n"
-
-
-def test_the_lock_names_every_direct_dependency_and_nothing_of_one_machine():
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    declared = re.search(r"^dependencies = \[(.*?)^\]", text, re.DOTALL | re.MULTILINE)[1]
-    names = [re.match(r"[A-Za-z0-9_.-]+", line.strip().strip('"'))[0] for line in declared.strip().splitlines()]
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    sections = re.findall(r"^([a-z0-9-]+)==[^\n]*\n((?:[ ]+#[^\n]*\n)*)", lock, re.MULTILINE)
-    direct = {name for name, via in sections if "raylab2f (pyproject.toml)" in via}
-    assert {re.sub(r"[._]", "-", name).lower() for name in names} <= direct
-    assert "-c " not in lock
-    assert "://" not in lock

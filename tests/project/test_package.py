@@ -48,6 +48,13 @@ def test_every_dependency_has_one_pin_that_fits_on_every_python():
             assert requirement.specifier.contains(versions[name]), f"{requirement} of {extra!r} on {python}"
 
 
+def test_the_lock_says_what_is_asked_for_directly_and_nothing_of_one_machine():
+    reasons = dict(re.findall(r"^([a-z0-9-]+)==[^\n]*\n((?:[ ]+#[^\n]*\n)*)", LOCK, re.MULTILINE))
+    for _, requirement in required():
+        assert "raylab2f (pyproject.toml)" in reasons[re.sub(r"[._]", "-", requirement.name).lower()], requirement
+    assert not re.search(r"-c |://", LOCK)
+
+
 def test_the_interpreters_named_are_those_that_may_install():
     named = [c.rsplit(" ", 1)[1] for c in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", c)]
     assert PROJECT["requires-python"] == f">={named[0]}"
