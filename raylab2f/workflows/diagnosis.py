@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,14 +33,13 @@ from raylab2f.diagnostics.alterations import BACKGROUND_ALTERATIONS
 from raylab2f.diagnostics.finding import skipped
 from raylab2f.diagnostics.variance import Activations
 from raylab2f.errors import UserError
-from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.digests import digested_once
-from raylab2f.files.mirror import publish
 from raylab2f.pitfalls import PITFALLS
 from raylab2f.reporting import Display
 from raylab2f.seeding import numpy_generator
 from raylab2f.workflows.added_diagnoses import choose_diagnoses, make_added
 from raylab2f.workflows.diagnosis_figures import draw_figures
+from raylab2f.workflows.diagnosis_record import record_findings
 from raylab2f.workflows.evidence import (
     RunEvidence,
     activations_of,
@@ -56,9 +52,8 @@ from raylab2f.workflows.evidence import (
 from raylab2f.workflows.inputs import prepare_inputs
 from raylab2f.workflows.restriction import list_restrictions, restrict
 
-__all__ = ["CHEAP", "DIAGNOSES", "DIAGNOSIS_VERSION", "diagnose_run"]
+__all__ = ["CHEAP", "DIAGNOSES", "diagnose_run"]
 
-DIAGNOSIS_VERSION = 2
 #: From what a run stored; seconds.
 CHEAP = ("background", "silhouette", "leakage", "shift", "threshold")
 DIAGNOSES = ("background", "silhouette", "variance", "invariance", "leakage", "shift", "threshold", "likelihood")
@@ -125,7 +120,7 @@ def diagnose_run(
                     finding = _diagnose_part(work, name, column, value)
                 findings.append(replace(finding, name=_part_name(name, column, value)))
         # Whatever others' code does to this process, what was found before it is kept.
-        _write(run, findings, mute)
+        record_findings(run, findings, mute, DIAGNOSES)
         for plugin in added:
             with display.stage(f"diagnose {plugin.name}"):
                 found = [make_added(plugin, run, seed=work.seed)]
@@ -133,7 +128,7 @@ def diagnose_run(
                 with display.stage(f"diagnose {plugin.name} of {column} {value}"):
                     finding = make_added(plugin, restrict(run, column, value, plugin.name), seed=work.seed)
                 found.append(replace(finding, name=_part_name(plugin.name, column, value)))
-            _write(run, found, mute)
+            record_findings(run, found, mute, DIAGNOSES)
             findings += found
     for code in mute:
         if code not in PITFALLS and code not in {finding.code for finding in findings}:
@@ -329,31 +324,3 @@ def _diagnose_part(work: _Work, name: str, column: str, value: str) -> Finding:
         if label not in labels:
             return skipped(name, f"No {word} pictures of {column} {value} are judged.")
     return _DIAGNOSE[name](replace(work, run=part))
-
-
-def _write(run: RunEvidence, findings: Sequence[Finding], mute: Sequence[str]) -> None:
-    path = run.folder.path / "diagnosis.json"
-    kept: dict[str, Any] = {}
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if before.get("version") == DIAGNOSIS_VERSION:
-            kept = {finding["name"]: finding for finding in before["findings"]}
-    for finding in findings:
-        kept[finding.name] = finding.to_dict(mute)
-        if finding.evidence.num_rows:
-            # A condition may be called anything.
-            file = f"{quote(finding.name, safe='[]=')}.parquet"
-            write_parquet(run.folder.path / "diagnosis" / file, finding.evidence)
-    others = sorted({key.partition("[")[0] for key in kept} - set(DIAGNOSES))
-    ordered = [kept[key] for name in (*DIAGNOSES, *others) for key in sorted(kept) if key.partition("[")[0] == name]
-    write_json(
-        path,
-        {
-            "version": DIAGNOSIS_VERSION,
-            "detector": run.settings.detector,
-            "folds": len(run.splits),
-            "threshold": run.strategy,
-            "findings": ordered,
-        },
-    )
-    publish(run.folder.place, ["figures/*", "diagnosis/*", path.name])
