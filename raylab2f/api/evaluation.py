@@ -16,6 +16,7 @@ from raylab2f.errors import UserError, first_line
 from raylab2f.files.places import name_of, place_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
+from raylab2f.options.protocol import MOST_FOLDS
 from raylab2f.pitfalls import parse_codes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def evaluate(
     scores: Any,
     evaluation: Evaluation,
     mute: MuteOption = (),
-    folds: Annotated[int, Option(minimum=1)] = 10,
+    folds: Annotated[int, Option(minimum=1, maximum=MOST_FOLDS)] = 10,
     seed: Annotated[int, Option(minimum=0)] = 0,
 ) -> EvaluationResult:
     """Judge a table of scores, from whatever tool it comes, as `raylab2f evaluate` does.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from inspect import Parameter
 from typing import Any, TypeVar
 
+from raylab2f.errors import refused_by_system
 from raylab2f.options.declaration import Declared, compose, declared
 
 __all__ = ["offered"]
@@ -27,7 +29,21 @@ def offered(function: Callable[..., _R]) -> Callable[..., _R]:
             values = {**read_settings(options["config"].check(values["config"]), options), **values}
         return {name: options[name].check(value) if name in options else value for name, value in values.items()}
 
-    return compose(function, present=_parameter, check=check)
+    return compose(_for_users(function), present=_parameter, check=check)
+
+
+def _for_users(function: Callable[..., _R]) -> Callable[..., _R]:
+    @wraps(function)
+    def call(*args: Any, **given: Any) -> _R:
+        try:
+            return function(*args, **given)
+        except OSError as error:
+            refused = refused_by_system(error)
+            if refused is None:
+                raise
+            raise refused from error
+
+    return call
 
 
 def _parameter(part: Declared) -> Parameter:

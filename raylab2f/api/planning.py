@@ -172,6 +172,8 @@ def _clusters(given: Clusters, run: RunScores | None) -> dict[bool, dict[str, fl
 
 def _learning_curve(given: Curve) -> list[dict[str, Any]]:
     if not given.curve:
+        if given.metric or given.level != Curve.level:
+            raise UserError("--metric and --level are of the learning curve; give --curve too, or leave them out.")
         return []
     from raylab2f.evaluation.comparison.learning_curve import DEFAULT_METRICS, learning_curve
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -19,7 +20,7 @@ from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, refused_by_system
 
 __all__ = ["app", "main", "run_program"]
 
@@ -76,16 +77,19 @@ def run_program(program: typer.Typer) -> None:
     from raylab2f.files.digests import digested_once
     from raylab2f.files.home import ensure_home
     from raylab2f.reporting.printing import print_any_name
-    from raylab2f.reporting.watchdog import watched
+    from raylab2f.reporting.watchdog import is_verbose, watched
 
     print_any_name()
     console = Console(stderr=True)
     try:
+        _require_folder()
         if note := ensure_home():
             console.print(escape(note), highlight=False, soft_wrap=True)
         with watched(), digested_once():
             code = program(standalone_mode=False)
     except UserError as error:
+        if is_verbose():
+            console.print_exception()
         _say_error(console, str(error))
         sys.exit(2)
     except _USAGE_ERROR as error:
@@ -95,6 +99,14 @@ def run_program(program: typer.Typer) -> None:
         else:
             _say_error(console, error.format_message().replace("\n", " "))
         sys.exit(2)
+    except OSError as error:
+        refused = refused_by_system(error)
+        if refused is None:
+            raise
+        if is_verbose():
+            console.print_exception()
+        _say_error(console, str(refused))
+        sys.exit(2)
     except KeyboardInterrupt:
         code = _INTERRUPTED
     if code == _INTERRUPTED:
@@ -103,6 +115,14 @@ def run_program(program: typer.Typer) -> None:
             highlight=False,
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _require_folder() -> None:
+    """`UserError` where the current folder is gone: libraries end in messages of their own there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError("The current folder does not exist any more; change to another.") from None
 
 
 def _say_error(console: Console, sentence: str) -> None:

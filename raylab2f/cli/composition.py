@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from raylab2f.cli.place_options import MLFLOW_STORE, PATH, PLACE
-from raylab2f.options.declaration import Declared, compose
+from raylab2f.options.declaration import Declared, compose, declared
 
 __all__ = ["command"]
 
@@ -19,7 +19,16 @@ _KINDS: dict[str, Mapping[str, Any]] = {"text": {}, "place": PLACE, "path": PATH
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """A command whose parameters are the fields of its groups, and whatever of its parameters is no group."""
-    return compose(function, present=_parameter, check=_tuples)
+    options = declared(function)
+
+    def check(given: Mapping[str, Any]) -> Mapping[str, Any]:
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        for name in values.keys() & options.keys():
+            part = options[name]
+            part.refuse_unfit(values[name], name.upper() if part.option.positional else f"--{part.name}")
+        return values
+
+    return compose(function, present=_parameter, check=check)
 
 
 def _parameter(part: Declared) -> Parameter:
@@ -46,7 +55,3 @@ def _parameter(part: Declared) -> Parameter:
     return Parameter(
         part.parameter, Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Annotated[annotation, info]
     )
-
-
-def _tuples(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

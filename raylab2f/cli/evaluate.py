@@ -12,6 +12,7 @@ from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
+from raylab2f.options.protocol import MOST_FOLDS
 
 __all__ = ["evaluate_scores"]
 
@@ -30,7 +31,9 @@ def evaluate_scores(
     out: Annotated[str | None, Option("Folder or URI for summary.json and metrics.parquet.", kind="place")] = None,
     as_json: Annotated[bool, Option("Print summary.json instead of a table.", name="json")] = False,
     mute: MuteOption = (),
-    folds: Annotated[int, Option("How often to split scores without fold and partition.", minimum=1)] = 10,
+    folds: Annotated[
+        int, Option("How often to split scores without fold and partition.", minimum=1, maximum=MOST_FOLDS)
+    ] = 10,
     seed: Annotated[int, Option(minimum=0)] = 0,
 ) -> None:
     """Evaluate a table of scores, from whatever tool it comes."""

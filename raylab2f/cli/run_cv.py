@@ -32,7 +32,9 @@ def _read_config(context: typer.Context, place: str | None) -> str | None:
     if place is not None:
         from raylab2f.options.settings_file import read_settings
 
-        context.default_map = read_settings(place, declared(run_cv))
+        options = declared(run_cv)
+        options["config"].refuse_unfit(place, "--config")
+        context.default_map = read_settings(place, options)
     return place
 
 

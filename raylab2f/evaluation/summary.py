@@ -257,28 +257,13 @@ def check_rules(
     """
     check_breakdowns(by)
     rule = parse_object_score(object_score)
-    costs = _check_costs(Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr))
+    costs = Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr)
     chosen = _check_methods(interval, methods, confidence, replicates)
     defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
     parsed = tuple(parse_strategy(text, defaults) for text in dict.fromkeys(text.strip() for text in strategies))
     if not parsed:
         raise UserError("Name at least one threshold strategy.")
     return rule, costs, chosen, parsed
-
-
-def _check_costs(costs: Costs) -> Costs:
-    for value, option in (
-        (costs.escape, "cost of an escape"),
-        (costs.overkill, "cost of an overkill"),
-        (costs.beta, "beta"),
-    ):
-        if not (value > 0 and np.isfinite(value)):
-            raise UserError(f"The {option} is a number above 0, not {value}.")
-    if costs.prevalence is not None and not 0 < costs.prevalence < 1:
-        raise UserError(f"The prevalence is a share between 0 and 1, not {costs.prevalence}.")
-    if not 0 < costs.max_fpr <= 1:
-        raise UserError(f"The limit of the false-alarm rate is above 0 and at most 1, not {costs.max_fpr}.")
-    return costs
 
 
 def _check_methods(interval: str, methods: Sequence[str] | None, confidence: float, replicates: int) -> tuple[str, ...]:

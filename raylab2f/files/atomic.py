@@ -79,7 +79,8 @@ def write_json(path: str | Path, value: Any) -> None:
 def write_parquet(path: str | Path, table: pa.Table) -> None:
     """Write `table` as zstd-compressed Parquet."""
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        # Absolute, for pyarrow takes `a:b/c.parquet` for a URI.
+        pq.write_table(table, temporary.absolute(), compression="zstd")
 
 
 def write_error(path: Path, error: OSError) -> OSError | UserError:

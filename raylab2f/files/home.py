@@ -27,12 +27,14 @@ def ensure_home() -> str | None:
         A sentence that says so, `None` where nothing had to be done.
 
     Raises:
-        UserError: somebody else has that folder.
+        UserError: somebody else has that folder, or HOME is no absolute path.
     """
     _ensure_name()
     if not os.environ.get("HOME"):
         # An empty one would make every path below it relative.
         os.environ.pop("HOME", None)
+    elif not Path(os.environ["HOME"]).is_absolute():
+        raise UserError(f"HOME={os.environ['HOME']} is no absolute path; set HOME to the whole path of a folder.")
     if os.path.expanduser("~") != "~":  # noqa: PTH111  # pathlib raises where this says that there is none
         return None
     folder = Path(tempfile.gettempdir()) / f"raylab2f-home-{os.getuid()}"

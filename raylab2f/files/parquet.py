@@ -36,15 +36,17 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None, content
         UserError: a column holds objects of another library.
         OSError, pyarrow.ArrowException: as `pyarrow.parquet.read_table`.
     """
+    # Absolute, for pyarrow takes `a:b/c.parquet` for a URI.
+    whole = Path(path).absolute()
     try:
-        schema = pq.read_schema(path if content is None else pa.BufferReader(content))
+        schema = pq.read_schema(whole if content is None else pa.BufferReader(content))
     except pa.ArrowException:
         raise
     except ValueError as error:
         # A registered type that cannot make sense of its own description.
         raise _refusal(path, "a column") from error
     refuse_objects(schema if columns is None else pa.schema([f for f in schema if f.name in columns]), path)
-    source = path if content is None else pa.BufferReader(content)
+    source = whole if content is None else pa.BufferReader(content)
     return pq.read_table(source, columns=None if columns is None else list(columns), partitioning=None)
 
 

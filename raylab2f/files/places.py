@@ -66,7 +66,7 @@ def is_uri(place: str | Path) -> bool:
 
 
 def place_of(text: str | Path) -> str:
-    """A place as the user named it, checked and in the one form that is recorded and compared.
+    """A place as the user named it, checked and in the one form that is recorded and compared; `~` is the home folder.
 
     Raises:
         UserError: a URI that cannot be one, or that holds credentials.
@@ -75,7 +75,8 @@ def place_of(text: str | Path) -> str:
     if text.startswith("file://"):
         return filesystem(text)[1]
     if not is_uri(text):
-        return text
+        # Shells do so at the beginning of a word only, and nobody does in a file of settings.
+        return os.path.expanduser(text) if text == "~" or text.startswith("~/") else text  # noqa: PTH111
     parts = urlsplit(text)
     _refuse_secrets(parts)
     names = [name for name in parts.path.split("/") if name]

@@ -7,6 +7,7 @@ Tuples stand for options that may be repeated.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -130,6 +131,24 @@ class Declared:
             raise UserError(f"{where}: {text!r} does not fit; give {_WORDS[self.scalar]}.") from None
         return self._checked(value, where)
 
+    def refuse_unfit(self, value: Any, where: str) -> None:
+        """Refuse what no option may be, whatever its type: no value where one is needed, infinity, text that is none.
+
+        Arguments:
+            value: one, or a tuple of them, of the option's type.
+            where: what the value belongs to, for sentences.
+
+        Raises:
+            UserError: it does not fit.
+        """
+        if value == () and self.default != ():
+            raise UserError(f"{where} has no value; give one, or leave it out.")
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, float) and not math.isfinite(item):
+                raise UserError(f"{where}: {item} does not fit; give a finite number.")
+            if isinstance(item, (str, os.PathLike)):
+                _require_text(os.fspath(item), where)
+
     def check(self, value: Any, where: str | None = None) -> Any:
         """A value given in Python as one of the option's type; single values of repeatable options become tuples.
 
@@ -139,10 +158,14 @@ class Declared:
         where = where or self.parameter
         if value is None and (self.may_be_none or self.default == ()):
             return self.default
-        if not self.repeatable:
-            return self._checked(value, where)
-        several = not isinstance(value, (str, bytes, os.PathLike, Mapping)) and isinstance(value, Iterable)
-        return tuple(self._checked(item, where) for item in (value if several else [value]))
+        made: Any
+        if self.repeatable:
+            several = not isinstance(value, (str, bytes, os.PathLike, Mapping)) and isinstance(value, Iterable)
+            made = tuple(self._checked(item, where) for item in (value if several else [value]))
+        else:
+            made = self._checked(value, where)
+        self.refuse_unfit(made, where)
+        return made
 
     def _checked(self, value: Any, where: str) -> Any:
         made = _converted(value, self.scalar)
@@ -158,8 +181,21 @@ class Declared:
         if self.option.kind in ("place", "path"):
             from raylab2f.files.places import place_of
 
+            _require_text(made, where)
             return place_of(made)
         return made
+
+
+def _require_text(text: str, where: str) -> None:
+    """`UserError` for text that says nothing, or that no file, and no name of one, can hold."""
+    if not text:
+        raise UserError(f"{where} has no value; give one, or leave it out.")
+    if "\0" in text:
+        raise UserError(f"{where}: {text!r} holds a null character; leave it out.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: {text!r} is not UTF-8, and could not be recorded; give a name that is.") from None
 
 
 def _converted(value: Any, kind: type) -> Any:
@@ -175,7 +211,10 @@ def _converted(value: Any, kind: type) -> Any:
         return None
     if kind is int:
         return int(value) if isinstance(value, Integral) else None
-    return float(value) if isinstance(value, Real) else None
+    try:
+        return float(value) if isinstance(value, Real) else None
+    except OverflowError:
+        return None
 
 
 def declared(function: Callable[..., Any] | type) -> dict[str, Declared]:

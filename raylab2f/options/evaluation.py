@@ -18,7 +18,7 @@ _CONFIDENCE = "Of all intervals."
 _SAME = "as the runs were evaluated"
 
 PrevalenceOption = Annotated[float | None, Option("The factory's share of defective parts.", panel=_PANEL)]
-ReplicatesOption = Annotated[int, Option("Of the bootstrap.", minimum=1, panel=_PANEL)]
+ReplicatesOption = Annotated[int, Option("Of the bootstrap.", minimum=1, maximum=1_000_000, panel=_PANEL)]
 MuteOption = Annotated[
     tuple[str, ...],
     Option("Code of a pitfall, such as RL203, whose warnings are kept apart from those that are shown; repeatable."),

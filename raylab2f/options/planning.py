@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from raylab2f.options.declaration import Option
 
@@ -55,4 +55,4 @@ class Curve:
         Option("Run folder or URI with its own --train-fraction; repeatable.", kind="place", panel=_CURVE),
     ] = ()
     metric: Annotated[tuple[str, ...], Option("Repeatable.", usual="balanced_accuracy and auroc", panel=_CURVE)] = ()
-    level: Annotated[str, Option("object or image.", panel=_CURVE)] = "object"
+    level: Annotated[Literal["object", "image"], Option("object or image.", panel=_CURVE)] = "object"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["Preparation", "parse_size"]
 
 _PANEL = "Preparation"
+# Of a number of pixels.
+_MOST_DIGITS = 5
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Preparation:
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     """`160` or `HEIGHTxWIDTH` as (height, width)."""
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if len(parts) > 2 or not all(part.isdecimal() and len(part) <= _MOST_DIGITS and int(part) > 0 for part in parts):
         raise UserError(f"{option} {text}: give one number of pixels, or HEIGHTxWIDTH.")
     return int(parts[0]), int(parts[-1])
 

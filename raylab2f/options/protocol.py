@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 
 from raylab2f.options.declaration import Option
 
-__all__ = ["Protocol"]
+__all__ = ["MOST_FOLDS", "Protocol"]
+
+#: More say no more, and a slip of the finger would plan folds until memory ends.
+MOST_FOLDS = 10_000
 
 _PANEL = "Protocol"
 
@@ -16,13 +19,15 @@ _PANEL = "Protocol"
 class Protocol:
     """How pictures are dealt to folds."""
 
-    folds: Annotated[int, Option(minimum=1, panel=_PANEL)] = 10
+    folds: Annotated[int, Option(minimum=1, maximum=MOST_FOLDS, panel=_PANEL)] = 10
     seed: Annotated[tuple[int, ...], Option("Repeatable.", minimum=0, panel=_PANEL)] = (0,)
     scheme: Annotated[
         Literal["balanced", "kfold"], Option("balanced, or kfold: every object judged once.", panel=_PANEL)
     ] = "balanced"
     stratify: Annotated[bool, Option("Halve every defect type by itself.", panel=_PANEL)] = False
-    train_fraction: Annotated[float, Option("Share of the training objects to use.", panel=_PANEL)] = 1.0
+    train_fraction: Annotated[
+        float, Option("Share of the training objects to use.", minimum=0, maximum=1, panel=_PANEL)
+    ] = 1.0
     train_on: Annotated[
         Literal["auto", "good-objects", "good-pictures"],
         Option(

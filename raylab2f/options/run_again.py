@@ -34,13 +34,21 @@ def options_of_run(record: Mapping[str, Any], place: str) -> dict[str, Any]:
     Raises:
         UserError: it is no record of a run, or one of a detector or preset that this version does not know.
     """
+    try:
+        return _options(record["settings"])
+    except KeyError as error:
+        raise UserError(f"{place} cannot be read as a run's settings (no {error} in it); give another.") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise UserError(f"{place} cannot be read as a run's settings ({first_line(error)}); give another.") from error
+
+
+def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
     from raylab2f.detectors.registry import config_from_dict
     from raylab2f.runs.folder import RunSettings
 
-    try:
-        settings = RunSettings.from_dict(dict(record["settings"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{place} cannot be read as a run's settings ({first_line(error)}); give another.") from error
+    if "data" not in recorded["data"]:
+        raise KeyError("data")
+    settings = RunSettings.from_dict(dict(recorded))
     config_from_dict(settings.detector, settings.config)
     values = settings.to_dict()
     data, preparation = dict(values["data"]), values["preparation"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -46,7 +47,7 @@ def read_settings(place: str, options: Mapping[str, Declared]) -> dict[str, Any]
     """
     place, content = _read(place)
     if name_of(place).endswith(".json") and (record := is_run_record(content)):
-        return options_of_run(record, place)
+        return _checked(options_of_run(record, place), place, options)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -75,7 +76,7 @@ def write_settings(place: str, options: Mapping[str, Declared], values: Mapping[
         values: of the options, by parameter.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or something else lies there.
     """
     said: dict[str, Any] = {}
     texts: list[str] = []
@@ -91,11 +92,28 @@ def write_settings(place: str, options: Mapping[str, Declared], values: Mapping[
     text = yaml.safe_dump(said, sort_keys=False, allow_unicode=plain, default_flow_style=None, width=100)
     path = local(place)
     try:
+        if path.is_file() and not _may_be_replaced(path, options):
+            raise UserError(f"{place}: what lies there is no file of settings, and stays; choose another file.")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{place}: the settings cannot be written ({error.strerror}); choose another file.") from error
     publish(parent_of(place), [name_of(place)])
+
+
+def _may_be_replaced(path: Path, options: Mapping[str, Declared]) -> bool:
+    """Whether a file holds nothing but settings: pictures' manifests and records of runs are not written over."""
+    try:
+        read_settings(str(path), options)
+        return is_run_record(path.read_bytes()) is None
+    except UserError:
+        return False
+
+
+def _checked(found: Mapping[str, Any], place: str, options: Mapping[str, Declared]) -> dict[str, Any]:
+    if unknown := sorted(set(found) - set(options)):
+        raise UserError(f"{place}: this version has no setting called {', '.join(unknown)}; give another run.")
+    return {name: options[name].check(value, f"{place}: {options[name].name}") for name, value in found.items()}
 
 
 def _lasting(part: Declared, value: Any) -> Any:
@@ -107,11 +125,11 @@ def _lasting(part: Declared, value: Any) -> Any:
 
 def _read(place: str) -> tuple[str, bytes]:
     """The file, a run's `run.json` where the place is its folder."""
-    path = fetch_file(place)
-    if path.is_dir() or (is_uri(place) and not path.exists()):
-        place = join(place, _RECORD)
-        path = fetch_file(place)
     try:
+        path = fetch_file(place)
+        if path.is_dir() or (is_uri(place) and not path.exists()):
+            place = join(place, _RECORD)
+            path = fetch_file(place)
         if path.stat().st_size > _MOST_BYTES and name_of(place) != _RECORD:
             raise UserError(f"{place}: a file of settings has at most {_MOST_BYTES >> 20} MiB; this is something else.")
         return place, path.read_bytes()
@@ -202,6 +220,8 @@ def _value(part: Declared, value: Any, where: str) -> Any:
         raise UserError(f"{where} has no value; give one, or leave the line out.")
     if part.repeatable:
         items = value if isinstance(value, list) else [value]
+        if not items and part.default != ():
+            raise UserError(f"{where} has no value; give one, or leave the line out.")
         return tuple(part.parse(item, where) for item in items)
     if isinstance(value, list):
         raise UserError(f"{where} takes one value, and no list.")

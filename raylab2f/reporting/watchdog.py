@@ -24,7 +24,7 @@ from pathlib import Path
 
 from raylab2f.errors import UserError
 
-__all__ = ["be_verbose", "moved", "resting", "stacks_on_signal", "stage_runs", "watched"]
+__all__ = ["be_verbose", "is_verbose", "moved", "resting", "stacks_on_signal", "stage_runs", "watched"]
 
 _PATIENCE, _VERBOSE = "RAYLAB2F_PATIENCE", "RAYLAB2F_VERBOSE"
 _SECONDS = 300.0
@@ -115,6 +115,11 @@ def be_verbose() -> None:
     _news.tell()
 
 
+def is_verbose() -> bool:
+    """Whether stacks are wanted."""
+    return bool(os.environ.get(_VERBOSE))
+
+
 class _News:
     """What the watcher is told."""
 
@@ -132,7 +137,7 @@ class _News:
                 return
             self.told = time.monotonic()
             stage, since = self.stages[-1] if self.stages else (None, self.since)
-            verbose = bool(os.environ.get(_VERBOSE))
+            verbose = is_verbose()
             news = {"stage": stage and stage[:_LONGEST], "since": since, "verbose": verbose, "resting": self.resting}
             # A watcher that is gone, or too busy to read, must not stop the work.
             with contextlib.suppress(OSError):

@@ -27,6 +27,7 @@ from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.evaluation import plan_sizes
 from raylab2f.files.mirror import fetch
 from raylab2f.files.places import file_exists, join, place_of, require_store
+from raylab2f.pitfalls import split_muted
 from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
@@ -111,7 +112,9 @@ def forecast_runs(
     identity = fingerprint(dataset.manifest)
     for folder in folders:
         folder.check_pictures(identity)
-    for warning in dataset.warnings:
+    # As in a run: what every run mutes is not said of the pictures that they share.
+    muted = set.intersection(*(set(settings.evaluation.get("mute", ())) for settings, _ in runs))
+    for warning in split_muted(dataset.warnings, muted)[0]:
         display.warn(warning)
     with ray_session(address):
         return [

@@ -1,5 +1,6 @@
 """`run-cv --config` and `--save-config`: the same runs again, without training any."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from raylab2f.cli.app import app
 from raylab2f.cli.submission import check_submission
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json
+from raylab2f.options.detector_settings import configure
 from raylab2f.runs.folder import DataSettings, RunFolder, RunSettings
 
 
@@ -162,6 +164,45 @@ def test_a_run_that_this_version_does_not_know_is_refused(planned, tmp_path, cha
     write_json(tmp_path / "run.json", {"settings": run.to_dict() | change})
     said = refused("run-cv", "--config", tmp_path)
     assert sentence in said
+
+
+ODD = st.sampled_from(
+    [
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        float("nan"),
+        float("inf"),
+        10**400,
+        "",
+        "x",
+        "a\0",
+        "\ud800",
+        [],
+        [1],
+        ["a"],
+        {},
+        {"a": 1},
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(st.data())
+def test_a_damaged_record_gives_sound_runs_or_a_sentence(planned, tmp_path, data):
+    values = RunSettings(DataSettings(), "glass", "demo", configure("glass", "demo", {}, ())).to_dict()
+    part = values
+    while isinstance(part, (dict, list)) and part:
+        owner, key = part, data.draw(st.sampled_from(sorted(part) if isinstance(part, dict) else range(len(part))))
+        part = owner[key] if data.draw(st.booleans()) else None
+    owner[key] = data.draw(ODD)
+    (tmp_path / "run.json").write_text(json.dumps({"settings": values}), encoding="utf-8")
+    result = CliRunner().invoke(app, ["run-cv", "--config", str(tmp_path)])
+    assert result.exception is None or isinstance(result.exception, UserError), repr(result.exception)
+    if result.exception is None:
+        assert planned("--config", tmp_path)
 
 
 def test_a_run_from_before_newer_options_is_read(planned, tmp_path):

@@ -57,6 +57,7 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve, Ranking, rank_scores, sweep
 
 __all__ = [
+    "MOST_WEIGHT",
     "STRATEGIES",
     "Choice",
     "Strategy",
@@ -87,6 +88,8 @@ STRATEGIES: Mapping[str, Mapping[str, float | None]] = {
 }
 
 _NOMINAL_ONLY = frozenset({"target-fpr", "nominal-quantile", "conformal"})
+#: Of costs and beta: sums and squares of what is larger are no numbers any more.
+MOST_WEIGHT = 1e100
 _POSITIVE = frozenset({"escape", "overkill", "beta"})
 _ROUNDING = 1e-9  # absorbs rounding in products like 0.95 * 20 before they are rounded to whole objects
 
@@ -176,8 +179,8 @@ def _check_parameter(text: str, key: str, value: float | None) -> None:
     if value is None:
         return
     if key in _POSITIVE:
-        if not (value > 0 and math.isfinite(value)):
-            raise UserError(f"Threshold strategy '{text}': {key} is a number above 0.")
+        if not 0 < value <= MOST_WEIGHT:
+            raise UserError(f"Threshold strategy '{text}': {key} is a number above 0, at most {MOST_WEIGHT:g}.")
     elif key == "recall":
         if not 0 < value <= 1:
             raise UserError(f"Threshold strategy '{text}': recall is above 0 and at most 1.")

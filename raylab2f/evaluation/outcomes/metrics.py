@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve
+from raylab2f.evaluation.decisions.thresholds import MOST_WEIGHT
 
 __all__ = [
     "COUNT_METRICS",
@@ -78,6 +80,9 @@ class Costs:
         prevalence: the factory's share of defective parts, or `None`.
         beta: recall counts beta times as much as precision in `fbeta`.
         max_fpr: upper limit of the false-alarm rate for `partial_auroc`.
+
+    Raises:
+        UserError: a number that makes no sense.
     """
 
     escape: float = 10.0
@@ -85,6 +90,19 @@ class Costs:
     prevalence: float | None = None
     beta: float = 2.0
     max_fpr: float = 0.1
+
+    def __post_init__(self) -> None:
+        for value, what in (
+            (self.escape, "cost of an escape"),
+            (self.overkill, "cost of an overkill"),
+            (self.beta, "beta"),
+        ):
+            if not 0 < value <= MOST_WEIGHT:
+                raise UserError(f"The {what} is a number above 0, at most {MOST_WEIGHT:g}, not {value}.")
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise UserError(f"The prevalence is a share between 0 and 1, not {self.prevalence}.")
+        if not 0 < self.max_fpr <= 1:
+            raise UserError(f"The limit of the false-alarm rate is above 0 and at most 1, not {self.max_fpr}.")
 
 
 @dataclass(frozen=True)

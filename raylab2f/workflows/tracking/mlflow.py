@@ -193,6 +193,7 @@ def _connect(where: str) -> Any:
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
         raise UserError("--mlflow: MLflow is not installed; install raylab2f[mlflow].") from error
     for name in ("mlflow", "alembic"):
@@ -210,7 +211,7 @@ def _connect(where: str) -> Any:
     try:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise UserError(
             f"--mlflow {where}: the store cannot be used ({first_line(error)}); check the address."
         ) from error
