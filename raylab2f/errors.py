@@ -34,7 +34,7 @@ def first_line(error: BaseException) -> str:
 
 def refused_by_system(error: OSError) -> UserError | None:
     """What the user can mend where the system refuses a file or folder; `None` where it is something else."""
-    if error.errno not in _REFUSALS:
+    if error.errno is None or error.errno not in _REFUSALS:
         return None
     reason = os.strerror(error.errno)
     if error.filename is not None:
