@@ -38,6 +38,8 @@ PITFALLS = {
     "RL214": "Defects lost by turning",
     "RL215": "Good pictures of defective objects train",
     "RL216": "Masks whose background is doubtful",
+    "RL217": "Pictures that look like masks",
+    "RL218": "Columns that are not read",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

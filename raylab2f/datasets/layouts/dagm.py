@@ -19,7 +19,7 @@ from pathlib import Path
 from raylab2f.datasets.discovery import list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
-from raylab2f.datasets.mask_pairing import key_of, match_masks
+from raylab2f.datasets.mask_pairing import NO_PICTURE, key_of, match_masks
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
@@ -71,7 +71,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
                     mask_path=None if mask is None else str(mask),
                 )
             )
-        strays += [(path.relative_to(category).as_posix(), "the mask has no picture of its name") for path in unused]
+        strays += [(path.relative_to(category).as_posix(), NO_PICTURE) for path in unused]
     return Found(category.name, tuple(entries), tuple(strays))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from raylab2f.datasets.discovery import list_folders, list_pictures, search
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions, first_few
-from raylab2f.datasets.mask_pairing import MASK_FOLDERS, key_of, match_masks, pair_masks
+from raylab2f.datasets.mask_pairing import MASK_FOLDERS, NO_PICTURE, key_of, match_masks, pair_masks
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
@@ -83,7 +83,7 @@ def _entries(root: Path, folders: Sequence[Path], label: int, strays: dict[str, 
                 given_split="test" if label else "train",
                 mask_path=None if mask is None else str(mask),
             )
-        strays |= {path.relative_to(root).as_posix(): "the mask has no picture of its name" for path in paired.strays}
+        strays |= {path.relative_to(root).as_posix(): NO_PICTURE for path in paired.strays}
     return entries
 
 

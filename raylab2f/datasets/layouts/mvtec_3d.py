@@ -39,8 +39,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
     pictures = Pictures(category)
     for split, given_split in (("train", "train"), ("validation", "train"), ("test", "test")):
         for kind in list_folders(child(category, split)):
-            defect_type = NOMINAL if kind.name.lower() == NOMINAL else kind.name
-            pictures.add(child(kind, "rgb"), given_split, defect_type, child(kind, "gt"))
+            pictures.add(child(kind, "rgb"), given_split, kind.name, child(kind, "gt"))
             pictures.leave_out(child(kind, "xyz"), "point clouds")
     return pictures.found()
 

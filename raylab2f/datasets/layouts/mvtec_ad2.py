@@ -52,8 +52,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
     masks = child(public, _MASKS)
     for kind in list_folders(public):
         if kind != masks:
-            defect_type = NOMINAL if kind.name.lower() == NOMINAL else kind.name
-            pictures.add(kind, "test", defect_type, child(masks, kind.name))
+            pictures.add(kind, "test", kind.name, child(masks, kind.name))
     for private in _PRIVATE:
         pictures.leave_out(child(category, private), "no labels are published")
     pictures.entries = [_lit(entry) for entry in pictures.entries]

@@ -24,7 +24,7 @@ from raylab2f.datasets.discovery import list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.listed import place_below
-from raylab2f.datasets.mask_pairing import key_of, match_masks
+from raylab2f.datasets.mask_pairing import NO_PICTURE, key_of, match_masks
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
@@ -56,7 +56,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
     split_file = category.parent.joinpath(*_SPLIT_FILE)
     listed = split_file.is_file()
     entries = _listed(category, split_file, types) if listed else _all(category, masks, types)
-    strays = tuple((path.relative_to(category).as_posix(), "the mask has no picture of its name") for path in unused)
+    strays = tuple((path.relative_to(category).as_posix(), NO_PICTURE) for path in unused)
     return Found(category.name, tuple(entries), strays)
 
 
