@@ -90,7 +90,7 @@ def read_content(path: str, announce: Callable[[int], None] | None = None) -> by
                 announce(size)
             content = file.read()
     except FileNotFoundError:
-        refuse(path, "the file does not exist")
+        refuse(path, "the file does not exist" + ("; write / instead of \\ in paths" if "\\" in path else ""))
     except (OSError, UserError, ValueError) as error:
         refuse(path, f"the file cannot be opened ({str(error).rstrip('.')})")
     if not content:
