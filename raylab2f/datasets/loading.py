@@ -134,6 +134,8 @@ def _existing(place: str) -> Path:
     try:
         path = Path(place).expanduser().resolve()
         path.stat()
+    except PermissionError as error:
+        raise UserError(f"{first_few([place])}: cannot be looked at (permission denied).") from error
     except (OSError, RuntimeError, ValueError) as error:  # absent, a circle of links, too long a name, a null character
         raise UserError(f"{first_few([place])}: there is no such folder or manifest.") from error
     try:

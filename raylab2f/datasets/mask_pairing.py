@@ -15,12 +15,13 @@ one picture in its own folder are refused.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raylab2f.datasets.discovery import PICTURE_SUFFIXES, list_pictures, printable
+from raylab2f.datasets.discovery import PICTURE_SUFFIXES, is_folder, list_pictures, printable
 from raylab2f.datasets.mask_contents import few_of, find_mask_folders, holds_few_values
 from raylab2f.datasets.mask_names import cores_of, find_masks_by_contents
 from raylab2f.errors import UserError
@@ -74,7 +75,11 @@ class Paired:
 def key_of(path: Path, folder: Path) -> Key:
     """Where a file lies below a folder, without its suffix and without folders such as images and masks."""
     relative = path.relative_to(folder)
-    parts = (part for part in relative.parts[:-1] if part.lower() not in (*_PICTURE_FOLDERS, *MASK_FOLDERS))
+    parts = (
+        unicodedata.normalize("NFC", part)
+        for part in relative.parts[:-1]
+        if part.lower() not in (*_PICTURE_FOLDERS, *MASK_FOLDERS)
+    )
     return (*parts, _stem(relative))
 
 
@@ -113,7 +118,7 @@ def match_masks(pictures: Mapping[Key, Path], masks: Sequence[tuple[Key, Path]])
         picture = pictures.get(key[:-1])
         if picture is not None and found.get(picture, open_masks[key].parent) == open_masks[key].parent:
             found[picture] = open_masks.pop(key).parent
-    if any(mask.is_dir() for mask in found.values()):
+    if any(is_folder(mask) for mask in found.values()):
         # Names within the folders of pictures say nothing of the pictures.
         return found, list(open_masks.values())
     without = {key: picture for key, picture in pictures.items() if picture not in found}
@@ -255,15 +260,15 @@ def _mask_of(pair: Sequence[Path], where: Path) -> Path:
 
 
 def _stem(path: Path) -> str:
-    """A file's name without its suffix, and without that of another picture as in 7.jpg.png."""
-    stem = path.stem
+    """A file's name without its suffix, and without that of another picture as in 7.jpg.png; accents composed."""
+    stem = unicodedata.normalize("NFC", path.stem)
     while stem.lower().endswith(PICTURE_SUFFIXES) and not stem.startswith("."):
         stem = stem.rpartition(".")[0]
     return stem
 
 
 def _rest(path: Path) -> str:
-    return path.name.removeprefix(_stem(path))
+    return unicodedata.normalize("NFC", path.name).removeprefix(_stem(path))
 
 
 def _refused(paths: Sequence[Path], where: Path) -> UserError:

@@ -44,6 +44,7 @@ from raylab2f.datasets.decoding import (
     refuse,
     upright,
 )
+from raylab2f.datasets.discovery import is_folder
 from raylab2f.datasets.entries import list_pictures
 from raylab2f.datasets.mask_contents import plainness
 from raylab2f.datasets.masks import Marks, find_marks
@@ -268,7 +269,7 @@ def _mask_bytes(image: Image.Image) -> int:
 
 def _mask_files(path: str) -> list[str]:
     place = place_of(path)
-    if is_uri(place) or not Path(place).is_dir():
+    if is_uri(place) or not is_folder(Path(place)):
         return [path]
     files = [str(file) for file in list_pictures(Path(place))]
     if not files:

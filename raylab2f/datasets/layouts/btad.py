@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raylab2f.datasets.discovery import is_folder
 from raylab2f.datasets.entries import NOMINAL, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.mvtec import read_category
@@ -42,4 +43,4 @@ def read(root: Path, options: LayoutOptions) -> Found:
 
 
 def _fits(folder: Path) -> bool:
-    return child(child(folder, "train"), _GOOD).is_dir() and child(child(folder, "test"), _BAD).is_dir()
+    return is_folder(child(child(folder, "train"), _GOOD)) and is_folder(child(child(folder, "test"), _BAD))

@@ -8,11 +8,12 @@ a sub-folder such as masks, or in such a folder beside the named one, which mirr
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders, list_pictures, search
+from raylab2f.datasets.discovery import is_folder, list_folders, list_pictures, printable, search
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions, first_few
 from raylab2f.datasets.mask_pairing import MASK_FOLDERS, NO_PICTURE, key_of, match_masks, pair_masks
 from raylab2f.errors import UserError
@@ -59,12 +60,25 @@ def _folder(root: Path, option: str, name: str) -> Path:
         folder = folder.resolve()
     if not folder.is_relative_to(root):
         raise UserError(f"{option} {name}: the folder must lie inside {root}.")
-    if not os.path.isdir(folder):  # noqa: PTH112  # `Path.is_dir` raises where a name is too long
-        raise UserError(f"{option} {name}: there is no such folder in {root}.")
+    if not is_folder(folder):
+        # File systems write accents as one letter or as two, and people see no difference.
+        alike = [other for other in list_folders(folder.parent) if _composed(other.name) == _composed(folder.name)]
+        if len(alike) != 1:
+            there = ", ".join(printable(other.name) for other in list_folders(folder.parent)[:8]) or "none"
+            raise UserError(f"{option} {name}: there is no such folder in {root}; beside it there is {there}.")
+        folder = alike[0]
     tree = search(folder)
     if not tree.pictures and not tree.broken:
-        raise UserError(f"{option} {name}: there are no pictures in {folder}.")
+        unread = first_few([path.name for path in tree.unread])
+        raise UserError(
+            f"{option} {name}: there are no pictures in {folder}"
+            + (f" of a kind that is read ({unread}); convert them." if unread else ".")
+        )
     return folder
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _entries(root: Path, folders: Sequence[Path], label: int, strays: dict[str, str]) -> dict[str, Entry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_pictures
+from raylab2f.datasets.discovery import is_folder, list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found
 from raylab2f.datasets.layouts.nominal_names import is_nominal_name, name_warnings
 from raylab2f.datasets.mask_pairing import NO_PICTURE, key_of, match_masks, pair_masks
@@ -67,7 +67,7 @@ class Pictures:
 
     def leave_out(self, folder: Path, reason: str) -> None:
         """Record that the pictures of a folder, where there is one, are no pictures of the task."""
-        if folder.is_dir():
+        if is_folder(folder):
             self.left_out.append((self._relative(folder), reason))
 
     def found(self) -> Found:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.discovery import is_folder, list_folders
 from raylab2f.datasets.entries import NOMINAL, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.kinds import Pictures
@@ -46,4 +46,4 @@ def read(root: Path, options: LayoutOptions) -> Found:
 
 def _fits(folder: Path) -> bool:
     good = child(child(folder, "train"), NOMINAL)
-    return child(good, "rgb").is_dir() and child(folder, "test").is_dir()
+    return is_folder(child(good, "rgb")) and is_folder(child(folder, "test"))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.discovery import is_folder, list_folders
 from raylab2f.datasets.entries import NOMINAL, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.mvtec import read_category
@@ -43,4 +43,4 @@ def read(root: Path, options: LayoutOptions) -> Found:
 
 def _fits(folder: Path) -> bool:
     kinds = {kind.name.lower() for kind in list_folders(child(folder, "test"))}
-    return bool(kinds & _KINDS) and child(child(folder, "train"), NOMINAL).is_dir()
+    return bool(kinds & _KINDS) and is_folder(child(child(folder, "train"), NOMINAL))

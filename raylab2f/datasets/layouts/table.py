@@ -12,8 +12,9 @@ Columns:
 - `view`, `condition`, `mask_path`, `foreground_path`: may be empty;
 - `width`, `height`, `sha256`, `mask_sha256`, `foreground_sha256`: found from the files where empty.
 
-Other columns are ignored; those whose names suggest that one of these is meant are said. What is read as a table, and what cells mean, is as for score tables: `files.tables` and
-`files.cells`. An empty cell, `nan`, `none`, `null` or `NA` means no value.
+Other columns are ignored; those whose names suggest that one of these is meant are said. What is read as a table, and
+what cells mean, is as for score tables: `files.tables` and `files.cells`. An empty cell, `nan`, `none`, `null` or `NA`
+means no value.
 """
 
 from __future__ import annotations
