@@ -64,7 +64,8 @@ def find_mask_folders(files: Iterable[Path], stem_of: Callable[[Path], str]) -> 
     """Folders that hold masks although their names do not say so, with the folder of their pictures.
 
     That lies beside them, or they lie in it. It has a picture for each of their stems, and of both a few were looked
-    at: the ones hold a few values, the others do not.
+    at: the ones hold a few values, the others do not. Where several folders could be it, for names restart in each, it
+    is the one whose name theirs contains, as dent and dent_seg; if there is no such one, they are left out.
 
     Arguments:
         files: pictures and masks of any folders.
@@ -77,7 +78,7 @@ def find_mask_folders(files: Iterable[Path], stem_of: Callable[[Path], str]) -> 
     for pictures, masks in _neighbours(stems):
         if stems[masks].keys() <= stems[pictures].keys():
             alike["" if pictures == masks.parent else pictures.name, masks.name].append((pictures, masks))
-    found: dict[Path, Path] = {}
+    found: dict[Path, list[Path]] = defaultdict(list)
     for folders in alike.values():
         pairs = [
             (stems[pictures][stem], mask) for pictures, masks in folders for stem, mask in sorted(stems[masks].items())
@@ -85,8 +86,18 @@ def find_mask_folders(files: Iterable[Path], stem_of: Callable[[Path], str]) -> 
         looks = [(holds_few_values(mask), holds_few_values(picture)) for picture, mask in few_of(pairs)]
         # A mask that cannot be read does not hide what the others are.
         if any(mask for mask, _ in looks) and all(mask is not False and picture is False for mask, picture in looks):
-            found |= {masks: pictures for pictures, masks in folders}
-    return found
+            for pictures, masks in folders:
+                found[masks].append(pictures)
+    chosen = ((masks, _the_one(masks, candidates)) for masks, candidates in found.items())
+    return {masks: pictures for masks, pictures in chosen if pictures is not None}
+
+
+def _the_one(masks: Path, candidates: Sequence[Path]) -> Path | None:
+    if len(candidates) == 1:
+        return candidates[0]
+    named = [folder for folder in candidates if folder.name.lower() in masks.name.lower()]
+    longest = [folder for folder in named if len(folder.name) == max(len(other.name) for other in named)]
+    return longest[0] if len(longest) == 1 else None
 
 
 def _neighbours(folders: Iterable[Path]) -> Iterator[tuple[Path, Path]]:

@@ -197,7 +197,13 @@ def _pair_beside(files: Iterable[Path], where: Path) -> Paired:
         masks |= paired.masks
         strays += paired.strays
     by_contents: dict[Path, list[Path]] = defaultdict(list)
+    have_one = {(picture.parent, _stem(picture).lower()): picture for picture in masks}
     for mask, picture in find_masks_by_contents((path for path in pictures if path not in masks), _stem).items():
+        # 7_mask.png is known as that of 7.png: then 7_roi.png is no mask of 7_side.png, but another one of 7.png.
+        cores = sorted(core.lower() for core in cores_of(_stem(mask)))
+        owner = next((have_one[mask.parent, core] for core in cores if (mask.parent, core) in have_one), None)
+        if owner is not None:
+            raise _refused_several(owner, [masks[owner], mask], where)
         by_contents[picture].append(mask)
     for picture, own in by_contents.items():
         if len(own) > 1:

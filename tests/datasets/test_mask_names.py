@@ -113,6 +113,19 @@ class TestLayouts:
         assert {row["defect_type"] for row in rows} == {"good", "dent", "cut"}
         assert all(row["mask_path"] for row in rows if row["label"])
 
+    def test_which_defect_type_they_belong_to_is_told_by_the_name_where_names_restart(self, tmp_path, save, save_mask):
+        for kind in ("train/good", "test/good", "test/cut", "test/dent", "test/deep dent"):
+            for k in range(3):
+                save(tmp_path / kind / f"{k}.png", size=SIZE)
+        for k in range(3):
+            save_mask(tmp_path / "test" / "deep dent_seg" / f"{k}.png", size=SIZE)
+        rows = load_dataset(tmp_path).manifest.to_pylist()
+        assert {row["defect_type"] for row in rows if row["mask_path"]} == {"deep dent"}
+        (tmp_path / "test" / "deep dent_seg").rename(tmp_path / "test" / "regions")
+        dataset = load_dataset(tmp_path)
+        assert dataset.manifest["mask_path"].null_count == dataset.manifest.num_rows
+        assert any("test/regions/0.png" in warning for warning in dataset.warnings if warning.code == "RL217")
+
     def test_several_masks_of_one_picture_in_its_folder_are_refused(self, tmp_path, save, save_mask):
         for k in range(3):
             save(tmp_path / "good" / f"{k}.png", size=SIZE)
@@ -126,6 +139,32 @@ class TestLayouts:
             for path in sorted((tmp_path / "bad").glob(f"{k}_mask_*.png")):
                 path.rename(tmp_path / "masks" / "bad" / str(k) / path.name)
         assert self.read(tmp_path, nominal=["good"], anomalous=["bad"]) == (6, 3)
+
+    def test_a_mask_and_another_of_the_same_core_are_refused(self, tmp_path, save, save_mask):
+        for k in range(3):
+            for name in (f"good/{k}", f"bad/{k}", f"bad/{k}_side"):
+                save(tmp_path / f"{name}.png", size=SIZE)
+            save_mask(tmp_path / "bad" / f"{k}_mask.png", size=SIZE)
+            save_mask(tmp_path / "bad" / f"{k}_roi.png", size=SIZE)
+        with pytest.raises(UserError, match=r"bad/0_mask\.png and bad/0_roi\.png are several masks of bad/0\.png"):
+            load_dataset(tmp_path, nominal=["good"], anomalous=["bad"])
+
+    def test_a_folder_of_any_name_beside_that_of_the_pictures(self, tmp_path, save, save_mask):
+        for k in range(3):
+            save(tmp_path / "good" / f"{k}.png", size=SIZE)
+            save(tmp_path / "bad" / f"{k}.png", size=SIZE)
+            save(tmp_path / "worse" / f"{k}.png", size=SIZE)
+            save_mask(tmp_path / "bad_seg" / f"{k}_mask.png", size=SIZE)
+        dataset = load_dataset(tmp_path, nominal=["good"], anomalous=["bad"])
+        masks = {row["image_id"]: row["mask_path"] for row in dataset.manifest.to_pylist()}
+        named = [warning for warning in dataset.warnings if warning.code == "RL205"]
+        assert all("worse/0.png" in warning for warning in named)
+        # By its files bad_seg fits good and bad, by its name only bad.
+        assert {name for name, mask in masks.items() if mask} == {f"bad/{k}.png" for k in range(3)}
+        (tmp_path / "bad_seg").rename(tmp_path / "regions")
+        dataset = load_dataset(tmp_path, nominal=["good"], anomalous=["bad"])
+        assert dataset.manifest["mask_path"].null_count == 6
+        assert any("regions/0_mask.png" in warning for warning in dataset.warnings if warning.code == "RL205")
 
     def test_masks_without_any_relation_are_told(self, tmp_path, save, save_mask):
         for k in range(4):

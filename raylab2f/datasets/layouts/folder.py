@@ -2,20 +2,22 @@
 
 Nominal pictures are given as training pictures, anomalous ones as test pictures; the defect type is the name of the
 folder that the user named. Masks are told by their names (`datasets.mask_pairing`): they lie beside their pictures, in
-a sub-folder such as masks, or in such a folder beside the named one, which mirrors it.
+a sub-folder such as masks, or in such a folder beside the named one, which mirrors it; or what a folder beside it holds
+tells that it is one of masks.
 """
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from raylab2f.datasets.discovery import is_folder, list_folders, list_pictures, printable, search
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions, first_few
-from raylab2f.datasets.mask_pairing import MASK_FOLDERS, NO_PICTURE, key_of, match_masks, pair_masks
+from raylab2f.datasets.mask_contents import find_mask_folders
+from raylab2f.datasets.mask_pairing import MASK_FOLDERS, NO_PICTURE, key_of, match_masks, pair_masks, stem_of_picture
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
@@ -121,7 +123,19 @@ def _with_masks_beside(root: Path, folders: Sequence[Path], entries: list[Entry]
             files = [(key_of(path, masks), path) for path in list_pictures(masks, recursive=True)]
             found, _ = match_masks(without, files)
             by_path |= {path: replace(by_path[path], mask_path=str(mask)) for path, mask in found.items()}
+        by_path |= _with_masks_of_any_name(parent, folders, by_path)
     return list(by_path.values())
+
+
+def _with_masks_of_any_name(parent: Path, folders: Sequence[Path], by_path: Mapping[Path, Entry]) -> dict[Path, Entry]:
+    """Entries whose masks lie in a folder beside that of their pictures, which only what it holds tells to be one."""
+    own = {path for path, entry in by_path.items() if entry.mask_path is None and path.parent.parent == parent}
+    others = [folder for folder in list_folders(parent) if not any(_overlap(folder, named) for named in folders)]
+    files = [path for folder in others if folder.name.lower() not in MASK_FOLDERS for path in list_pictures(folder)]
+    homes = find_mask_folders([*sorted(own), *files], stem_of_picture)
+    by_place = {key: path for path in own for key in [(path.parent, stem_of_picture(path))]}
+    pairs = {by_place.get((homes[mask.parent], stem_of_picture(mask))): mask for mask in files if mask.parent in homes}
+    return {path: replace(by_path[path], mask_path=str(mask)) for path, mask in pairs.items() if path is not None}
 
 
 def _overlap(one: Path, other: Path) -> bool:
