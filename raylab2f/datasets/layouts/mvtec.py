@@ -172,9 +172,9 @@ def _masks(
             found, left = match_masks(without, [(key_of(path, mask_kind), path) for path in left])
             masks |= found
         unused += left
-    for own_home, kind in homes.items():
-        own = [path for other in kinds if other.parent == own_home.parent for path in kinds[other].pictures]
-        base = own_home.parent if kind is None else kind
+    for own_home, owner in homes.items():
+        own = [path for kind in kinds if kind.parent == own_home.parent for path in kinds[kind].pictures]
+        base = owner or own_home.parent
         without = {key_of(path, base): path for path in own if path not in masks and path.is_relative_to(base)}
         files = [(key_of(path, own_home), path) for path in list_pictures(own_home, recursive=True)]
         found, left = match_masks(without, files)
