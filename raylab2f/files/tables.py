@@ -5,13 +5,11 @@ What a file is, its content says and not its name: a spreadsheet that is called 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.cells import shown
@@ -107,10 +105,6 @@ def _read(path: Path, what: str) -> bytes:
 
 def _parse_parquet(path: str | Path, content: bytes, what: str) -> pa.Table:
     try:
-        twice = [name for name, count in Counter(pq.read_schema(pa.BufferReader(content)).names).items() if count > 1]
-        if twice:
-            # Arrow itself reads no column of such a file.
-            raise UserError(f"'{path}' has the column {shown(twice[0])} more than once; rename or remove one.")
         table = read_parquet(path, content=content)
         # Bytes that are no text, ends of lists that lie elsewhere: better met here than in the middle of the work.
         table.validate(full=True)
