@@ -5,12 +5,12 @@ RL1xx: what `diagnose` looks for. RL2xx: what is odd about the data. RL3xx: what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from raylab2f.errors import UserError
 
-__all__ = ["PITFALLS", "Caution", "parse_codes", "split_muted"]
+__all__ = ["PITFALLS", "Caution", "parse_codes", "split_muted", "unread_cautions"]
 
 #: Title by code.
 PITFALLS = {
@@ -38,6 +38,8 @@ PITFALLS = {
     "RL214": "Defects lost by turning",
     "RL215": "Good pictures of defective objects train",
     "RL216": "Masks whose background is doubtful",
+    "RL217": "Pictures that look like masks",
+    "RL218": "Columns that are not read",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",
@@ -84,6 +86,19 @@ class Caution(str):
 
 
 _Text = TypeVar("_Text", bound=str)
+
+
+def unread_cautions(unread: Mapping[str, Sequence[str]]) -> Iterator[Caution]:
+    """What is said of columns that may be meant, but are not read (RL218), if there are any.
+
+    Arguments:
+        unread: columns by the name of the one that each may be meant as; see `files.columns.unread_columns`.
+    """
+    for name, alike in unread.items():
+        listed = ", ".join(f"'{other if other.isprintable() else ascii(other)}'" for other in alike[:5])
+        subject = f"The columns {listed} are" if len(alike) > 1 else f"The column {listed} is"
+        one = "one of them" if len(alike) > 1 else "it"
+        yield Caution("RL218", f"{subject} not read; rename {one} to {name} if it is that.")
 
 
 def parse_codes(codes: Iterable[str], option: str = "--mute", *, of_others: bool = False) -> tuple[str, ...]:

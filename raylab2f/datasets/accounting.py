@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from raylab2f.datasets.discovery import printable, search
+from raylab2f.datasets.discovery import is_folder, printable, search
 from raylab2f.datasets.entries import Entry, Found, first_few
 from raylab2f.errors import UserError
 from raylab2f.pitfalls import Caution
@@ -104,7 +104,7 @@ def _once(entries: Iterable[Entry], places: Mapping[str, str]) -> list[Entry]:
 def _files_of(entry: Entry, places: Mapping[str, str]) -> Iterator[str]:
     yield _real(entry.path, places)
     for path in (entry.mask_path, entry.foreground_path):
-        if path is not None and path not in places and Path(path).is_dir():
+        if path is not None and path not in places and is_folder(Path(path)):
             yield from search(Path(path)).pictures.values()
         elif path is not None:
             yield _real(path, places)

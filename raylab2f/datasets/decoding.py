@@ -54,6 +54,7 @@ _METHODS = {
 # Formats that give back the values that were written. What else Pillow reads may be lossy.
 _LOSSLESS_FORMATS = ("PNG", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "ICO", "SGI", "QOI")
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _OPENING = threading.Lock()
 
 
@@ -90,7 +91,7 @@ def read_content(path: str, announce: Callable[[int], None] | None = None) -> by
                 announce(size)
             content = file.read()
     except FileNotFoundError:
-        refuse(path, "the file does not exist")
+        refuse(path, "the file does not exist" + ("; write / instead of \\ in paths" if "\\" in path else ""))
     except (OSError, UserError, ValueError) as error:
         refuse(path, f"the file cannot be opened ({str(error).rstrip('.')})")
     if not content:
@@ -114,6 +115,8 @@ def open_picture(path: str, content: bytes, pixel_limit: int | None) -> Image.Im
     try:
         image = _open(content)
     except Exception as error:
+        if content.startswith(_LFS_POINTER):
+            refuse(path, "Git LFS left a pointer instead of the file; run git lfs pull where it was checked out")
         raise UnreadablePictureError(path, "the file is not a picture of a known format, or damaged") from error
     _check_limit(path, image.size, pixel_limit)
     if image.mode not in _READABLE_MODES:

@@ -24,6 +24,8 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "UNREAD_SUFFIXES",
     "Tree",
+    "is_file",
+    "is_folder",
     "is_left_out",
     "list_folders",
     "list_pictures",
@@ -75,13 +77,11 @@ def list_pictures(folder: Path, *, recursive: bool = False) -> list[Path]:
     """Pictures in a folder, or also below it, sorted; what cannot be read is left to `search`. An absent folder holds
     none.
     """
-    return sorted(search(folder, recursive=recursive).pictures) if folder.is_dir() else []
+    return sorted(search(folder, recursive=recursive).pictures)
 
 
 def list_folders(folder: Path) -> list[Path]:
     """Folders in a folder, sorted; links to folders count unless they lead in a circle. An absent folder holds none."""
-    if not folder.is_dir():
-        return []
     real = os.path.realpath(folder)
     try:
         # What a directory tells of its entries saves a look at each.
@@ -95,6 +95,16 @@ def list_folders(folder: Path) -> list[Path]:
             )
     except OSError:
         return []
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, as far as one may see; `Path.is_dir` raises where permissions forbid a look."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """Likewise for a file."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_left_out(name: str) -> bool:
@@ -129,7 +139,7 @@ def search(root: Path, *, recursive: bool = True) -> Tree:
                 target = os.path.realpath(path)
                 if _leads_nowhere(path, tree):
                     continue
-                if not path.is_dir():
+                if not is_folder(path):
                     linked_files.append(path)
                 elif recursive and not _is_below(real, target) and not _is_below(real_root, target):
                     linked_folders.append(path)
@@ -138,10 +148,12 @@ def search(root: Path, *, recursive: bool = True) -> Tree:
                     folders.append(path)
             elif item.is_file():
                 _add(tree, path, f"{real.rstrip(os.sep)}{os.sep}{item.name}")
+            elif path.suffix.lower() in PICTURE_SUFFIXES:
+                tree.broken.append((path, "it is no file but a pipe, a socket or a device"))
     taken = set(tree.pictures.values())
     for path in sorted(linked_files):
         target = os.path.realpath(path)
-        if target not in taken and path.is_file():
+        if target not in taken and is_file(path):
             taken.add(target)
             _add(tree, path, target)
     return tree

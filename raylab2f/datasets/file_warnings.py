@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from raylab2f.datasets.entries import first_few
+from raylab2f.datasets.mask_contents import PLAIN
 from raylab2f.datasets.probing import Probed
 from raylab2f.pitfalls import Caution
 
 __all__ = ["file_warnings"]
+
+# Photographs of parts stay far below: 0.42 at most in Magnetic Tile Defects, KolektorSDD and casting products.
+_PHOTOGRAPH = 0.7
 
 
 def file_warnings(probed: Sequence[Probed]) -> list[Caution]:
@@ -20,6 +24,7 @@ def file_warnings(probed: Sequence[Probed]) -> list[Caution]:
     """
     usable = [item for item in probed if item.problem is None]
     return [
+        *_masks_among_pictures(usable),
         *_dark_pictures(usable),
         *_missing_masks(usable),
         *_masks_against_labels(usable),
@@ -27,6 +32,19 @@ def file_warnings(probed: Sequence[Probed]) -> list[Caution]:
         *_turned_masks(probed),
         *_doubtful_backgrounds(usable),
     ]
+
+
+def _masks_among_pictures(usable: Sequence[Probed]) -> Iterator[Caution]:
+    plain = [item.entry.image_id for item in usable if item.plainness >= PLAIN]
+    photographs = sum(item.plainness <= _PHOTOGRAPH for item in usable)
+    # Where there is something in between, pictures are of many kinds.
+    if plain and photographs and len(plain) + photographs == len(usable):
+        yield Caution(
+            "RL217",
+            f"{len(plain)} of {len(usable)} pictures hold next to nothing but a few values, as masks do, unlike the "
+            f"others ({first_few(plain)}), yet count as parts; if they are masks, call them like their pictures with "
+            "the ending _mask, or take them out of the folders of pictures; if they show nothing, remove them.",
+        )
 
 
 def _dark_pictures(usable: Sequence[Probed]) -> Iterator[Caution]:

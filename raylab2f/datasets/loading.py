@@ -13,7 +13,13 @@ from raylab2f.datasets.entries import Entry, Found, LayoutOptions, first_few, re
 from raylab2f.datasets.file_warnings import file_warnings
 from raylab2f.datasets.layouts import read_layout, table
 from raylab2f.datasets.manifest import manifest_table
-from raylab2f.datasets.objects import NO_OBJECTS_WARNING, apply_rules, equal_files_warnings, mixed_objects_warnings
+from raylab2f.datasets.objects import (
+    NO_OBJECTS_WARNING,
+    apply_rules,
+    equal_files_warnings,
+    mixed_objects_warnings,
+    padded_names_warnings,
+)
 from raylab2f.datasets.pictures import PIXEL_LIMIT
 from raylab2f.datasets.probing import Probed, probe_entries
 from raylab2f.errors import UserError
@@ -105,6 +111,7 @@ def load_dataset(
     warnings = [*found.warnings, *spoilt, *([] if objects_known else [NO_OBJECTS_WARNING])]
     if object_id is not None:
         warnings += mixed_objects_warnings(usable)
+    warnings += padded_names_warnings(usable)
     warnings += file_warnings(probed)
     warnings += equal_files_warnings(usable)
     return Dataset(found.name, manifest_table(usable), tuple(warnings), tuple(problems))
@@ -127,6 +134,8 @@ def _existing(place: str) -> Path:
     try:
         path = Path(place).expanduser().resolve()
         path.stat()
+    except PermissionError as error:
+        raise UserError(f"{first_few([place])}: cannot be looked at (permission denied).") from error
     except (OSError, RuntimeError, ValueError) as error:  # absent, a circle of links, too long a name, a null character
         raise UserError(f"{first_few([place])}: there is no such folder or manifest.") from error
     try:

@@ -11,29 +11,48 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-__all__ = ["few_of", "find_mask_folders", "holds_few_values"]
+from raylab2f.datasets.decoding import DEEP_MODES
+
+__all__ = ["PLAIN", "few_of", "find_mask_folders", "holds_few_values", "plainness"]
 
 _T = TypeVar("_T")
 
 _LOOKED_AT = 5
 # A mask holds nearly nothing but this many values.
 _VALUES = 8
-_SHARE = 0.95
+#: From this share of its eight commonest values on, a file looks like a mask.
+PLAIN = 0.95
 # Where more folders than these lie beside one another, they are the folders of objects or sessions.
 _MOST_BESIDE = 8
 
 
-def holds_few_values(path: Path) -> bool:
-    """Whether nearly all pixels have one of a few values; a file that cannot be read counts as such."""
+def holds_few_values(path: Path) -> bool | None:
+    """Whether nearly all pixels have one of a few values; `None` for a file that cannot be read."""
     try:
         with Image.open(path) as image:
-            image.thumbnail((512, 512), Image.Resampling.NEAREST)
-            values = np.asarray(image.convert("I") if image.mode.startswith("I") else image.convert("RGBA"))
+            return plainness(image, 512) >= PLAIN
     except Exception:  # decoders raise nearly anything; the reading of all files says what is wrong with this one
-        return True
+        return None
+
+
+def plainness(image: Image.Image, size: int = 64) -> float:
+    """Share of a decoded image's pixels that have one of the eight commonest values, 0 to 1.
+
+    Arguments:
+        image: in any mode; at most `size` rows and columns of it, spread evenly, are looked at.
+    """
+    if image.mode in DEEP_MODES:
+        step = -(-max(image.size) // size)
+        values = np.asarray(image)[::step, ::step]
+    else:
+        if max(image.size) > size:
+            scale = size / max(image.size)
+            smaller = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+            image = image.resize(smaller, Image.Resampling.NEAREST)
+        values = np.asarray(image.convert("RGBA"))
     colours = values.reshape(-1, 4).copy().view(np.uint32) if values.ndim == 3 else values
     _, counts = np.unique(colours, return_counts=True)
-    return bool(np.sort(counts)[-_VALUES:].sum() >= _SHARE * counts.sum())
+    return float(np.sort(counts)[-_VALUES:].sum() / counts.sum())
 
 
 def few_of(items: Sequence[_T]) -> list[_T]:
@@ -45,7 +64,8 @@ def find_mask_folders(files: Iterable[Path], stem_of: Callable[[Path], str]) -> 
     """Folders that hold masks although their names do not say so, with the folder of their pictures.
 
     That lies beside them, or they lie in it. It has a picture for each of their stems, and of both a few were looked
-    at: the ones hold a few values, the others do not.
+    at: the ones hold a few values, the others do not. Where several folders could be it, for names restart in each, it
+    is the one whose name theirs contains, as dent and dent_seg; if there is no such one, they are left out.
 
     Arguments:
         files: pictures and masks of any folders.
@@ -58,14 +78,26 @@ def find_mask_folders(files: Iterable[Path], stem_of: Callable[[Path], str]) -> 
     for pictures, masks in _neighbours(stems):
         if stems[masks].keys() <= stems[pictures].keys():
             alike["" if pictures == masks.parent else pictures.name, masks.name].append((pictures, masks))
-    found: dict[Path, Path] = {}
+    found: dict[Path, list[Path]] = defaultdict(list)
     for folders in alike.values():
         pairs = [
             (stems[pictures][stem], mask) for pictures, masks in folders for stem, mask in sorted(stems[masks].items())
         ]
-        if all(holds_few_values(mask) and not holds_few_values(picture) for picture, mask in few_of(pairs)):
-            found |= {masks: pictures for pictures, masks in folders}
-    return found
+        looks = [(holds_few_values(mask), holds_few_values(picture)) for picture, mask in few_of(pairs)]
+        # A mask that cannot be read does not hide what the others are.
+        if any(mask for mask, _ in looks) and all(mask is not False and picture is False for mask, picture in looks):
+            for pictures, masks in folders:
+                found[masks].append(pictures)
+    chosen = ((masks, _the_one(masks, candidates)) for masks, candidates in found.items())
+    return {masks: pictures for masks, pictures in chosen if pictures is not None}
+
+
+def _the_one(masks: Path, candidates: Sequence[Path]) -> Path | None:
+    if len(candidates) == 1:
+        return candidates[0]
+    named = [folder for folder in candidates if folder.name.lower() in masks.name.lower()]
+    longest = [folder for folder in named if len(folder.name) == max(len(other.name) for other in named)]
+    return longest[0] if len(longest) == 1 else None
 
 
 def _neighbours(folders: Iterable[Path]) -> Iterator[tuple[Path, Path]]:

@@ -8,22 +8,35 @@ can be told: of the two the one that holds next to nothing but a few values is t
 was saved without loss beside one with loss. Otherwise they are refused: the same photograph saved twice must not count
 twice, and a photograph must not pass for a mask. Five such pairs a folder are looked at. Likewise a folder of any name
 is one of masks if each of its files has a picture of its stem in the folder beside it or around it, and what they hold
-shows which is which.
+shows which is which; and files of any names that share a core are pictures and masks (`mask_names`). Several masks of
+one picture in its own folder are refused.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raylab2f.datasets.discovery import PICTURE_SUFFIXES, list_pictures, printable
+from raylab2f.datasets.discovery import PICTURE_SUFFIXES, is_folder, list_pictures, printable
 from raylab2f.datasets.mask_contents import few_of, find_mask_folders, holds_few_values
+from raylab2f.datasets.mask_names import cores_of, find_masks_by_contents
 from raylab2f.errors import UserError
 
-__all__ = ["MASK_ENDING", "MASK_FOLDERS", "Key", "Paired", "key_of", "match_masks", "pair_masks"]
+__all__ = [
+    "MASK_ENDING",
+    "MASK_FOLDERS",
+    "NO_PICTURE",
+    "Key",
+    "Paired",
+    "key_of",
+    "match_masks",
+    "pair_masks",
+    "stem_of_picture",
+]
 
 #: Ending of a mask's stem.
 MASK_ENDING = re.compile(r"[-_. ](masks?|gt|labels?|seg|segmentation|ground[-_ ]?truth|annotation)$", re.IGNORECASE)
@@ -34,6 +47,9 @@ MASK_FOLDERS = (
 )
 
 _PICTURE_FOLDERS = ("images", "image", "imgs", "img", "pictures", "rgb")
+
+#: What is wrong with a mask that belongs to no picture.
+NO_PICTURE = "the mask has no picture of its name; several masks of one picture lie in a folder called like it"
 
 #: Folders and stem of a file below some folder.
 Key = tuple[str, ...]
@@ -59,15 +75,19 @@ class Paired:
 def key_of(path: Path, folder: Path) -> Key:
     """Where a file lies below a folder, without its suffix and without folders such as images and masks."""
     relative = path.relative_to(folder)
-    parts = (part for part in relative.parts[:-1] if part.lower() not in (*_PICTURE_FOLDERS, *MASK_FOLDERS))
+    parts = (
+        unicodedata.normalize("NFC", part)
+        for part in relative.parts[:-1]
+        if part.lower() not in (*_PICTURE_FOLDERS, *MASK_FOLDERS)
+    )
     return (*parts, _stem(relative))
 
 
 def match_masks(pictures: Mapping[Key, Path], masks: Sequence[tuple[Key, Path]]) -> tuple[dict[Path, Path], list[Path]]:
     """Find the mask of each picture among the files of a folder of masks.
 
-    In this order: of the same key with an ending; of the same key; the folder of the picture's key; last, wherever they
-    lie, the only mask and the only picture of a stem.
+    In this order: of the same key with an ending; of the same key; the folder of the picture's key; wherever they lie,
+    the only mask and the only picture of a stem; last, the only mask whose name has the picture's as its core.
 
     Arguments:
         pictures: by key below the folder that the folder of masks mirrors.
@@ -98,7 +118,7 @@ def match_masks(pictures: Mapping[Key, Path], masks: Sequence[tuple[Key, Path]])
         picture = pictures.get(key[:-1])
         if picture is not None and found.get(picture, open_masks[key].parent) == open_masks[key].parent:
             found[picture] = open_masks.pop(key).parent
-    if any(mask.is_dir() for mask in found.values()):
+    if any(is_folder(mask) for mask in found.values()):
         # Names within the folders of pictures say nothing of the pictures.
         return found, list(open_masks.values())
     without = {key: picture for key, picture in pictures.items() if picture not in found}
@@ -107,6 +127,14 @@ def match_masks(pictures: Mapping[Key, Path], masks: Sequence[tuple[Key, Path]])
         own_keys = pictures_by_stem.get(stem, []) or pictures_by_stem.get(_without_ending(stem), [])
         if len(keys) == len(own_keys) == 1:
             found[without[own_keys[0]]] = open_masks.pop(keys[0])
+    named: dict[Path, list[Key]] = defaultdict(list)
+    for key in open_masks:
+        for own in {(*key[:-1], core) for core in cores_of(key[-1])}:
+            if own in pictures and pictures[own] not in found:
+                named[pictures[own]].append(key)
+    for picture, keys in named.items():
+        if len(keys) == 1 and keys[0] in open_masks:
+            found[picture] = open_masks.pop(keys[0])
     return found, list(open_masks.values())
 
 
@@ -133,7 +161,7 @@ def pair_masks(folder: Path, where: Path) -> Paired:
         found, unused = match_masks(open_pictures, [(key_of(path, folder), path) for path in sorted(inner)])
         if found:
             return Paired(paired.pictures, {**paired.masks, **found}, (*paired.strays, *unused))
-    homes = find_mask_folders(files, lambda path: _without_ending(_stem(path)))
+    homes = find_mask_folders(files, stem_of_picture)
     paired = _pair_beside([path for path in files if path.parent not in homes], where)
     by_place = {(path.parent, _stem(path)): path for path in paired.pictures if path not in paired.masks}
     masks, strays = dict(paired.masks), list(paired.strays)
@@ -144,6 +172,11 @@ def pair_masks(folder: Path, where: Path) -> Paired:
         else:
             masks[picture] = mask
     return Paired(paired.pictures, masks, tuple(strays))
+
+
+def stem_of_picture(mask: Path) -> str:
+    """The stem of the picture that a mask of this path belongs to."""
+    return _without_ending(_stem(mask))
 
 
 def _lies_in_masks(path: Path, folder: Path) -> bool:
@@ -163,7 +196,21 @@ def _pair_beside(files: Iterable[Path], where: Path) -> Paired:
         pictures += paired.pictures
         masks |= paired.masks
         strays += paired.strays
-    return Paired(tuple(pictures), masks, tuple(strays))
+    by_contents: dict[Path, list[Path]] = defaultdict(list)
+    have_one = {(picture.parent, _stem(picture).lower()): picture for picture in masks}
+    for mask, picture in find_masks_by_contents((path for path in pictures if path not in masks), _stem).items():
+        # 7_mask.png is known as that of 7.png: then 7_roi.png is no mask of 7_side.png, but another one of 7.png.
+        cores = sorted(core.lower() for core in cores_of(_stem(mask)))
+        owner = next((have_one[mask.parent, core] for core in cores if (mask.parent, core) in have_one), None)
+        if owner is not None:
+            raise _refused_several(owner, [masks[owner], mask], where)
+        by_contents[picture].append(mask)
+    for picture, own in by_contents.items():
+        if len(own) > 1:
+            raise _refused_several(picture, own, where)
+        masks[picture] = own[0]
+    taken = set(masks.values())
+    return Paired(tuple(path for path in pictures if path not in taken), masks, tuple(strays))
 
 
 def _pair(files: Sequence[Path], where: Path) -> Paired:
@@ -210,7 +257,7 @@ def _told_apart(groups: Sequence[Sequence[Path]], where: Path) -> dict[str, tupl
 
 
 def _mask_of(pair: Sequence[Path], where: Path) -> Path:
-    plain = [path for path in pair if holds_few_values(path)]
+    plain = [path for path in pair if holds_few_values(path) is not False]
     if len(plain) == 2:
         plain = [path for path in pair if path.suffix.lower() not in _LOSSY]
     if len(plain) != 1:
@@ -219,15 +266,15 @@ def _mask_of(pair: Sequence[Path], where: Path) -> Path:
 
 
 def _stem(path: Path) -> str:
-    """A file's name without its suffix, and without that of another picture as in 7.jpg.png."""
-    stem = path.stem
+    """A file's name without its suffix, and without that of another picture as in 7.jpg.png; accents composed."""
+    stem = unicodedata.normalize("NFC", path.stem)
     while stem.lower().endswith(PICTURE_SUFFIXES) and not stem.startswith("."):
         stem = stem.rpartition(".")[0]
     return stem
 
 
 def _rest(path: Path) -> str:
-    return path.name.removeprefix(_stem(path))
+    return unicodedata.normalize("NFC", path.name).removeprefix(_stem(path))
 
 
 def _refused(paths: Sequence[Path], where: Path) -> UserError:
@@ -235,6 +282,16 @@ def _refused(paths: Sequence[Path], where: Path) -> UserError:
     return UserError(
         f"{printable(str(where))}: which of {names} is the picture and which its mask cannot be told; call masks like "
         "their pictures with the ending _mask, and keep each photograph once."
+    )
+
+
+def _refused_several(picture: Path, masks: Sequence[Path], where: Path) -> UserError:
+    names = " and ".join(printable(path.relative_to(where).as_posix()) for path in masks[:3])
+    shown = printable(picture.relative_to(where).as_posix())
+    home = printable(picture.relative_to(where).with_suffix("").as_posix())
+    return UserError(
+        f"{printable(str(where))}: {names} are several masks of {shown}; put them into a folder masks/{home}, called "
+        "like the picture, or unite them in one file."
     )
 
 

@@ -11,10 +11,16 @@ from dataclasses import replace
 
 from raylab2f.datasets.entries import Entry, first_few
 from raylab2f.errors import UserError
-from raylab2f.files.cells import is_missing
+from raylab2f.files.cells import is_missing, padded_pairs
 from raylab2f.pitfalls import Caution
 
-__all__ = ["NO_OBJECTS_WARNING", "apply_rules", "equal_files_warnings", "mixed_objects_warnings"]
+__all__ = [
+    "NO_OBJECTS_WARNING",
+    "apply_rules",
+    "equal_files_warnings",
+    "mixed_objects_warnings",
+    "padded_names_warnings",
+]
 
 _NAMED = 20
 
@@ -94,6 +100,20 @@ def mixed_objects_warnings(entries: Sequence[Entry]) -> list[Caution]:
     ]
 
 
+def padded_names_warnings(entries: Sequence[Entry]) -> list[Caution]:
+    """Objects that differ only in leading zeros (RL201), if there are any."""
+    pairs = padded_pairs(entry.object_id for entry in entries if entry.object_id is not None)
+    if not pairs:
+        return []
+    return [
+        Caution(
+            "RL201",
+            f"Some objects differ only in leading zeros ({first_few(pairs)}) and count as different parts; write each "
+            "part's name in one way if they are the same.",
+        )
+    ]
+
+
 def equal_files_warnings(entries: Sequence[Entry]) -> list[Caution]:
     """Which files are equal although they belong to several objects (RL204); none if there are no such files."""
     by_content: dict[str | None, list[Entry]] = defaultdict(list)
@@ -102,14 +122,24 @@ def equal_files_warnings(entries: Sequence[Entry]) -> list[Caution]:
     groups = [own for own in by_content.values() if len({entry.object_id or entry.image_id for entry in own}) > 1]
     if not groups:
         return []
-    equal = sorted(" = ".join(sorted(entry.image_id for entry in own)) for own in groups)
+    equal = _equalities(groups)
     objects = sorted({entry.object_id for own in groups for entry in own if entry.object_id is not None})
     where = f", {len(objects)} objects in all ({first_few(objects, _NAMED)})" if objects else ""
+    torn = [own for own in groups if len({entry.label for entry in own}) > 1]
+    contradiction = (
+        f" {len(torn)} of them count as good and as defective ({first_few(_equalities(torn))}); decide which they are."
+        if torn
+        else ""
+    )
     return [
         Caution(
             "RL204",
             f"{len(groups)} files occur under more than one object{where}, so the same picture can land in training "
             f"and in evaluation: {first_few(equal, _NAMED)}. Remove the copies or give an --object-id rule that unites "
-            "them.",
+            f"them.{contradiction}",
         )
     ]
+
+
+def _equalities(groups: Sequence[Sequence[Entry]]) -> list[str]:
+    return sorted(" = ".join(sorted(entry.image_id for entry in own)) for own in groups)

@@ -44,7 +44,9 @@ from raylab2f.datasets.decoding import (
     refuse,
     upright,
 )
+from raylab2f.datasets.discovery import is_folder
 from raylab2f.datasets.entries import list_pictures
+from raylab2f.datasets.mask_contents import plainness
 from raylab2f.datasets.masks import Marks, find_marks
 from raylab2f.datasets.memory import Hold, MemoryBudget
 from raylab2f.files.places import is_uri, place_of
@@ -75,6 +77,7 @@ class FileFacts:
         sha256: of the file's bytes, hexadecimal.
         peak: highest value of a 16-bit grey picture, `None` for others.
         orientation: EXIF orientation, 1 to 8; 1 is upright.
+        plainness: share of the pixels that have one of the eight commonest values, 0 to 1: near 1 in masks.
     """
 
     width: int
@@ -82,6 +85,7 @@ class FileFacts:
     sha256: str
     peak: int | None
     orientation: int = 1
+    plainness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def _picture_facts(path: str, pixel_limit: int | None, hold: Hold) -> FileFacts:
         peak = int(extrema[1])  # type: ignore[arg-type]  # one channel: two numbers, which Pillow does not declare
     orientation = orientation_of(image)
     width, height = image.size[::-1] if orientation in QUARTER_TURNS else image.size
-    return FileFacts(width, height, hashlib.sha256(content).hexdigest(), peak, orientation)
+    return FileFacts(width, height, hashlib.sha256(content).hexdigest(), peak, orientation, plainness(image))
 
 
 def _mask_facts(path: str, pixel_limit: int | None, hold: Hold) -> MaskFacts:
@@ -265,7 +269,7 @@ def _mask_bytes(image: Image.Image) -> int:
 
 def _mask_files(path: str) -> list[str]:
     place = place_of(path)
-    if is_uri(place) or not Path(place).is_dir():
+    if is_uri(place) or not is_folder(Path(place)):
         return [path]
     files = [str(file) for file in list_pictures(Path(place))]
     if not files:

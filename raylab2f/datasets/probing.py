@@ -31,6 +31,7 @@ class Probed:
         transposed: whether the problem is a mask or foreground that is turned by a quarter.
         turn_unseen: whether the EXIF orientations of the picture and of its mask or foreground differ, while sizes
             cannot tell whether they lie over each other.
+        plainness: share of the picture's pixels that have one of its eight commonest values.
     """
 
     entry: Entry
@@ -39,6 +40,7 @@ class Probed:
     mask: MaskFacts | None = None
     transposed: bool = False
     turn_unseen: bool = False
+    plainness: float = 0.0
 
 
 def probe_entries(
@@ -122,6 +124,7 @@ def _probe(entry: Entry, pixel_limit: int, budget: MemoryBudget) -> Probed:
         peak=picture.peak,
         mask=mask,
         turn_unseen=any(_is_turn_unseen(picture, facts) for facts in (mask, foreground) if facts is not None),
+        plainness=picture.plainness,
     )
 
 

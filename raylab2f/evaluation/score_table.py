@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from raylab2f.errors import UserError
 from raylab2f.files.cells import LABEL_WORDS, clean_name, is_missing, read_label, read_numbers, shown
-from raylab2f.files.columns import hint_at_columns, select_columns
+from raylab2f.files.columns import hint_at_columns, select_columns, unread_columns
 from raylab2f.files.tables import read_table
+from raylab2f.pitfalls import Caution, unread_cautions
 
 __all__ = ["COLUMNS", "GROUPS", "ScoreColumns", "check_columns", "read_scores"]
 
@@ -25,6 +26,7 @@ GROUPS = ("condition", "view", "repeat")
 COLUMNS = (*_REQUIRED, "fold", "object_id", "partition", "defect_type", *GROUPS)
 
 _PARTITIONS = ("train", "threshold", "inference")
+_TRAINING = ("train", "training")
 _FOLD = re.compile(r"[+-]?[0-9]{1,18}")
 # Letters of a name; what is longer is a mistake, and would take memory for every row.
 _LONGEST = 4096
@@ -44,6 +46,7 @@ class ScoreColumns:
         partition: `train`, `threshold` or `inference`.
         defect: names of defect types, empty where none is given.
         groups: text of those of `GROUPS` that the table has, empty where a cell is.
+        warnings: columns that may be meant, but are not read.
     """
 
     image: np.ndarray
@@ -54,6 +57,7 @@ class ScoreColumns:
     partition: np.ndarray | None
     defect: np.ndarray | None
     groups: Mapping[str, np.ndarray]
+    warnings: tuple[Caution, ...] = ()
 
 
 def read_scores(path: str | Path) -> pa.Table:
@@ -84,6 +88,13 @@ def check_columns(table: pa.Table) -> ScoreColumns:
         UserError: a column is missing, there twice, or has cells that do not mean what they should.
     """
     names = table.column_names
+    unread = unread_columns(names, COLUMNS)
+    if any(_holds_training_rows(table.column(names.index(name))) for name in unread.get("partition", [])):
+        raise UserError(
+            f"{_TABLE} has training rows by its column '{shown(unread['partition'][0])}', but no column partition, so "
+            "they would be judged; rename it to partition, with the values train, threshold and inference, or leave "
+            "those rows out."
+        )
     table = select_columns(table, COLUMNS, _TABLE)
     missing = [name for name in _REQUIRED if name not in table.column_names]
     if missing:
@@ -106,7 +117,13 @@ def check_columns(table: pa.Table) -> ScoreColumns:
         partition=optional("partition", _partitions),
         defect=optional("defect_type", _optional_names),
         groups={name: _optional_names(table, name) for name in GROUPS if name in table.column_names},
+        warnings=tuple(unread_cautions(unread)),
     )
+
+
+def _holds_training_rows(column: pa.ChunkedArray) -> bool:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return _is_text(kind) and any(str(value).strip().lower() in _TRAINING for value in column.unique().to_pylist())
 
 
 def _with_known_names(table: pa.Table, where: str) -> pa.Table:
@@ -231,7 +248,8 @@ def _distinct(table: pa.Table, name: str) -> tuple[list[Any], np.ndarray]:
     """The different values of a column, null among them, and (n,) the number of each row's."""
     column = table[name]
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_nested(kind):
+    bytes_like = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+    if pa.types.is_nested(kind) or any(is_kind(kind) for is_kind in bytes_like):
         raise UserError(f"The column {name} of the score table holds {kind}, not text.")
     if pa.types.is_dictionary(column.type):
         column = column.cast(kind)

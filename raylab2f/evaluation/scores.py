@@ -11,6 +11,7 @@ import pyarrow as pa
 from raylab2f.errors import UserError
 from raylab2f.evaluation.plans.random_halves import draw_halves
 from raylab2f.evaluation.score_table import check_columns
+from raylab2f.files.cells import padded_pairs
 from raylab2f.pitfalls import Caution
 
 __all__ = ["Scores", "prepare_scores"]
@@ -75,6 +76,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
     score, label, image_name, partition = given.score, given.label, given.image, given.partition
     object_name = given.object if given.object is not None else image_name
     fold_number = given.fold if given.fold is not None else np.zeros(len(score), np.int64)
+    _refuse_one_class(label)
     _refuse_duplicates(fold_number, image_name)
     _refuse_contradictions(image_name, label, object_name)
     facts = _facts(score, label, fold_number, partition, given.defect)
@@ -119,7 +121,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
         warnings=(),
     )
     _refuse_meaningless(scores)
-    return replace(scores, warnings=(*_warn_of_objects(given.object), *_warn_of_leaks(scores)))
+    return replace(scores, warnings=(*given.warnings, *_warn_of_objects(given.object), *_warn_of_leaks(scores)))
 
 
 def _refuse_duplicates(fold: np.ndarray, image: np.ndarray) -> None:
@@ -171,10 +173,14 @@ def _defects(kinds: np.ndarray | None, label: np.ndarray, rows: np.ndarray) -> t
     return tuple(str(name) for name in names), defect
 
 
-def _refuse_meaningless(scores: Scores) -> None:
-    if scores.label.all() or not scores.label.any():
-        missing = "nominal" if scores.label.all() else "anomalous"
+def _refuse_one_class(label: np.ndarray) -> None:
+    if label.all() or not label.any():
+        missing = "nominal" if label.all() else "anomalous"
         raise UserError(f"All pictures have one class: there are no {missing} ones to measure with.")
+
+
+def _refuse_meaningless(scores: Scores) -> None:
+    _refuse_one_class(scores.label)
     for wanted, what in ((True, "anomalous object{s}"), (False, "object{s} with nominal pictures")):
         count = len(np.unique(scores.object[scores.label == wanted]))
         if count < 2:
@@ -205,19 +211,14 @@ def _warn_of_objects(given: np.ndarray | None) -> list[Caution]:
                 "narrow if several pictures show the same part.",
             )
         ]
-    names = set(given.tolist())
-    padded = sorted(
-        name for name in names if name.isdecimal() and name[0] == "0" and (name.lstrip("0") or "0") in names
-    )
-    padded = [name for name in padded if name != "0"]
-    if not padded:
+    pairs = padded_pairs(given.tolist())
+    if not pairs:
         return []
-    pairs = ", ".join(f"{name} and {name.lstrip('0') or '0'}" for name in padded[:3])
-    more = f" and {len(padded) - 3} more" if len(padded) > 3 else ""
+    listed = ", ".join(pairs[:3]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
     return [
         Caution(
             "RL201",
-            f"Some objects differ only in leading zeros ({pairs}{more}) and count as different parts; write each "
+            f"Some objects differ only in leading zeros ({listed}) and count as different parts; write each "
             "part's object_id in one way if they are the same.",
         )
     ]

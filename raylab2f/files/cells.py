@@ -16,11 +16,21 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from raylab2f.errors import UserError
 
-__all__ = ["LABEL_WORDS", "clean_name", "clean_path", "clean_text", "is_missing", "read_label", "read_numbers", "shown"]
+__all__ = [
+    "LABEL_WORDS",
+    "clean_name",
+    "clean_path",
+    "clean_text",
+    "is_missing",
+    "padded_pairs",
+    "read_label",
+    "read_numbers",
+    "shown",
+]
 
 #: Words for nominal and for anomalous, in any case.
 LABEL_WORDS = {
@@ -45,7 +55,8 @@ _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _PLAIN = re.compile(rf"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+){_EXPONENT}|[+-]?inf(?:inity)?", re.IGNORECASE)
 _COMMA = re.compile(rf"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+){_EXPONENT}")
 # 1,234 is 1234 in some countries and 1.234 in others.
-_EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+_EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+_WHOLE_BELOW_1000 = re.compile(r"[+-]?[0-9]{1,3}")
 
 
 def is_missing(value: object) -> bool:
@@ -141,7 +152,23 @@ def read_numbers(cells: Sequence[str | None], where: str) -> list[float | None]:
             f"{where} has '{text}' in row {row}, which may mean {text.replace(',', '.')} or {text.replace(',', '')}; "
             "write decimal points, and no separators of thousands."
         )
+    pointed = [text for text in texts if text is not None and "." in text]
+    others = [text for text in texts if text is not None and "." not in text]
+    # 950 and 1.250 in one column: no program writes decimals in this way, and many write thousands so.
+    if pointed and others and all(map(_EITHER.fullmatch, pointed)) and all(map(_WHOLE_BELOW_1000.fullmatch, others)):
+        first, other = texts.index(pointed[0]) + 1, texts.index(others[0]) + 1
+        raise UserError(
+            f"{where} has '{pointed[0]}' in row {first} and '{others[0]}' in row {other}, so the point may separate "
+            "thousands; write all its numbers with decimals, or none with separators of thousands."
+        )
     return [None if text is None else float(text.replace(",", ".")) for text in texts]
+
+
+def padded_pairs(names: Iterable[str]) -> list[str]:
+    """Names that differ from another one only in leading zeros, each as `007 and 7`, sorted."""
+    all_names = set(names)
+    pairs = [(name, name.lstrip("0") or "0") for name in all_names if name.isdecimal()]
+    return sorted(f"{name} and {bare}" for name, bare in pairs if bare != name and bare in all_names)
 
 
 def shown(text: str, length: int = 60) -> str:

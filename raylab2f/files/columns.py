@@ -11,7 +11,7 @@ import pyarrow as pa
 from raylab2f.errors import UserError
 from raylab2f.files.cells import shown
 
-__all__ = ["hint_at_columns", "plain_name", "select_columns"]
+__all__ = ["hint_at_columns", "plain_name", "select_columns", "unread_columns"]
 
 # What other tools call a column, as parts of its plain name.
 _ALIKE = {
@@ -19,6 +19,19 @@ _ALIKE = {
     "image_id": ("image", "img", "file", "path", "picture", "name", "id"),
     "path": ("path", "file", "image", "img", "picture", "name"),
     "label": ("label", "target", "truth", "class", "gt", "ytrue", "anomal", "defect"),
+}
+# Plain names that columns which may be absent have elsewhere: where nothing reads one of these, it may be a mistake.
+_ALIKE_OPTIONAL = {
+    "object_id": r"(object|part|sample|specimen|serial|item|component|unit|piece|product|patient|group|bauteil|teil)s?"
+    r"(id|no|nr|num|number|name)?",
+    "partition": r"split|set|subset|phase|usage|split(name|type)|datasplit",
+    "given_split": r"split|set|subset|phase|usage|partition|split(name|type)|datasplit",
+    "mask_path": r"(mask|groundtruth|gt|segmentation|annotation)s?(path|file|filename|image)?",
+    "foreground_path": r"(foreground|fg)(mask)?(path|file|filename)?",
+    "defect_type": r"(defect|anomaly|fault|error)(type|class|kind|name|category)?|type|kind",
+    "condition": r"conditions|light(ing)?|illumination|batch|lot|session",
+    "view": r"views?id|views|camera(id)?|angle|side|pose",
+    "fold": r"folds|fold(id|no|nr|number)|cv(fold)?|kfold",
 }
 _NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+")
 _MOST = 20
@@ -57,6 +70,23 @@ def select_columns(table: pa.Table, known: Sequence[str], where: str) -> pa.Tabl
     return pa.table(chosen) if chosen else table.select([])
 
 
+def unread_columns(names: Sequence[str], known: Collection[str]) -> dict[str, list[str]]:
+    """Columns that nothing reads, by the name of the absent column that each may be meant as.
+
+    Arguments:
+        names: of all columns of the table.
+        known: names of all columns that mean something.
+    """
+    plain = {plain_name(name) for name in names}
+    free = [name for name in dict.fromkeys(names) if plain_name(name) not in {plain_name(own) for own in known}]
+    meant = {
+        own: [name for name in free if re.fullmatch(_ALIKE_OPTIONAL[own], plain_name(name))]
+        for own in known
+        if own in _ALIKE_OPTIONAL and plain_name(own) not in plain
+    }
+    return {own: alike for own, alike in meant.items() if alike}
+
+
 def hint_at_columns(names: Sequence[str], missing: Collection[str], known: Collection[str]) -> str:
     """What a table that lacks columns has instead, and what to do, to end a sentence with.
 
@@ -69,8 +99,12 @@ def hint_at_columns(names: Sequence[str], missing: Collection[str], known: Colle
         return "it has none"
     plain = {plain_name(name) for name in known}
     free = [name for name in names if plain_name(name) not in plain]
-    listed = ", ".join(map(shown, names[:_MOST])) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+    listed = ", ".join(shown(name) or "''" for name in names[:_MOST]) + (
+        f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    )
     has = f"it has {listed}"
+    if any(not name.strip() for name in names):
+        has += "; name the column without a name"
     if len(names) == 1 and len(names[0].split()) > 1:
         return f"{has}, so separate the columns by commas, semicolons, tabs or |"
     if len(free) == len(names) and any(_NUMBER.fullmatch(name.strip()) for name in names):

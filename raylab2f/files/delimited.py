@@ -60,8 +60,7 @@ def read_delimited(content: bytes, where: str, known: Collection[str]) -> tuple[
         if len(row) != len(header):
             raise UserError(
                 f"{where} cannot be read: row {number} has another number of cells than the header (line {line} has "
-                f"{len(row)}, not {len(header)}); put cells that hold {_show(separator)}, such as numbers with decimal "
-                "commas, in quotes."
+                f"{len(row)}, not {len(header)}); {_why_uneven(row, header, separator, known)}."
             )
         for column, cell in zip(columns, row, strict=True):
             column.append(cell)
@@ -116,6 +115,15 @@ def _rows(text: str, separator: str, where: str) -> Iterator[tuple[int, list[str
         if any(cells):
             yield line, cells
         line = reader.line_num + 1
+
+
+def _why_uneven(row: list[str], header: list[str], separator: str, known: Collection[str]) -> str:
+    plain = {plain_name(name) for name in known}
+    if plain.isdisjoint(map(plain_name, header)) and not plain.isdisjoint(map(plain_name, row)):
+        return "the lines above that with the names of the columns must go"
+    if len(row) < len(header):
+        return "cells are missing there; leave none out, also where nothing stands in them"
+    return f"put cells that hold {_show(separator)}, such as numbers with decimal commas, in quotes"
 
 
 def _too_long(where: str, line: int) -> UserError:

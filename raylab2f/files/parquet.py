@@ -7,6 +7,7 @@ every file passes through this module.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError
+from raylab2f.files.cells import shown
 
 __all__ = ["read_parquet", "refuse_objects"]
 
@@ -33,7 +35,7 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None, content
         content: the file's bytes, where something else has fetched them; `path` is then only what errors name.
 
     Raises:
-        UserError: a column holds objects of another library.
+        UserError: a column is there twice, or holds objects of another library.
         OSError, pyarrow.ArrowException: as `pyarrow.parquet.read_table`.
     """
     # Absolute, for pyarrow takes `a:b/c.parquet` for a URI.
@@ -45,6 +47,10 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None, content
     except ValueError as error:
         # A registered type that cannot make sense of its own description.
         raise _refusal(path, "a column") from error
+    twice = next((name for name, count in Counter(schema.names).items() if count > 1), None)
+    if twice is not None:
+        # Arrow itself reads no column of such a file.
+        raise UserError(f"'{path}' has the column {shown(twice)} more than once; rename or remove one.")
     refuse_objects(schema if columns is None else pa.schema([f for f in schema if f.name in columns]), path)
     source = whole if content is None else pa.BufferReader(content)
     return pq.read_table(source, columns=None if columns is None else list(columns), partitioning=None)

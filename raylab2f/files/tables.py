@@ -6,11 +6,13 @@ What a file is, its content says and not its name: a spreadsheet that is called 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 
 from raylab2f.errors import UserError, first_line
+from raylab2f.files.cells import shown
 from raylab2f.files.columns import hint_at_columns, plain_name
 from raylab2f.files.delimited import read_delimited
 from raylab2f.files.parquet import read_parquet
@@ -21,6 +23,8 @@ __all__ = ["TABLE_SUFFIXES", "read_table"]
 TABLE_SUFFIXES = (".parquet", ".csv", ".tsv", ".tab", ".txt")
 
 _PARQUET = b"PAR1"
+# Rows in which the names of the columns are looked for, if they are not in the first line.
+_TITLES = 20
 _SAVE = "save it as CSV in UTF-8 or as Parquet"
 # First bytes of what is often taken for a table.
 _KINDS = (
@@ -35,6 +39,8 @@ _KINDS = (
     (b"\x93NUMPY", f"a NumPy file; {_SAVE}"),
     (b"%PDF", f"a PDF; {_SAVE}"),
     (b"SQLite format 3", f"a database; {_SAVE}"),
+    (b"{", f"JSON; {_SAVE}"),
+    (b"[", f"JSON; {_SAVE}"),
 )
 
 
@@ -68,7 +74,16 @@ def read_table(
         raise UserError(f"'{path}' cannot be read as a {what}: it is called Parquet but is none; write it anew.")
     known = (*needed, *others)
     names, columns = read_delimited(content, f"'{path}'", known)
-    if {plain_name(name) for name in known}.isdisjoint(map(plain_name, names)):
+    plain = {plain_name(name) for name in known}
+    if plain.isdisjoint(map(plain_name, names)):
+        above = [
+            row for row in islice(zip(*columns, strict=True), _TITLES) if not plain.isdisjoint(map(plain_name, row))
+        ]
+        if above:
+            raise UserError(
+                f"'{path}' cannot be read as a {what}, for its first line is not that with the names of the columns "
+                f"({', '.join(map(shown, above[0]))}); remove the lines above that."
+            )
         raise UserError(
             f"'{path}' cannot be read as a {what}, for its first line names no column of one ({', '.join(needed)}); "
             f"{hint_at_columns(names, needed, known)}."

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from raylab2f.datasets import load_dataset
-from raylab2f.datasets.layouts.mvtec import is_nominal_name
+from raylab2f.datasets.layouts.nominal_names import is_nominal_name
 from raylab2f.errors import UserError
 
 CASTING = Path(__file__).parents[3] / "shared" / "data" / "casting"

@@ -86,3 +86,15 @@ class TestEqualFiles:
         (warning,) = equal_files_warnings([entry("a", sha256="A"), entry("b", sha256="A"), entry("c", sha256="A")])
         assert warning.startswith("1 files occur under more than one object, so the same picture")
         assert ": a = b = c." in warning
+
+
+def test_equal_files_with_both_labels_are_named():
+    entries = [
+        Entry("bad/a", "/bad/a", 1, "dent", "test", sha256="A"),
+        Entry("good/a", "/good/a", 0, "good", "train", sha256="A"),
+        Entry("good/b", "/good/b", 0, "good", "train", sha256="B"),
+        Entry("good/c", "/good/c", 0, "good", "train", sha256="B"),
+    ]
+    (warning,) = equal_files_warnings(entries)
+    assert warning.endswith("1 of them count as good and as defective (bad/a = good/a); decide which they are.")
+    assert "good and as defective" not in equal_files_warnings(entries[2:])[0]

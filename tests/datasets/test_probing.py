@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from raylab2f.datasets import load_dataset
 from raylab2f.datasets.entries import Entry
@@ -191,7 +191,7 @@ def test_probing_takes_large_pictures_one_by_one(tmp_path, monkeypatch, save):
     monkeypatch.setattr("raylab2f.datasets.probing.PROBING_BYTES", 6 * 300 * 300)
     entries = [Entry(f"{k}", str(save(tmp_path / f"{k}.png", size=(300, 300))), 0, "good", "train") for k in range(8)]
     running, most, lock = 0, 0, threading.Lock()
-    load = Image.Image.load
+    load = PngImagePlugin.PngImageFile.load
 
     def counted(image):
         nonlocal running, most

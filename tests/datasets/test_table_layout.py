@@ -174,6 +174,7 @@ def test_a_tsv_and_a_folder_with_one_are_manifests(tmp_path, save):
         ("path,label\na.png,nan\n", "has no label"),
         ("path,label,object_id\na.png,0,1.23457E+11\n", "a number that was rounded"),
         ("path,label,width\na.png,0,99999999999\n", "has width 99999999999"),
+        ("path,label,given_split\na.png,0,val\n", r"row 1 \(a\.png\) has given_split val; write train or test"),
         ('path,label\n"a.png,0\nb.png",1\n', "line break"),
     ],
 )
@@ -188,3 +189,43 @@ def test_words_for_nothing_stand_for_absent_values(tmp_path):
     first, second = entries_of(tmp_path, text)
     assert (first.view, first.mask_path, first.width) == (None, None, None)
     assert (second.view, second.mask_path, second.width) == ("top", str(tmp_path / "b_mask.png"), 8)
+
+
+def test_columns_that_may_be_meant_are_said(tmp_path, save):
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    (tmp_path / "m.csv").write_text("path,label,part,mask,Given_Split,notes\na.png,0,1,,Train,x\nb.png,1,2,,TEST,y\n")
+    dataset = load_dataset(tmp_path / "m.csv")
+    assert [str(warning) for warning in dataset.warnings if warning.code == "RL218"] == [
+        "The column 'part' is not read; rename it to object_id if it is that.",
+        "The column 'mask' is not read; rename it to mask_path if it is that.",
+    ]
+    assert dataset.manifest["given_split"].to_pylist() == ["train", "test"]
+
+
+def test_objects_that_differ_in_leading_zeros_are_said(tmp_path, save):
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    (tmp_path / "m.csv").write_text("path,label,object_id\na.png,0,7\nb.png,1,07\n")
+    (warning,) = load_dataset(tmp_path / "m.csv").warnings
+    assert (warning.code, "leading zeros (07 and 7)" in warning) == ("RL201", True)
+
+
+def test_two_manifests_in_one_folder_are_refused(tmp_path, save):
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    for suffix in ("csv", "tsv"):
+        (tmp_path / f"manifest.{suffix}").write_text(
+            "path,label\na.png,0\nb.png,1\n".replace(",", "\t,"[suffix == "csv"])
+        )
+    with pytest.raises(UserError, match=r"holds manifest\.csv and manifest\.tsv; name the file"):
+        load_dataset(tmp_path)
+    assert load_dataset(tmp_path / "manifest.tsv").manifest.num_rows == 2
+
+
+def test_paths_with_backslashes_are_told_apart(tmp_path, save):
+    for name in ("a.png", "b.png"):
+        save(tmp_path / "x" / name)
+    (tmp_path / "m.csv").write_text("path,label\nx\\a.png,0\nx\\b.png,1\n")
+    with pytest.raises(UserError, match=r"does not exist; write / instead of \\ in paths"):
+        load_dataset(tmp_path / "m.csv")

@@ -248,3 +248,37 @@ def test_a_byte_order_mark_is_no_part_of_a_name(folder):
     path = folder / "mark.csv"
     path.write_bytes(codecs.BOM_UTF8 + b'"image_id","label","score"\n"a","0","0.5"\n')
     assert read_scores(path).column_names == ["image_id", "label", "score"]
+
+
+def small_table(**more):
+    label = np.arange(40) % 4 == 0
+    score = np.random.default_rng(0).normal(2.0 * label)
+    return pa.table({"image_id": [f"p{k}" for k in range(40)], "label": label.astype(int), "score": score, **more})
+
+
+def test_a_column_that_may_name_objects_is_said_not_passed_over():
+    warnings = prepare_scores(small_table(part_id=[k // 2 for k in range(40)])).warnings
+    assert "The column 'part_id' is not read; rename it to object_id if it is that." in warnings
+    assert "RL218" in [warning.code for warning in warnings]
+
+
+@pytest.mark.parametrize("name", ["split", "Set", "subset"])
+@pytest.mark.parametrize("encode", [False, True])
+def test_training_rows_under_another_name_are_not_judged(name, encode):
+    values = pa.array(["Train" if k % 2 else "test" for k in range(40)])
+    with pytest.raises(UserError, match=f"has training rows by its column '{name}', but no column partition"):
+        prepare_scores(small_table(**{name: values.dictionary_encode() if encode else values}))
+    assert prepare_scores(small_table(**{name: ["test"] * 40})).label.any()
+
+
+def test_one_class_is_said_to_be_one_class():
+    table = small_table()
+    table = table.set_column(1, "label", pa.array([0] * 40))
+    with pytest.raises(UserError, match="one class: there are no anomalous ones"):
+        prepare_scores(table)
+
+
+def test_bytes_of_a_fixed_length_are_no_names():
+    ids = pa.array([f"{k:04d}".encode() for k in range(40)], pa.binary(4))
+    with pytest.raises(UserError, match="image_id of the score table holds fixed_size_binary"):
+        prepare_scores(small_table().set_column(0, "image_id", ids))

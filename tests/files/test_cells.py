@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raylab2f.errors import UserError
-from raylab2f.files.cells import clean_name, clean_path, clean_text, read_label, read_numbers
+from raylab2f.files.cells import clean_name, clean_path, clean_text, padded_pairs, read_label, read_numbers
 
 SPACES = st.sampled_from(["", " ", "  ", "\t", "\u00a0", "\ufeff", " \u200b "])
 NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1)
@@ -133,3 +133,20 @@ def test_one_number_shows_what_the_comma_is():
 def test_what_can_be_read_in_two_ways_or_none_names_the_cell(cells, told):
     with pytest.raises(UserError, match=told):
         read_numbers(cells, "It")
+
+
+@pytest.mark.parametrize("cells", [["950", "1.250", "3.100"], ["12.345", "7", None], ["-1.000", "-20"]])
+def test_points_that_may_separate_thousands_are_refused(cells):
+    with pytest.raises(UserError, match="the point may separate thousands"):
+        read_numbers(cells, "The column")
+
+
+@pytest.mark.parametrize(
+    "cells", [["1.250", "3.100"], ["0.950", "1"], ["1.25", "3"], ["1.250", "1000"], ["1e3", "1.250"]]
+)
+def test_decimal_points_are_decimal_points(cells):
+    assert read_numbers(cells, "The column") == [float(cell) for cell in cells]
+
+
+def test_names_that_differ_in_leading_zeros():
+    assert padded_pairs(["7", "07", "007", "8", "x", "00", "0", "012"]) == ["00 and 0", "007 and 7", "07 and 7"]

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raylab2f.errors import UserError
-from raylab2f.files.columns import select_columns
+from raylab2f.files.columns import select_columns, unread_columns
 from raylab2f.files.tables import read_table
 
 KNOWN = ("image_id", "label", "score")
@@ -186,3 +186,41 @@ def test_a_damaged_parquet_file_gives_a_table_or_one_sentence(data):
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     table_or_sentence(bytes(content[: data.draw(st.integers(4, len(content)))]), "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("# from line 3\n" + TEXT, "the lines above that with the names of the columns must go"),
+        ("Report;;\n;;\n" + TEXT.replace(",", ";"), "image_id, label, score.; remove the lines above that"),
+        (TEXT + "c.png,1\n", "cells are missing there"),
+        (TEXT.replace(".5", ",5"), "in quotes"),
+        ('{"image_id": "a.png", "label": 0, "score": 1}\n', "it is JSON; save it as CSV"),
+        ('[{"image_id": "a.png"}]', "it is JSON; save it as CSV"),
+    ],
+)
+def test_the_mend_fits_what_is_wrong(content, sentence):
+    assert re.search(sentence, refusal(content))
+
+
+def test_a_column_twice_in_parquet_is_named(tmp_path):
+    table = pa.Table.from_arrays(
+        [pa.array(["a"]), pa.array([0]), pa.array([1.0]), pa.array([2.0])], names=[*KNOWN, "score"]
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"t\.parquet' has the column score more than once; rename or remove one"):
+        read_table(tmp_path / "t.parquet", KNOWN, what="score table")
+
+
+@pytest.mark.parametrize(
+    ("names", "unread"),
+    [
+        (["image_id", "Part ID", "score"], {"object_id": ["Part ID"]}),
+        (["image_id", "object", "serial_no"], {"object_id": ["object", "serial_no"]}),
+        (["image_id", "object", "object_id"], {}),
+        (["image_id", "Split"], {"partition": ["Split"]}),
+        (["image_id", "notes", "created", "comment", "width"], {}),
+    ],
+)
+def test_columns_that_may_be_meant_but_are_not_read(names, unread):
+    assert unread_columns(names, (*KNOWN, "object_id", "partition")) == unread

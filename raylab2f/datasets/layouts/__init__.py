@@ -7,8 +7,8 @@ from pathlib import Path
 
 from raylab2f import plugins
 from raylab2f.datasets.accounting import account_for
-from raylab2f.datasets.discovery import list_pictures
-from raylab2f.datasets.entries import Found, LayoutOptions
+from raylab2f.datasets.discovery import is_folder, search
+from raylab2f.datasets.entries import Found, LayoutOptions, first_few
 from raylab2f.datasets.layouts import (
     btad,
     dagm,
@@ -27,6 +27,7 @@ from raylab2f.datasets.layouts import (
 from raylab2f.datasets.layouts.added import added_layout, added_layouts
 from raylab2f.datasets.layouts.layout import GENERAL_SHAPE, MANIFEST, NAMED_BY_USER, OWN_SHAPE, Layout
 from raylab2f.errors import UserError
+from raylab2f.files.tables import TABLE_SUFFIXES
 
 __all__ = ["GENERAL_SHAPE", "LAYOUTS", "OWN_SHAPE", "Layout", "layout_names", "read_layout"]
 
@@ -70,8 +71,15 @@ def read_layout(root: Path, layout: str, options: LayoutOptions) -> Found:
             to it, or a package adds one that cannot be used.
     """
     asked = None if layout == _AUTO else _named(layout)
-    if root.is_dir() and next(root.iterdir(), None) is None:
-        raise UserError(f"{root}: the folder is empty.")
+    if is_folder(root):
+        try:
+            first = next(root.iterdir(), None)
+        except OSError as error:
+            raise UserError(
+                f"{root}: the folder cannot be opened ({error.strerror}); give yourself the right to read it."
+            ) from error
+        if first is None:
+            raise UserError(f"{root}: the folder is empty.")
     name, chosen = _recognise(root, options) if asked is None else (layout, asked)
     for option in ("category", "nominal", "anomalous"):
         if getattr(options, option) and option not in chosen.options:
@@ -99,10 +107,13 @@ def _recognise(root: Path, options: LayoutOptions) -> tuple[str, Layout]:
     found = _first_fitting(root, options, others)
     if found is not None:
         return found
-    if root.is_dir() and not list_pictures(root, recursive=True):
-        raise UserError(f"{root}: there are no pictures in this folder.")
+    if not is_folder(root):
+        raise UserError(
+            f"{root} is neither a folder nor a manifest; give the folder of the pictures, or a table of them "
+            f"({', '.join(TABLE_SUFFIXES)})."
+        )
     looked_for = "; ".join(layout.looked_for for layout in (*LAYOUTS.values(), *others.values()))
-    raise UserError(f"{root}: no known layout recognised; looked for {looked_for}.")
+    raise UserError(f"{root}: {_what_instead(root, looked_for)}.")
 
 
 def _first_fitting(root: Path, options: LayoutOptions, layouts: Mapping[str, Layout]) -> tuple[str, Layout] | None:
@@ -116,3 +127,24 @@ def _first_fitting(root: Path, options: LayoutOptions, layouts: Mapping[str, Lay
         if fitting:
             return fitting[0], layouts[fitting[0]]
     return None
+
+
+def _what_instead(root: Path, looked_for: str) -> str:
+    """Why no layout is recognised in a folder, and what to do, to end a sentence with."""
+    tree = search(root)
+    if not tree.pictures:
+        others = tree.unread or [path for path, _ in tree.broken]
+        listed = first_few([path.relative_to(root).as_posix() for path in sorted(others)])
+        return "there are no pictures in this folder" + (f" that can be read ({listed} cannot)" if others else "")
+    holders = sorted({path.relative_to(root).parts[0] for path in tree.pictures if path.parent != root})
+    tables = sorted(path.name for path in root.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
+    table_hint = f", or give a manifest itself, if one of {first_few(tables)} is one" if tables else ""
+    if not holders:
+        return (
+            "no known layout recognised, as all pictures lie in the folder itself; put good and defective ones into a "
+            f"folder each and name these with --nominal and --anomalous{table_hint}"
+        )
+    return (
+        "no known layout recognised; name the folders of good pictures with --nominal and those of defective ones with "
+        f"--anomalous (there is {first_few(holders, 5)}){table_hint}; looked for {looked_for}"
+    )

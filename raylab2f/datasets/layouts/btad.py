@@ -4,7 +4,7 @@
     <category>/test/{ok,ko}/<NNNN>.bmp
     <category>/ground_truth/ko/<NNNN>.png   where the defect is
 
-Nothing in the names says which pictures show the same part.
+Nothing in the names says which pictures show the same part. The rest of the rules is that of the layout `mvtec`.
 
 Reference: Mishra, Verk, Fornasier, Piciarelli, Foresti: "VT-ADL: a vision transformer network for image anomaly
 detection and localization" (ISIE 2021).
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.discovery import is_folder
 from raylab2f.datasets.entries import NOMINAL, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
-from raylab2f.datasets.layouts.kinds import Pictures
+from raylab2f.datasets.layouts.mvtec import read_category
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
 
@@ -39,19 +39,8 @@ def read(root: Path, options: LayoutOptions) -> Found:
         UserError: there is no category, no such category as asked for, or several and none was asked for.
     """
     category = choose(root, find(root, _fits), options.category, LOOKED_FOR)
-    pictures = Pictures(category)
-    masks = child(category, "ground_truth")
-    for split in ("train", "test"):
-        for kind in list_folders(child(category, split)):
-            good = kind.name.lower() == _GOOD
-            pictures.add(
-                kind,
-                split,
-                NOMINAL if good else kind.name,
-                child(masks, kind.name) if split == "test" else None,
-            )
-    return pictures.found()
+    return read_category(root, category, (NOMINAL, _GOOD))
 
 
 def _fits(folder: Path) -> bool:
-    return child(child(folder, "train"), _GOOD).is_dir() and child(child(folder, "test"), _BAD).is_dir()
+    return is_folder(child(child(folder, "train"), _GOOD)) and is_folder(child(child(folder, "test"), _BAD))

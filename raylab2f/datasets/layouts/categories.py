@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.discovery import is_folder, list_folders
 from raylab2f.errors import UserError
 
 __all__ = ["child", "choose", "find", "only"]
@@ -18,12 +18,15 @@ _DEPTH = 3
 def child(folder: Path, name: str) -> Path:
     """The sub-folder of a name, in whatever case it is written; where there is none, the path it would have."""
     exact = folder / name
-    if exact.is_dir() or not folder.is_dir():
+    if is_folder(exact):
         return exact
     # Thousands of samples may lie here: their names tell enough, without a look at each.
-    with os.scandir(folder) as entries:
-        alike = sorted(entry.name for entry in entries if entry.name.lower() == name.lower())
-    return next((folder / other for other in alike if (folder / other).is_dir()), exact)
+    try:
+        with os.scandir(folder) as entries:
+            alike = sorted(entry.name for entry in entries if entry.name.lower() == name.lower())
+    except OSError:
+        return exact
+    return next((folder / other for other in alike if is_folder(folder / other)), exact)
 
 
 def find(root: Path, fits: Callable[[Path], bool], depth: int = _DEPTH) -> dict[str, Path]:

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_pictures
+from raylab2f.datasets.discovery import is_folder, list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
-from raylab2f.datasets.mask_pairing import key_of, match_masks
+from raylab2f.datasets.mask_pairing import NO_PICTURE, key_of, match_masks
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
@@ -71,7 +71,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
                     mask_path=None if mask is None else str(mask),
                 )
             )
-        strays += [(path.relative_to(category).as_posix(), "the mask has no picture of its name") for path in unused]
+        strays += [(path.relative_to(category).as_posix(), NO_PICTURE) for path in unused]
     return Found(category.name, tuple(entries), tuple(strays))
 
 
@@ -102,7 +102,7 @@ def _fits(folder: Path) -> bool:
 
 def _has_labels(folder: Path) -> bool:
     label_folder = child(folder, "Label")
-    if not label_folder.is_dir() or not list_pictures(folder):
+    if not is_folder(label_folder) or not list_pictures(folder):
         return False
     masks = (path for path in list_pictures(label_folder) if path.stem.lower().endswith(_MASK_SUFFIX))
     return _list_of_labels(label_folder) is not None or next(masks, None) is not None

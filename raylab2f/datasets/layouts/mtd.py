@@ -18,16 +18,18 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders, list_pictures
+from raylab2f.datasets.discovery import is_folder, list_folders, list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
+from raylab2f.datasets.layouts.categories import child
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "Shot", "read", "recognises", "same_tile"]
 
 LOOKED_FOR = "mtd (MT_<class>/Imgs with pictures exp<K>_num_<N>.jpg)"
 
+_CLASS, _PICTURES = "MT_", "Imgs"
 _NOMINAL_CLASS = "Free"
-_NAME = re.compile(r"exp(?P<exposure>\d+)_num_(?P<number>\d+)")
+_NAME = re.compile(r"exp(?P<exposure>\d+)_num_(?P<number>\d+)", re.IGNORECASE)
 # Consecutive pictures of one tile are at most 325 numbers apart, with few exceptions.
 _STEP = 400
 # Where the very next exposure follows, the pictures between may have been sorted out.
@@ -86,7 +88,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
     shots: dict[Path, Shot] = {}
     masks: dict[Path, Path] = {}
     for folder in folders:
-        for path in list_pictures(folder / "Imgs"):
+        for path in list_pictures(child(folder, _PICTURES)):
             if path.suffix.lower() == ".png":
                 masks[path.with_suffix("")] = path
             else:
@@ -218,13 +220,15 @@ def _shot(path: Path, folder: Path) -> Shot:
     match = _NAME.fullmatch(path.stem)
     if match is None:
         raise UserError(f"{path}: pictures of layout mtd are called exp<K>_num_<N>.jpg; rename or remove it.")
-    return Shot(int(match["number"]), int(match["exposure"]), folder.name.removeprefix("MT_"))
+    return Shot(int(match["number"]), int(match["exposure"]), folder.name[len(_CLASS) :].capitalize())
 
 
 def _class_folders(root: Path) -> list[Path]:
     for level in ([root], list_folders(root)):
-        found = [folder for parent in level for folder in list_folders(parent) if folder.name.startswith("MT_")]
-        folders = {folder.resolve(): folder for folder in reversed(found) if (folder / "Imgs").is_dir()}
+        found = [
+            folder for parent in level for folder in list_folders(parent) if folder.name.upper().startswith(_CLASS)
+        ]
+        folders = {folder.resolve(): folder for folder in reversed(found) if is_folder(child(folder, _PICTURES))}
         if folders:
             return sorted(folders.values())
     return []

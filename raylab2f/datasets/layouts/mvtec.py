@@ -19,58 +19,66 @@ detection" (CVPR 2019); `fg_mask` as in Yao et al.: "Explicit boundary guided se
 
 from __future__ import annotations
 
-import os
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from raylab2f.datasets.discovery import list_folders, list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions, first_few
-from raylab2f.datasets.mask_pairing import MASK_FOLDERS, Paired, key_of, match_masks, pair_masks
+from raylab2f.datasets.layouts.categories import choose, find
+from raylab2f.datasets.layouts.nominal_names import is_nominal_name, name_warnings
+from raylab2f.datasets.mask_contents import find_mask_folders
+from raylab2f.datasets.mask_pairing import (
+    MASK_FOLDERS,
+    NO_PICTURE,
+    Paired,
+    key_of,
+    match_masks,
+    pair_masks,
+    stem_of_picture,
+)
 from raylab2f.errors import UserError
-from raylab2f.pitfalls import Caution
 
-__all__ = ["LOOKED_FOR", "is_nominal_name", "read", "recognises"]
+__all__ = ["LOOKED_FOR", "read", "read_category", "recognises"]
 
 LOOKED_FOR = "mvtec (train/good and test/<defect type>, in the folder or up to three folders below it)"
 
-_DEPTH = 3
 _FOREGROUNDS = "fg_mask"
 # Names of the folders of splits in lower case, with the split that is written down.
 _SPLITS = {"train": "train", "validation": "train", "valid": "train", "val": "train", "test": "test"}
-_NOMINAL_WORDS = (NOMINAL, "ok", "normal", "nominal")
-# With one of these among its words, a name such as "ok_not" is no nominal one.
-_DEFECT_WORD = re.compile(
-    r"no|not|non|ng|nok|nio|ko|bad|def|fail\w*|defect\w*|anomal\w*|abnormal\w*|fault\w*|damage\w*|broken|but"
-)
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 def recognises(root: Path, options: LayoutOptions) -> bool:
     """Whether `root` is a category or holds some."""
-    return bool(_categories(root))
-
-
-def is_nominal_name(name: str) -> bool:
-    """Whether a folder of nominal pictures is called so: good, ok, normal, nominal, or with that as its first word."""
-    others = _WORD.findall(name.lower())[1:]
-    return _first_word(name) in _NOMINAL_WORDS and not any(_DEFECT_WORD.fullmatch(word) for word in others)
+    return bool(find(root, _fits))
 
 
 def read(root: Path, options: LayoutOptions) -> Found:
     """Pictures of one category; image ids start at its folder.
 
     Raises:
-        UserError: there is no category, no such category as asked for, or several and none was asked for; train holds
-            folders, but none of nominal pictures; or it cannot be told which file is a picture and which its mask.
+        UserError: there is no category, no such category as asked for, or several and none was asked for; or as in
+            `read_category`.
     """
-    category = _choose(root, options.category)
+    return read_category(root, choose(root, find(root, _fits), options.category, LOOKED_FOR))
+
+
+def read_category(root: Path, category: Path, published: Collection[str] = (NOMINAL,)) -> Found:
+    """Pictures of a folder with `train` and `test`; image ids start at it.
+
+    Arguments:
+        root: the folder that the user named.
+        published: names of nominal folders that a data set is published with, of which nothing needs to be said.
+
+    Raises:
+        UserError: train holds folders, but none of nominal pictures; or it cannot be told which file is a picture and
+            which its mask.
+    """
     splits = [child for child in list_folders(category) if child.name.lower() in _SPLITS]
-    kinds = {kind: pair_masks(kind, category) for split in splits for kind in list_folders(split)}
+    homes = _mask_folders(splits)
+    kinds = {kind: pair_masks(kind, category) for split in splits for kind in list_folders(split) if kind not in homes}
     kinds = {kind: paired for kind, paired in kinds.items() if paired.pictures}
     _require_nominal_training(category, kinds)
-    masks, unused = _masks(category, kinds)
+    masks, unused = _masks(category, kinds, homes)
     foregrounds = _foregrounds(root, category, kinds)
     entries = []
     for kind, paired in kinds.items():
@@ -88,7 +96,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
                     foreground_path=foregrounds.get(path),
                 )
             )
-    strays = [(mask, "the mask has no picture of its name") for mask in unused]
+    strays = [(mask, NO_PICTURE) for mask in unused]
     strays += [
         (path, f"the picture lies in {split.name} itself, not in a folder of its defect type")
         for split in splits
@@ -98,48 +106,18 @@ def read(root: Path, options: LayoutOptions) -> Found:
         category.name,
         tuple(entries),
         tuple((path.relative_to(category).as_posix(), reason) for path, reason in strays),
-        warnings=_taken_as_nominal(category, kinds),
+        warnings=name_warnings(((kind.name, kind.relative_to(category).as_posix()) for kind in kinds), published),
     )
 
 
-def _choose(root: Path, wanted: str | None) -> Path:
-    categories = _categories(root)
-    if not categories:
-        raise UserError(f"{root}: there is no {LOOKED_FOR} here.")
-    if wanted is None and len(categories) == 1:
-        return next(iter(categories.values()))
-    listed = ", ".join(categories)
-    if wanted is None:
-        raise UserError(f"{root} holds several categories; choose one with --category: {listed}.")
-    if wanted not in categories:
-        raise UserError(f"--category {wanted}: there is no such category in {root}; there is {listed}.")
-    return categories[wanted]
-
-
-def _categories(root: Path) -> dict[str, Path]:
-    """Folders with training and test pictures by name, or by relative path where names repeat."""
-    by_place: dict[str, Path] = {}
-    for folder in sorted(_search(root, _DEPTH), key=lambda folder: (str(folder) != os.path.realpath(folder), folder)):
-        by_place.setdefault(os.path.realpath(folder), folder)
-    found = sorted(by_place.values())
-    names = Counter(folder.name for folder in found)
-    return {folder.name if names[folder.name] == 1 else folder.relative_to(root).as_posix(): folder for folder in found}
-
-
-def _search(folder: Path, depth: int) -> Iterator[Path]:
-    children = {child.name.lower(): child for child in list_folders(folder)}
-    if "train" in children and (
-        "test" in children or any(is_nominal_name(kind.name) for kind in list_folders(children["train"]))
-    ):
-        yield folder
-    elif depth > 0:
-        for child in children.values():
-            yield from _search(child, depth - 1)
-
-
-def _first_word(name: str) -> str:
-    match = _WORD.match(name.lower())
-    return match[0] if match else ""
+def _fits(folder: Path) -> bool:
+    children: dict[str, list[Path]] = {}
+    for child in list_folders(folder):
+        children.setdefault(child.name.lower(), []).append(child)
+    return "train" in children and (
+        "test" in children
+        or any(is_nominal_name(kind.name) for train in children["train"] for kind in list_folders(train))
+    )
 
 
 def _split(kind: Path) -> str:
@@ -156,21 +134,23 @@ def _require_nominal_training(category: Path, kinds: Iterable[Path]) -> None:
         )
 
 
-def _taken_as_nominal(category: Path, kinds: Iterable[Path]) -> tuple[Caution, ...]:
-    names: dict[bool, list[str]] = {True: [], False: []}
-    for kind in kinds:
-        if _first_word(kind.name) in _NOMINAL_WORDS and kind.name.lower() != NOMINAL:
-            names[is_nominal_name(kind.name)].append(kind.relative_to(category).as_posix())
-    said = [
-        f"{', '.join(names[nominal])}: taken as {'nominal' if nominal else 'defective'} because of the folder's name"
-        for nominal in (True, False)
-        if names[nominal]
-    ]
-    mend = "if that is wrong, rename it, or name the folders with --nominal and --anomalous"
-    return (Caution("RL211", f"{'; '.join([*said, mend])}."),) if said else ()
+def _mask_folders(splits: Iterable[Path]) -> dict[Path, Path | None]:
+    """Folders in the place of a defect type that hold masks, with the folder of their pictures.
+
+    They are called so, and then mirror the split (`None`), or it shows in what they and the folder beside them hold.
+    """
+    homes: dict[Path, Path | None] = {}
+    for split in splits:
+        kinds = list_folders(split)
+        homes |= {kind: None for kind in kinds if kind.name.lower() in MASK_FOLDERS}
+        files = [path for kind in kinds if kind not in homes for path in list_pictures(kind)]
+        homes |= {kind: own for kind, own in find_mask_folders(files, stem_of_picture).items() if kind.parent == split}
+    return homes
 
 
-def _masks(category: Path, kinds: dict[Path, Paired]) -> tuple[dict[Path, Path], list[Path]]:
+def _masks(
+    category: Path, kinds: Mapping[Path, Paired], homes: Mapping[Path, Path | None]
+) -> tuple[dict[Path, Path], list[Path]]:
     """Mask of each picture that has one, and the masks that belong to no picture.
 
     Folders of masks mirror test; what is left over may belong to defective pictures of other splits.
@@ -184,12 +164,21 @@ def _masks(category: Path, kinds: dict[Path, Paired]) -> tuple[dict[Path, Path],
         own_kinds = [
             kind
             for kind in sorted(kinds, key=lambda kind: _split(kind) != "test")
-            if kind.name == mask_kind.name and (_split(kind) == "test" or not is_nominal_name(kind.name))
+            if kind.name.lower() == mask_kind.name.lower()
+            and (_split(kind) == "test" or not is_nominal_name(kind.name))
         ]
         for kind in own_kinds:
             without = {key_of(path, kind): path for path in kinds[kind].pictures if path not in masks}
             found, left = match_masks(without, [(key_of(path, mask_kind), path) for path in left])
             masks |= found
+        unused += left
+    for own_home, owner in homes.items():
+        own = [path for kind in kinds if kind.parent == own_home.parent for path in kinds[kind].pictures]
+        base = owner or own_home.parent
+        without = {key_of(path, base): path for path in own if path not in masks and path.is_relative_to(base)}
+        files = [(key_of(path, own_home), path) for path in list_pictures(own_home, recursive=True)]
+        found, left = match_masks(without, files)
+        masks |= found
         unused += left
     return masks, unused
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.discovery import is_folder, list_folders
 from raylab2f.datasets.entries import NOMINAL, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.kinds import Pictures
@@ -39,12 +39,11 @@ def read(root: Path, options: LayoutOptions) -> Found:
     pictures = Pictures(category)
     for split, given_split in (("train", "train"), ("validation", "train"), ("test", "test")):
         for kind in list_folders(child(category, split)):
-            defect_type = NOMINAL if kind.name.lower() == NOMINAL else kind.name
-            pictures.add(child(kind, "rgb"), given_split, defect_type, child(kind, "gt"))
+            pictures.add(child(kind, "rgb"), given_split, kind.name, child(kind, "gt"))
             pictures.leave_out(child(kind, "xyz"), "point clouds")
     return pictures.found()
 
 
 def _fits(folder: Path) -> bool:
     good = child(child(folder, "train"), NOMINAL)
-    return child(good, "rgb").is_dir() and child(folder, "test").is_dir()
+    return is_folder(child(good, "rgb")) and is_folder(child(folder, "test"))

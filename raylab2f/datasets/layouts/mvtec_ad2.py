@@ -19,7 +19,7 @@ import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.discovery import is_folder, list_folders
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.kinds import Pictures
@@ -52,8 +52,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
     masks = child(public, _MASKS)
     for kind in list_folders(public):
         if kind != masks:
-            defect_type = NOMINAL if kind.name.lower() == NOMINAL else kind.name
-            pictures.add(kind, "test", defect_type, child(masks, kind.name))
+            pictures.add(kind, "test", kind.name, child(masks, kind.name))
     for private in _PRIVATE:
         pictures.leave_out(child(category, private), "no labels are published")
     pictures.entries = [_lit(entry) for entry in pictures.entries]
@@ -61,7 +60,7 @@ def read(root: Path, options: LayoutOptions) -> Found:
 
 
 def _fits(folder: Path) -> bool:
-    return child(folder, "test_public").is_dir() and child(child(folder, "train"), NOMINAL).is_dir()
+    return is_folder(child(folder, "test_public")) and is_folder(child(child(folder, "train"), NOMINAL))
 
 
 def _lit(entry: Entry) -> Entry:

@@ -5,7 +5,7 @@
     <category>/ground_truth/<defect type>/<NNN>/<KKK>.png    one mask for each defect of picture NNN
 
 The masks of a picture are merged; validation pictures are given as training pictures. Nothing in the names says which
-pictures show the same part.
+pictures show the same part. The rest of the rules is that of the layout `mvtec`.
 
 Reference: Bergmann, Batzner, Fauser, Sattlegger, Steger: "Beyond dents and scratches: logical constraints in
 unsupervised anomaly detection and localization" (International Journal of Computer Vision 130, 2022).
@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_folders
+from raylab2f.datasets.discovery import is_folder, list_folders
 from raylab2f.datasets.entries import NOMINAL, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
-from raylab2f.datasets.layouts.kinds import Pictures
+from raylab2f.datasets.layouts.mvtec import read_category
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
 
@@ -38,17 +38,9 @@ def read(root: Path, options: LayoutOptions) -> Found:
     Raises:
         UserError: there is no category, no such category as asked for, or several and none was asked for.
     """
-    category = choose(root, find(root, _fits), options.category, LOOKED_FOR)
-    pictures = Pictures(category)
-    for split in ("train", "validation"):
-        pictures.add(child(child(category, split), NOMINAL), "train")
-    masks = child(category, "ground_truth")
-    for kind in list_folders(child(category, "test")):
-        defect_type = NOMINAL if kind.name.lower() == NOMINAL else kind.name
-        pictures.add(kind, "test", defect_type, child(masks, kind.name))
-    return pictures.found()
+    return read_category(root, choose(root, find(root, _fits), options.category, LOOKED_FOR))
 
 
 def _fits(folder: Path) -> bool:
     kinds = {kind.name.lower() for kind in list_folders(child(folder, "test"))}
-    return bool(kinds & _KINDS) and child(child(folder, "train"), NOMINAL).is_dir()
+    return bool(kinds & _KINDS) and is_folder(child(child(folder, "train"), NOMINAL))

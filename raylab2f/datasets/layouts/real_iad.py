@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from raylab2f.datasets.discovery import list_folders, list_pictures
+from raylab2f.datasets.discovery import is_file, is_folder, list_folders, list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.listed import place_below
@@ -108,7 +108,7 @@ def _list_file(category: Path) -> Path:
 def _list_files(category: Path) -> Iterator[Path]:
     for above in (category, *category.parents[:3]):
         for lists in (above / _LISTS / _LISTS, above / _LISTS):
-            if (lists / f"{category.name}.json").is_file():
+            if is_file(lists / f"{category.name}.json"):
                 yield lists / f"{category.name}.json"
 
 
@@ -127,7 +127,7 @@ def _content(file: Path) -> dict[str, Any]:
 def _fits(folder: Path) -> bool:
     """Whether there are good samples, with a list, or in numbered folders with the side in the pictures' names."""
     good = child(folder, "OK")
-    if not good.is_dir():
+    if not is_folder(good):
         return False
     if next(_list_files(folder), None) is not None:
         return True

@@ -12,8 +12,9 @@ Columns:
 - `view`, `condition`, `mask_path`, `foreground_path`: may be empty;
 - `width`, `height`, `sha256`, `mask_sha256`, `foreground_sha256`: found from the files where empty.
 
-Other columns are ignored. What is read as a table, and what cells mean, is as for score tables: `files.tables` and
-`files.cells`. An empty cell, `nan`, `none`, `null` or `NA` means no value.
+Other columns are ignored; those whose names suggest that one of these is meant are said. What is read as a table, and
+what cells mean, is as for score tables: `files.tables` and `files.cells`. An empty cell, `nan`, `none`, `null` or `NA`
+means no value.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from typing import Any
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.cells import clean_name, clean_path, clean_text, is_missing, read_label, shown
-from raylab2f.files.columns import hint_at_columns, select_columns
+from raylab2f.files.columns import hint_at_columns, select_columns, unread_columns
 from raylab2f.files.places import file_exists, is_uri, join, name_of, parent_of, place_of, read_file, require_store
 from raylab2f.files.tables import TABLE_SUFFIXES
 from raylab2f.files.tables import read_table as read_any_table
+from raylab2f.pitfalls import Caution, unread_cautions
 
 __all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
 
@@ -56,7 +58,10 @@ def read(root: Path | str, options: LayoutOptions) -> Found:
         require_store(str(root))
         raise UserError(f"{root}: this is not {LOOKED_FOR}.")
     stem = PurePosixPath(name_of(file)).stem
-    return Found(name_of(parent_of(file)) if stem == "manifest" else stem, tuple(read_table(file)), recorded=True)
+    entries, unread = _read(file)
+    return Found(
+        name_of(parent_of(file)) if stem == "manifest" else stem, tuple(entries), warnings=tuple(unread), recorded=True
+    )
 
 
 def read_table(file: Path | str) -> list[Entry]:
@@ -68,8 +73,13 @@ def read_table(file: Path | str) -> list[Entry]:
     Raises:
         UserError: the file cannot be read, lacks a required column, or a row has a wrong value.
     """
+    return _read(file)[0]
+
+
+def _read(file: Path | str) -> tuple[list[Entry], list[Caution]]:
+    """The rows, and what is said of columns that are not read."""
     file = str(file) if is_uri(file) else str(Path(file).absolute())
-    rows = _rows(file)
+    rows, unread = _rows(file)
     places = [row["path"] for row in rows]
     defaults = _default_ids(places)
     folder = parent_of(file)
@@ -92,7 +102,7 @@ def read_table(file: Path | str) -> list[Entry]:
                 path=_absolute(folder, place),
                 label=int(label),
                 defect_type=row["defect_type"] or ("defect" if label else NOMINAL),
-                given_split=row["given_split"] or ("test" if label else "train"),
+                given_split=_split(row["given_split"], where) or ("test" if label else "train"),
                 object_id=row["object_id"],
                 view=row["view"],
                 condition=row["condition"],
@@ -103,22 +113,26 @@ def read_table(file: Path | str) -> list[Entry]:
                 **{name: row[name] for name in _TEXTS},
             )
         )
-    return entries
+    return entries, unread
 
 
 def _manifest_file(root: Path | str) -> str | None:
     if file_exists(str(root)):
         return str(root) if _suffix(root) in _SUFFIXES else None
-    files = [join(root, f"manifest{suffix}") for suffix in TABLE_SUFFIXES]
-    return next((file for file in files if file_exists(file)), None)
+    found = [file for suffix in TABLE_SUFFIXES if file_exists(file := join(root, f"manifest{suffix}"))]
+    if len(found) > 1:
+        raise UserError(f"{root} holds {' and '.join(map(name_of, found))}; name the file of the one that is meant.")
+    return found[0] if found else None
 
 
 def _suffix(place: Path | str) -> str:
     return PurePosixPath(name_of(place)).suffix.lower()
 
 
-def _rows(file: str) -> list[dict[str, Any]]:
-    """What each row says in each of `_COLUMNS`, `None` where nothing; labels as they stand."""
+def _rows(file: str) -> tuple[list[dict[str, Any]], list[Caution]]:
+    """What each row says in each of `_COLUMNS`, `None` where nothing, labels as they stand; and what is said of other
+    columns.
+    """
     try:
         content = read_file(file)
     except OSError as error:
@@ -140,7 +154,7 @@ def _rows(file: str) -> list[dict[str, Any]]:
                 row[name] = _clean(row[name], name, f"{file}: row {number}")
         if row["path"] is None:
             raise UserError(f"{file}: row {number} has no path.")
-    return rows
+    return rows, list(unread_cautions(unread_columns(names, _COLUMNS)))
 
 
 def _clean(value: Any, name: str, where: str) -> str | None:
@@ -181,6 +195,12 @@ def _absolute(folder: str, place: str | None) -> Any:
     for part in PurePosixPath(place).parts:
         folder = parent_of(folder) if part == ".." else join(folder, part)
     return folder
+
+
+def _split(text: str | None, where: str) -> str | None:
+    if text is not None and text.lower() not in ("train", "test"):
+        raise UserError(f"{where} has given_split {shown(text)}; write train or test, or leave it empty.")
+    return None if text is None else text.lower()
 
 
 def _number(row: dict[str, Any], name: str, where: str) -> int | None:

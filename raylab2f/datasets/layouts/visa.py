@@ -20,11 +20,11 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from raylab2f.datasets.discovery import list_pictures
+from raylab2f.datasets.discovery import is_file, is_folder, list_pictures
 from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.listed import place_below
-from raylab2f.datasets.mask_pairing import key_of, match_masks
+from raylab2f.datasets.mask_pairing import NO_PICTURE, key_of, match_masks
 from raylab2f.errors import UserError
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
@@ -53,10 +53,10 @@ def read(root: Path, options: LayoutOptions) -> Found:
     category = choose(root, find(root, _fits), options.category, LOOKED_FOR)
     types = _types(category)
     masks, unused = _masks(category)
-    split_file = category.parent.joinpath(*_SPLIT_FILE)
-    listed = split_file.is_file()
+    split_file = _split_file(category)
+    listed = is_file(split_file)
     entries = _listed(category, split_file, types) if listed else _all(category, masks, types)
-    strays = tuple((path.relative_to(category).as_posix(), "the mask has no picture of its name") for path in unused)
+    strays = tuple((path.relative_to(category).as_posix(), NO_PICTURE) for path in unused)
     return Found(category.name, tuple(entries), strays)
 
 
@@ -104,7 +104,7 @@ def _entry(category: Path, path: Path, label: int, split: str, mask: Path | None
 def _types(category: Path) -> dict[str, str]:
     """Defect types by image id, as far as they are told."""
     file = category / _TYPES_FILE
-    if not file.is_file():
+    if not is_file(file):
         return {}
     types = {}
     for row in _rows(file, ("image", "label")):
@@ -136,9 +136,19 @@ def _masks(category: Path) -> tuple[dict[Path, Path], list[Path]]:
     )
 
 
+def _split_file(category: Path) -> Path:
+    """The authors' list, in whatever case its names are written; it may be absent."""
+    folder, name = child(category.parent, _SPLIT_FILE[0]), _SPLIT_FILE[1]
+    try:
+        alike = sorted(path for path in folder.iterdir() if path.name.lower() == name)
+    except OSError:
+        alike = []
+    return alike[0] if alike else folder / name
+
+
 def _images(category: Path) -> Path:
     return child(child(category, "Data"), "Images")
 
 
 def _fits(folder: Path) -> bool:
-    return child(_images(folder), "Normal").is_dir()
+    return is_folder(child(_images(folder), "Normal"))

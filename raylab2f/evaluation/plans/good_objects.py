@@ -56,10 +56,11 @@ def _draw_half(objects: PlanObjects, stratify: bool, rng: np.random.Generator) -
 
 def _require_pool(pictures: int, needed: int, count: int) -> None:
     if count < 3 or pictures <= needed:
+        other = ", or choose --scheme kfold with few --folds" if count >= 5 else ""
         raise UserError(
             f"Too few nominal objects: {count} with {pictures} pictures, but threshold and inference need about "
             f"{needed} pictures and training at least one object more; add nominal pictures or leave out "
-            "anomalous ones."
+            f"anomalous ones{other}."
         )
 
 

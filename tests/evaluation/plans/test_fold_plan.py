@@ -221,7 +221,8 @@ def test_a_split_by_picture_can_leak_and_the_check_sees_it():
         (pure_objects(1, 10, 10), {}, "Too few anomalous objects: 1 found"),
         (pure_objects(0, 10, 10), {}, "Too few anomalous objects: 0 found"),
         (pure_objects(5, 0, 0), {}, "no nominal pictures: all 10 count as defective"),
-        (pure_objects(10, 5, 5), {}, "Too few nominal objects"),
+        (pure_objects(10, 5, 5), {}, "Too few nominal objects.*choose --scheme kfold"),
+        (pure_objects(10, 2, 2), {}, r"Too few nominal objects.*leave out anomalous ones\.$"),
         (pure_objects(4, 5, 1), {"merge_nominal_test": False}, "Too few nominal objects given as test"),
         (pure_objects(4, 0, 9), {"merge_nominal_test": False}, "none is left to train"),
         (pure_objects(4, 20, 9), {"scheme": "kfold", "folds": 5}, "Too few anomalous objects for 5 folds"),
@@ -236,3 +237,11 @@ def test_a_split_by_picture_can_leak_and_the_check_sees_it():
 def test_what_cannot_be_planned_is_said_in_one_sentence(manifest, options, message):
     with pytest.raises(UserError, match=message):
         plan_fold(manifest, **{"fold": 0, "seed": 0, **options})
+
+
+@pytest.mark.parametrize(("anomalous", "nominal"), [(10, 10), (20, 5), (9, 6)])
+def test_kfold_can_do_with_fewer_nominal_objects(anomalous, nominal):
+    manifest = pure_objects(anomalous, nominal, 0)
+    for fold in range(2):
+        split = plan_fold(manifest, fold=fold, seed=0, scheme="kfold", folds=2)
+        assert set(split["partition"].to_pylist()) == {"train", "threshold", "inference"}
