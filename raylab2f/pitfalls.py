@@ -40,6 +40,7 @@ PITFALLS = {
     "RL216": "Masks whose background is doubtful",
     "RL217": "Pictures that look like masks",
     "RL218": "Columns that are not read",
+    "RL219": "Fewer good pictures than defective ones",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

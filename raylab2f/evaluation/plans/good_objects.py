@@ -13,6 +13,10 @@ from raylab2f.seeding import numpy_generator
 
 __all__ = ["place_balanced", "place_kfold"]
 
+# Where good pictures cannot match the defective ones and train as well, so many of them choose the threshold and are
+# judged; a third trains.
+_JUDGED_SHARE = 2 / 3
+
 
 def place_balanced(
     objects: PlanObjects, pool: np.ndarray, merged: bool, stratify: bool, key: tuple[str, int, int]
@@ -24,9 +28,13 @@ def place_balanced(
     placed[objects.anomalous] = "inference"
     placed[threshold] = "threshold"
     needed = {name: int(objects.sizes[placed == name].sum()) for name in ("threshold", "inference")}
+    available = int(objects.sizes[pool].sum())
+    share = min(1.0, available / sum(needed.values()))
     if merged:
-        _require_pool(int(objects.sizes[pool].sum()), sum(needed.values()), int(pool.sum()))
-    _draw_nominal(placed, objects, pool, needed, merged, rng)
+        _require_pool(objects, available, int(pool.sum()), sum(needed.values()))
+        if available <= sum(needed.values()):
+            share = _JUDGED_SHARE * available / sum(needed.values())
+    _draw_nominal(placed, objects, pool, {name: share * count for name, count in needed.items()}, merged, rng)
     return placed
 
 
@@ -54,13 +62,18 @@ def _draw_half(objects: PlanObjects, stratify: bool, rng: np.random.Generator) -
     return half
 
 
-def _require_pool(pictures: int, needed: int, count: int) -> None:
-    if count < 3 or pictures <= needed:
-        other = ", or choose --scheme kfold with few --folds" if count >= 5 else ""
+def _require_pool(objects: PlanObjects, pictures: int, count: int, needed: int) -> None:
+    if pictures <= needed and objects.mixed.any():
         raise UserError(
             f"Too few nominal objects: {count} with {pictures} pictures, but threshold and inference need about "
-            f"{needed} pictures and training at least one object more; add nominal pictures or leave out "
-            f"anomalous ones{other}."
+            f"{needed} pictures and training at least one object more; add nominal pictures, or let good pictures of "
+            "defective objects train (--train-on good-pictures)."
+        )
+    if count < 3:
+        raise UserError(
+            f"Too few nominal objects: {count} with {pictures} pictures, but threshold, inference and training need "
+            "one "
+            "each; add nominal pictures."
         )
 
 
@@ -68,18 +81,16 @@ def _draw_nominal(
     placed: np.ndarray,
     objects: PlanObjects,
     pool: np.ndarray,
-    needed: Mapping[str, int],
+    needed: Mapping[str, float],
     merged: bool,
     rng: np.random.Generator,
 ) -> None:
     """Draw nominal objects from the pool for threshold and inference, in place."""
-    available = int(objects.sizes[pool].sum())
     if not merged and int(pool.sum()) < 2:
         raise UserError(
             f"Too few nominal objects given as test: {int(pool.sum())} found, at least 2 are needed; "
             "merge them with the training ones (--merge-nominal-test yes)."
         )
-    share = min(1.0, available / sum(needed.values()))
     left = pool.copy()
     for name in ("threshold", "inference"):
         members = np.flatnonzero(left)
@@ -88,7 +99,7 @@ def _draw_nominal(
                 "Too few nominal objects: whole objects cannot be shared out between the partitions; "
                 "add nominal pictures."
             )
-        drawn = draw_objects(objects.sizes[members], share * needed[name], rng)
+        drawn = draw_objects(objects.sizes[members], needed[name], rng)
         if name == "threshold" and drawn.all() and len(drawn) > 1:
             drawn[rng.integers(len(drawn))] = False
         placed[members[drawn]] = name

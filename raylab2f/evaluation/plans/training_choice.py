@@ -3,7 +3,7 @@
 Good objects are too few when, after threshold and inference have theirs, none can be left to train:
 
 - balanced scheme: fewer than 3, or no more pictures in them than in the defective objects, which all of them are
-  matched with;
+  matched with (where no defective object has a good picture, a third of the good objects trains all the same);
 - K-fold scheme: fewer than one for each fold, or fewer than 3;
 - with given test pictures kept apart: fewer than 2 (K-fold: one for each fold) given as test, or none as training.
 
@@ -35,7 +35,7 @@ class TrainingChoice:
     Arguments:
         train_on: `good-objects` or `good-pictures`.
         reason: a clause with numbers.
-        caution: what every reader of the results must know; `None` for good objects.
+        caution: what every reader of the results must know; `None` where good objects train and are enough.
     """
 
     train_on: Literal["good-objects", "good-pictures"]
@@ -89,7 +89,7 @@ def decide_training(
     if train_on == "good-objects" or (train_on == "auto" and (lack is None or not mixed)):
         count = int(objects.nominal.sum())
         reason = "--train-on good-objects" if train_on == "good-objects" else f"{count} objects without a defect"
-        return TrainingChoice("good-objects", reason)
+        return TrainingChoice("good-objects", reason, _scarcity(objects, scheme, merged))
     reason = "--train-on good-pictures" if train_on == "good-pictures" or lack is None else lack
     good = int((~objects.label[objects.mixed[objects.of_picture]]).sum())
     return TrainingChoice(
@@ -102,6 +102,20 @@ def decide_training(
             "same fold, but a detector that learns from parts with a defect elsewhere may have seen traces of it; add "
             "parts without a defect if there are any.",
         ),
+    )
+
+
+def _scarcity(objects: PlanObjects, scheme: str, merged: bool) -> Caution | None:
+    """What to know where balanced folds judge fewer good pictures than defective ones."""
+    good, defective = int(objects.sizes[objects.nominal].sum()), int(objects.sizes[objects.anomalous].sum())
+    if scheme != "balanced" or not merged or good > defective or objects.nominal.sum() < 3 or objects.mixed.any():
+        return None
+    return Caution(
+        "RL219",
+        f"The {good} good pictures are too few to match the {defective} of defective objects and to train: a third of "
+        "them trains, the others choose the threshold and are judged. Fewer good pictures than defective ones are "
+        "judged, "
+        "so precision, accuracy and cost are those of that mix; add good pictures, which train detectors best.",
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.plans.fold_plan import assert_exclusive, plan_fold, plan_sizes
+from raylab2f.evaluation.plans.training_choice import choose_training
 from raylab2f.evaluation.plans.whole_objects import deal_objects, draw_objects
 
 
@@ -221,8 +222,7 @@ def test_a_split_by_picture_can_leak_and_the_check_sees_it():
         (pure_objects(1, 10, 10), {}, "Too few anomalous objects: 1 found"),
         (pure_objects(0, 10, 10), {}, "Too few anomalous objects: 0 found"),
         (pure_objects(5, 0, 0), {}, "no nominal pictures: all 10 count as defective"),
-        (pure_objects(10, 5, 5), {}, "Too few nominal objects.*choose --scheme kfold"),
-        (pure_objects(10, 2, 2), {}, r"Too few nominal objects.*leave out anomalous ones\.$"),
+        (pure_objects(10, 1, 1), {}, r"Too few nominal objects: 2 with .*add nominal pictures\.$"),
         (pure_objects(4, 5, 1), {"merge_nominal_test": False}, "Too few nominal objects given as test"),
         (pure_objects(4, 0, 9), {"merge_nominal_test": False}, "none is left to train"),
         (pure_objects(4, 20, 9), {"scheme": "kfold", "folds": 5}, "Too few anomalous objects for 5 folds"),
@@ -237,6 +237,17 @@ def test_a_split_by_picture_can_leak_and_the_check_sees_it():
 def test_what_cannot_be_planned_is_said_in_one_sentence(manifest, options, message):
     with pytest.raises(UserError, match=message):
         plan_fold(manifest, **{"fold": 0, "seed": 0, **options})
+
+
+@pytest.mark.parametrize(("anomalous", "nominal"), [(10, 10), (20, 6), (9, 3)])
+def test_where_good_objects_cannot_match_the_defective_ones_a_third_of_them_trains(anomalous, nominal):
+    manifest = pure_objects(anomalous, nominal, 0, pictures=1)
+    sizes = plan_sizes(plan_fold(manifest, fold=0, seed=0), manifest)
+    assert sizes["train"]["objects"] in (nominal // 3, -(-nominal // 3))
+    for partition in ("threshold", "inference"):
+        assert 1 <= sizes[partition]["objects"] - sizes[partition]["anomalous_objects"] <= -(-nominal // 3)
+    assert choose_training(manifest).caution.code == "RL219"
+    assert choose_training(pure_objects(anomalous, anomalous + 1, 0)).caution is None
 
 
 @pytest.mark.parametrize(("anomalous", "nominal"), [(10, 10), (20, 5), (9, 6)])
