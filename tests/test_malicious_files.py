@@ -9,8 +9,6 @@ import hashlib
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import ray.data  # registers a Parquet type whose values are pickles  # noqa: F401
 import torch
+from in_process import raylab2f
 from safetensors.torch import load_file, save_file
 
 from raylab2f.datasets import load_dataset
@@ -91,8 +90,7 @@ def test_a_manifest_with_objects(tmp_path, payload, name):
 
 def test_the_program_says_so_in_one_sentence(tmp_path, payload):
     pq.write_table(with_objects(manifest_columns(), "view", payload), tmp_path / "m.parquet")
-    program = [Path(sys.executable).with_name("raylab2f"), "run-cv", "--data", tmp_path / "m.parquet"]
-    process = subprocess.run([*program, "--out", tmp_path / "run"], capture_output=True, text=True, check=False)
+    process = raylab2f("run-cv", "--data", tmp_path / "m.parquet", "--out", tmp_path / "run")
     assert process.returncode == 2
     assert RUNS_CODE in process.stderr
     assert len(process.stderr.strip().splitlines()) == 1

@@ -3,17 +3,16 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from in_process import raylab2f
 
 PROGRAM = Path(sys.executable).with_name("raylab2f")
-
-
-def evaluate(*options):
-    return subprocess.run([PROGRAM, "evaluate", *map(str, options)], capture_output=True, text=True, check=False)
+evaluate = partial(raylab2f, "evaluate")
 
 
 @pytest.fixture(scope="module")
