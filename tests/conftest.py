@@ -14,6 +14,8 @@ pytest_plugins = ["added_packages", "small_runs", "written_runs"]
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+TESTS = Path(__file__).parent
+
 KINDS = {
     "csflow_reference": lambda keys: {"x0", "z0", "param/block0.s1.conv_scale0_0.weight"} <= keys,
     "glass_training_reference": lambda keys: "patch_features_step0" in keys,
@@ -25,9 +27,22 @@ def pytest_addoption(parser):
     parser.addoption(
         "--reference-dir",
         type=Path,
-        default=Path(__file__).parent / "reference",
+        default=TESTS / "reference",
         help="folder with reference values (.npz); default: tests/reference",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """What needs no cluster comes first; where two processes share the tests, one of them has all that need some.
+
+    Clusters that tests share run to the end once they are there.
+    """
+    items.sort(key=lambda item: ("shared_ray" in item.fixturenames) + 2 * ("head" in item.fixturenames))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if item.path.relative_to(TESTS).parts[0] in ("cluster", "workflows") or "run" in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group("clusters"))
 
 
 def pytest_generate_tests(metafunc):

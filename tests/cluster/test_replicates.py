@@ -7,7 +7,6 @@ import ray
 
 from raylab2f.cluster import replicates
 from raylab2f.cluster.replicates import spread_replicates
-from raylab2f.cluster.session import ray_session
 from raylab2f.evaluation import evaluate, parse_strategy
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
@@ -30,16 +29,7 @@ def table():
     )
 
 
-@pytest.fixture(scope="module")
-def session():
-    # A session of its own, also where the environment names a cluster.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
-        with ray_session(cpus=2):
-            yield
-
-
-def test_the_number_of_tasks_changes_nothing(session, table):
+def test_the_number_of_tasks_changes_nothing(shared_ray, table):
     problem = build_problem(
         prepare_scores(table, folds=3), [parse_strategy("youden")], parse_object_score("max"), Costs()
     )
@@ -48,7 +38,7 @@ def test_the_number_of_tasks_changes_nothing(session, table):
         np.testing.assert_array_equal(spread_replicates(problem, 2_300, 7, tasks=tasks), here)
 
 
-def test_a_summary_made_by_tasks_is_the_same(session, table, monkeypatch):
+def test_a_summary_made_by_tasks_is_the_same(shared_ray, table, monkeypatch):
     used = []
     monkeypatch.setattr(replicates, "_WORTH_SPREADING", 0)
     monkeypatch.setattr(ray, "put", lambda value, put=ray.put: used.append(value) or put(value))

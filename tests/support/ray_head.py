@@ -20,10 +20,10 @@ FAST_METRICS = {"RAY_metrics_report_interval_ms": "500"}
 DAEMONS = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # A dead node is noticed in a second or two instead of half a minute.
+    # The head notices a dead node in two seconds instead of half a minute, and lets a busy one take its time.
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "500",
-    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "4",
 }
 BIN = Path(sys.executable).parent
@@ -84,14 +84,7 @@ class Head:
         self.log = (folder / "head.log").open("w", encoding="utf-8")
         self.process = subprocess.Popen(
             [BIN / "ray", "start", "--head", "--block", *(f"--{name}={value}" for name, value in options.items())],
-            env={
-                **self.environment,
-                MARK: self.mark,
-                "RAY_AUTH_MODE": "token",
-                "RAY_USAGE_STATS_ENABLED": "0",
-                **FAST_METRICS,
-                **grows,
-            },
+            env={**self.environment, **DAEMONS, MARK: self.mark, **grows},
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
@@ -119,7 +112,7 @@ class Head:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def add_node(self, *, cpus=1, environment=None):
+    def add_node(self, *, cpus=1, gpus=0, environment=None):
         """Join another node, on this machine too; returns the mark of its processes."""
         mark = f"{self.mark}-{len(self.nodes)}-"
         options = {
@@ -129,6 +122,7 @@ class Head:
             "max-worker-port": 0,
             "dashboard-agent-listen-port": 0,
             "num-cpus": cpus,
+            "num-gpus": gpus,
             "object-store-memory": 100_000_000,
         }
         command = [BIN / "ray", "start", "--block", *(f"--{name}={value}" for name, value in options.items())]
@@ -152,6 +146,20 @@ class Head:
         for pid in marked_processes(mark):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def joined(self, *nodes):
+        """Other nodes for a while, each with these arguments of `add_node`; yields their marks."""
+        marks = [self.add_node(**options) for options in nodes]
+        try:
+            yield marks
+        finally:
+            for mark in marks:
+                self.kill_node(mark)
+            deadline = time.monotonic() + 60
+            while self.alive_nodes() > 1:
+                assert time.monotonic() < deadline, "a killed node still counts as alive"
+                time.sleep(0.2)
 
     def alive_nodes(self):
         """How many the head knows."""

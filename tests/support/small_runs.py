@@ -2,14 +2,13 @@
 
 import csv
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from in_process import raylab2f
 from ray_head import Head
 from watched import Watched
 
@@ -56,14 +55,31 @@ def command(pictures, cache):
 
 
 @pytest.fixture(scope="session")
-def run(command):
-    """Run the program to its end; returns the finished process."""
+def shared_ray():
+    """One private cluster of two slots, of this process, for every test that needs no other: starting takes long."""
+    # Imported here, for it takes seconds, and most tests do without.
+    from raylab2f.cluster.session import ray_session
+
+    # A cluster of its own, also where the environment names one.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with ray_session(cpus=2):
+            yield
+
+
+@pytest.fixture(scope="session")
+def ask(command):
+    """Run the program in this process, where it takes no cluster; returns the finished process."""
+    # One fold at a time, for a process that trains takes longer to start than to train.
+    return lambda *options: raylab2f(*command[1:], "--max-parallel-folds", 1, *options)
+
+
+@pytest.fixture(scope="session")
+def run(ask, shared_ray):
+    """Run the program in this process, on the shared cluster, to its end; returns the finished process."""
 
     def run_with(*options, check=True):
-        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        process = subprocess.run(
-            [*command, *map(str, options)], capture_output=True, text=True, timeout=600, env=environment, check=False
-        )
+        process = ask(*options)
         if check:
             assert process.returncode == 0, process.stdout + process.stderr
         return process

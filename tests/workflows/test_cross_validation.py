@@ -279,20 +279,20 @@ def test_several_detectors_share_one_command_and_one_that_fails_sinks_no_other(r
         (["--threshold", "yoden"], "yoden"),
     ],
 )
-def test_mistakes_get_one_sentence_and_code_2(run, options, sentence, tmp_path):
-    process = run(*options, check=False)
+def test_mistakes_get_one_sentence_and_code_2(ask, options, sentence, tmp_path):
+    process = ask(*options)
     assert process.returncode == 2
     assert sentence in process.stderr
     assert "Traceback" not in process.stderr
     assert len(process.stderr.strip().splitlines()) == 1
 
 
-def test_a_run_is_not_overwritten_and_not_continued_with_other_settings(finished_run, run):
+def test_a_run_is_not_overwritten_and_not_continued_with_other_settings(finished_run, ask):
     folder, _ = finished_run
-    process = run("--detector", "glass", "--folds", 3, "--out", folder, check=False)
+    process = ask("--detector", "glass", "--folds", 3, "--out", folder)
     assert process.returncode == 2
     assert "--resume" in process.stderr
-    process = run("--detector", "glass", "--folds", 3, "--seed", 1, "--out", folder, "--resume", check=False)
+    process = ask("--detector", "glass", "--folds", 3, "--seed", 1, "--out", folder, "--resume")
     assert process.returncode == 2
     assert "seed" in process.stderr
 

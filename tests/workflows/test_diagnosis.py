@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from raylab2f.cli import app
 from raylab2f.cluster.pictures.rescore import AlteredPictures, rescore
-from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.training.placement import FoldResources
 from raylab2f.datasets.demo import DemoConfig, demo_dataset
 from raylab2f.detectors.registry import config_to_dict, preset_config
@@ -35,37 +34,50 @@ FOLDS = 3
 PLANTED = tuple(name for name in DIAGNOSES if name != "variance")
 
 
+# What is planted: in the settings of runs on the same parts, which one command makes, or in the parts.
+SETTINGS = {
+    "clean": {},
+    "by-picture": {"split_by": "picture"},
+    "turned": {"preparation": PreparationSettings(eval_angles=(0.0, 180.0))},
+}
+DEMOS = {
+    "clutter": replace(DEMO, label_clutter=1.0),
+    "exposure": replace(DEMO, exposure_shift_test=1.25, test_share=0.5),
+}
+
+
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """small(name, demo=..., ...) -> folder of a finished run of a small GLASS; one Ray for all of them."""
+def small(shared_ray, tmp_path_factory):
+    """small(name) -> folder of a finished run of a small GLASS."""
     cache, runs = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("runs")
     display = Display(Console(quiet=True))
     config = preset_config("glass", "fast")
     config = replace(config, size=(64, 64), schedule=replace(config.schedule, epochs=3))
 
-    def run(name, demo=DEMO, **settings):
-        folder = runs / name
-        if not folder.exists():
-            data = DataSettings(data=str(demo_dataset(demo, cache, workers=1)))
+    def run(name):
+        if not (runs / name).exists():
+            data = DataSettings(data=str(demo_dataset(DEMOS.get(name, DEMO), cache, workers=1)))
             evaluation = {"strategies": ["youden"], "replicates": 100}
-            values = {"folds": FOLDS, "evaluation": evaluation, **settings}
-            one = RunSettings(data=data, detector="glass", preset="fast", config=config_to_dict(config), **values)
-            run_cross_validation([(one, folder)], cache=cache, display=display, resources=FoldResources())
-        return folder
+            common = RunSettings(data, "glass", "fast", config_to_dict(config), folds=FOLDS, evaluation=evaluation)
+            made = {name: {}} if name in DEMOS else SETTINGS
+            planned = [(replace(common, **settings), runs / run) for run, settings in made.items()]
+            # One process at a time, for each takes longer to start than to train its folds.
+            resources = FoldResources(max_parallel=1)
+            run_cross_validation(planned, cache=cache, display=display, resources=resources)
+        return runs / name
 
-    with ray_session():
-        yield run, cache, display
+    return run, cache, display
 
 
 @pytest.fixture(scope="module")
 def diagnosed(small):
-    """diagnosed(name, ...) -> verdict by diagnosis, the findings, and the run's folder."""
+    """diagnosed(name) -> verdict by diagnosis, the findings, and the run's folder."""
     run, cache, display = small
     done = {}
 
-    def diagnose(name, only=PLANTED, **options):
+    def diagnose(name, only=PLANTED):
         if name not in done:
-            folder = run(name, **options)
+            folder = run(name)
             findings = diagnose_run(folder, cache=cache, display=display, only=only, pictures_per_fold=12)
             done[name] = {finding.name: finding for finding in findings}, folder
         findings, folder = done[name]
@@ -116,27 +128,25 @@ def test_every_diagnosis_can_be_made_view_by_view(diagnosed, small):
 
 
 def test_clutter_that_follows_the_label_is_a_background_shortcut(diagnosed):
-    verdicts, findings, _ = diagnosed("clutter", demo=replace(DEMO, label_clutter=1.0))
+    verdicts, findings, _ = diagnosed("clutter")
     assert failed(verdicts) == {"background"}, [findings[name].why for name in failed(verdicts)]
     assert findings["background"].measure("background-auroc").estimate.value > 0.8
 
 
 def test_a_split_by_picture_is_leakage(diagnosed):
-    verdicts, findings, _ = diagnosed("by-picture", split_by="picture")
+    verdicts, findings, _ = diagnosed("by-picture")
     assert failed(verdicts) == {"leakage"}, [findings[name].why for name in failed(verdicts)]
     assert findings["leakage"].figure.name == "objects-in-two-partitions"
 
 
 def test_turned_evaluation_pictures_are_a_missing_invariance(diagnosed):
-    turned = PreparationSettings(eval_angles=(0.0, 180.0))
-    verdicts, findings, _ = diagnosed("turned", preparation=turned)
+    verdicts, findings, _ = diagnosed("turned")
     assert failed(verdicts) == {"invariance"}, [findings[name].why for name in failed(verdicts)]
     assert findings["invariance"].measure("unseen-views").verdict == "fail"
 
 
 def test_another_exposure_of_the_test_pictures_is_a_shift(diagnosed):
-    demo = replace(DEMO, exposure_shift_test=1.25, test_share=0.5)
-    verdicts, findings, _ = diagnosed("exposure", demo=demo)
+    verdicts, findings, _ = diagnosed("exposure")
     assert failed(verdicts) == {"shift"}, [findings[name].why for name in failed(verdicts)]
 
 
@@ -179,7 +189,7 @@ def test_the_command_prints_json_and_keeps_earlier_findings(diagnosed, small):
 
 def test_failing_verdicts_are_no_failure_of_the_command(diagnosed, small):
     _, cache, _ = small
-    _, _, folder = diagnosed("by-picture", split_by="picture")
+    _, _, folder = diagnosed("by-picture")
     options = ["diagnose", str(folder), "--only", "leakage", "--stored-only", "--cache", str(cache)]
     result = CliRunner().invoke(app.app, options, catch_exceptions=False)
     assert result.exit_code == 0

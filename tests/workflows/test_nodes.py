@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ray_head import BIN, Head, marked_processes, title
+from ray_head import BIN, marked_processes, title
 
 import raylab2f
 
@@ -15,29 +15,26 @@ FOLDS = 6
 
 
 @pytest.fixture(scope="module")
-def three_nodes(tmp_path_factory):
-    """A head and two more nodes, one processor slot each; the last one has another raylab2f installed."""
-    pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
-    folder = tmp_path_factory.mktemp("nodes")
-    with Head(folder, cpus=1) as head:
-        other = folder / "other" / "raylab2f"
-        package = Path(raylab2f.__file__)
-        shutil.copytree(package.parent, other, ignore=shutil.ignore_patterns("__pycache__"))
-        source = package.read_text(encoding="utf-8").replace(f'"{raylab2f.__version__}"', '"0.0.1"')
-        (other / "__init__.py").write_text(source, encoding="utf-8")
-        head.add_node()
-        paths = [str(other.parent), *head.environment.get("PYTHONPATH", "").split(":")]
-        head.add_node(environment={"PYTHONPATH": ":".join(filter(None, paths))})
-        yield head
+def three_nodes(head, tmp_path_factory):
+    """The head and two more nodes of one processor slot; the last one has another raylab2f installed."""
+    other = tmp_path_factory.mktemp("other") / "raylab2f"
+    package = Path(raylab2f.__file__)
+    shutil.copytree(package.parent, other, ignore=shutil.ignore_patterns("__pycache__"))
+    source = package.read_text(encoding="utf-8").replace(f'"{raylab2f.__version__}"', '"0.0.1"')
+    (other / "__init__.py").write_text(source, encoding="utf-8")
+    paths = [str(other.parent), *head.environment.get("PYTHONPATH", "").split(":")]
+    with head.joined({}, {"environment": {"PYTHONPATH": ":".join(filter(None, paths))}}) as nodes:
+        yield head, nodes
 
 
 def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_none(three_nodes, cache, tmp_path):
-    options = ["--address", three_nodes.address, "--cache", cache, "--storage", "/proc/nothing", "--detector", "csflow"]
+    head, _ = three_nodes
+    options = ["--address", head.address, "--cache", cache, "--storage", "/proc/nothing", "--detector", "csflow"]
     process = subprocess.run(
         [BIN / "raylab2f", "cluster", "doctor", *map(str, options)],
         # Elsewhere, for Ray has the nodes look for packages in the folder of the caller first.
         cwd=tmp_path,
-        env={**three_nodes.environment, "COLUMNS": "300"},
+        env={**head.environment, "COLUMNS": "300"},
         capture_output=True,
         text=True,
         timeout=200,
@@ -55,19 +52,19 @@ def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_
 def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
     three_nodes, pictures, cache, csflow_run, read_summary, tmp_path
 ):
+    head, nodes = three_nodes
     undisturbed_folder, _ = csflow_run
     epochs = len(json.loads((undisturbed_folder / "folds" / "0" / "fold.json").read_text(encoding="utf-8"))["history"])
     options = ["--detector", "csflow", "--layers", "blocks.4", "--folds", FOLDS, "--epochs", epochs]
     out = tmp_path / "disturbed"
     arguments = ["--data", pictures, "--cache", cache, "--out", out, "--preset", "fast", "--size", 64, *options]
     process = subprocess.Popen(
-        [BIN / "raylab2f", "run-cv", "--address", three_nodes.address, "--replicates", "200", *map(str, arguments)],
-        env=three_nodes.environment,
+        [BIN / "raylab2f", "run-cv", "--address", head.address, "--replicates", "200", *map(str, arguments)],
+        env=head.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    nodes = list(three_nodes.nodes)
     used = set()
     deadline = time.monotonic() + 240
     try:
@@ -75,9 +72,9 @@ def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
         while len(used) < 3 or not list(out.glob("folds/*/fold.json")) or not trains(nodes[1]):
             assert process.poll() is None, process.stdout.read()
             assert time.monotonic() < deadline, used
-            used |= {place for place in (f"{three_nodes.mark}\0", *nodes) if trains(place)}
+            used |= {place for place in (f"{head.mark}\0", *nodes) if trains(place)}
             time.sleep(0.05)
-        three_nodes.kill_node(nodes[1])
+        head.kill_node(nodes[1])
         before = len(list(out.glob("folds/*/fold.json")))
         said, _ = process.communicate(timeout=240)
     finally:

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from raylab2f.cluster.session import ray_session
 from raylab2f.datasets import load_dataset
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.detectors.registry import config_to_dict, preset_config
@@ -112,7 +111,7 @@ def test_pictures_without_foregrounds_are_listed(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_defects_that_a_turn_moves_out_of_the_frame_are_told(run, pictures, cache, tmp_path):
+def test_defects_that_a_turn_moves_out_of_the_frame_are_told(shared_ray, pictures, cache, tmp_path):
     mask = np.zeros((96, 96), np.uint8)
     mask[:6, :6] = 255
     cv2.imwrite(str(tmp_path / "corner.png"), mask)
@@ -125,9 +124,8 @@ def test_defects_that_a_turn_moves_out_of_the_frame_are_told(run, pictures, cach
     preparation = PreparationSettings(eval_angles=(0.0, 45.0))
     config = config_to_dict(preset_config("glass", "fast"))
     settings = RunSettings(DataSettings(), "glass", "fast", config, preparation=preparation)
-    with ray_session():
-        options = {"cache": cache, "display": Display(Console(quiet=True)), "requests": ()}
-        inputs = prepare_inputs(settings, dataset.manifest, fingerprint(dataset.manifest), **options)
+    options = {"cache": cache, "display": Display(Console(quiet=True)), "requests": ()}
+    inputs = prepare_inputs(settings, dataset.manifest, fingerprint(dataset.manifest), **options)
     assert [warning[:40] for warning in inputs.warnings] == ["10 of 10 turned copies of defective pict"]
 
 

@@ -4,14 +4,15 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from in_process import raylab2f
+from ray_head import BIN
 
 from raylab2f.datasets import load_dataset
 from raylab2f.datasets.pictures import read_mask, read_picture
@@ -47,19 +48,8 @@ def discs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def segment_command():
-    program = Path(sys.executable).with_name("raylab2f")
-    return [str(program), "segment"]
-
-
-@pytest.fixture(scope="module")
-def segment(segment_command):
-    def run_with(*options):
-        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        command = [*segment_command, *map(str, options)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
-
-    return run_with
+def segment(shared_ray):
+    return partial(raylab2f, "segment")
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +134,11 @@ def test_another_canvas_keeps_the_masks_and_too_small_a_one_lists_the_offenders(
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on(segment_command, segment, discs, tmp_path):
+def test_an_interrupted_run_goes_on(segment, discs, tmp_path):
     out = tmp_path / "out"
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     driver = subprocess.Popen(
-        [*segment_command, str(discs), "--out", str(out)],
+        [BIN / "raylab2f", "segment", str(discs), "--out", str(out)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment,

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from ray_head import Head
 
 CODE = """
 import json, sys
@@ -27,27 +26,24 @@ with ray_session(sys.argv[1]):
 """
 
 
-@pytest.fixture(scope="module")
-def head(tmp_path_factory):
-    """A head with a GPU, as far as Ray's counting goes, and a node whose raylab2f cannot be imported."""
-    pytest.importorskip("aiohttp_cors", reason="needs raylab2f[cluster]")
-    folder = tmp_path_factory.mktemp("doctor")
-    broken = folder / "broken" / "raylab2f"
+@pytest.fixture
+def nodes(head, tmp_path):
+    """The head with a node that has a GPU, as far as Ray's counting goes, and one whose raylab2f is broken."""
+    broken = tmp_path / "broken" / "raylab2f"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('a library is missing')\n", encoding="utf-8")
-    with Head(folder, cpus=1, gpus=1) as head:
-        paths = [str(broken.parent), *head.environment.get("PYTHONPATH", "").split(":")]
-        head.add_node(environment={"PYTHONPATH": ":".join(filter(None, paths))})
+    paths = [str(broken.parent), *head.environment.get("PYTHONPATH", "").split(":")]
+    with head.joined({"gpus": 1}, {"environment": {"PYTHONPATH": ":".join(filter(None, paths))}}):
         yield head
 
 
-def test_a_gpu_in_use_is_no_fault_and_a_broken_installation_is_quoted(head, tmp_path):
+def test_a_gpu_in_use_is_no_fault_and_a_broken_installation_is_quoted(nodes, tmp_path):
     # Elsewhere, for Ray has the nodes look for packages in the folders of the program and of its caller.
     (tmp_path / "examine.py").write_text(CODE, encoding="utf-8")
     process = subprocess.run(
-        [sys.executable, tmp_path / "examine.py", head.address],
+        [sys.executable, tmp_path / "examine.py", nodes.address],
         cwd=tmp_path,
-        env=head.environment,
+        env=nodes.environment,
         capture_output=True,
         text=True,
         timeout=400,

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from in_process import raylab2f
 from prometheus import scrape
 from ray_head import BIN, title
 
@@ -120,7 +121,7 @@ def driver_or_trial(head):
     return [name for name in names if "raylab2f.cli" in name or "train_in_trial" in name]
 
 
-def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path):
+def test_mistakes_are_found_before_anything_is_sent():
     for arguments, sentence in (
         (["run-cv", "--folds", 3], "--out"),
         (["run-cv", "--out", "runs/here", "--cache", "/cache"], "absolute"),
@@ -129,14 +130,14 @@ def test_mistakes_are_found_before_anything_is_sent(program, pictures, tmp_path)
         (["run-cv", "--out", "s3://runs/here", "--cache", "s3://cache"], "no Ray dashboard"),
         (["run-cw"], "run-cv"),
     ):
-        process = program("submit", "--address", "http://127.0.0.1:1", "--", *arguments)
+        process = raylab2f("submit", "--address", "http://127.0.0.1:1", "--", *arguments)
         assert process.returncode == 2
         assert sentence in process.stderr
         assert len(process.stderr.strip().splitlines()) == 1
 
 
-def test_nobody_answers_at_a_port_of_a_cluster(head, program):
-    process = program("jobs", "list", "--address", "127.0.0.1:1")
+def test_nobody_answers_at_a_port_of_a_cluster():
+    process = raylab2f("jobs", "list", "--address", "127.0.0.1:1")
     assert process.returncode == 2
     assert "no Ray dashboard answers" in process.stderr
     assert "Traceback" not in process.stderr
