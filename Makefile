@@ -22,8 +22,9 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 
+# Of two processes, one has the tests on clusters, which wait a lot, and the other has all others.
 test: setup lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Whole runs that show one thing more: rarer faults, other stores, growing clusters, the experiments.
 test-slow: setup
