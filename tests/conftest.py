@@ -34,15 +34,24 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """What needs no cluster comes first; where two processes share the tests, one of them has all that need some.
+    """What needs no cluster comes first; where two processes share the tests, one of them has all modules that work on
+    the shared cluster, and one all that start clusters of their own.
 
     Clusters that tests share run to the end once they are there.
     """
-    items.sort(key=lambda item: ("shared_ray" in item.fixturenames) + 2 * ("head" in item.fixturenames))
+    shares = {fixture: _modules_with(fixture, items) for fixture in ("shared_ray", "head")}
+    items.sort(key=lambda item: (item.path in shares["shared_ray"]) + 2 * (item.path in shares["head"]))
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            if item.path.relative_to(TESTS).parts[0] in ("cluster", "workflows") or "run" in item.fixturenames:
-                item.add_marker(pytest.mark.xdist_group("clusters"))
+            if item.path in shares["shared_ray"]:
+                item.add_marker(pytest.mark.xdist_group("shared cluster"))
+            elif item.path.relative_to(TESTS).parts[0] in ("cluster", "workflows"):
+                item.add_marker(pytest.mark.xdist_group("own clusters"))
+
+
+def _modules_with(fixture, items):
+    """Modules whose tests stay together, for they share what they made."""
+    return {item.path for item in items if fixture in item.fixturenames}
 
 
 def pytest_generate_tests(metafunc):

@@ -25,19 +25,21 @@ def test_a_dry_run_writes_nothing_and_knows_the_sizes(finished_run, run, cache, 
     assert _cell(process.stdout, "folds") == "3"
     assert _cell(process.stdout, "pictures, turned copies included") == "48"
     # The finished run used the same settings: its split and its feature store are what was forecast.
+    told = json.loads((finished_run[0] / "run.json").read_text(encoding="utf-8"))
+    data_set = told["dataset"]["fingerprint"]
     stored = sum(
         np.load(file, mmap_mode="r").nbytes
         for folder in (cache / "features").iterdir()
-        if _is_of(folder, layer="blocks.2", size=[64, 64])
+        if _is_of(folder, data_set, layer="blocks.2", size=[64, 64])
         for file in folder.glob("*.npy")
     )
     assert _cell(process.stdout, "storage: features") == f"{stored / (1 << 10):.1f} KiB"
     assert _cell(process.stdout, "pictures that train and are judged, a fold") == "24 + 24"
 
 
-def _is_of(store, layer, size):
+def _is_of(store, data_set, layer, size):
     ingredients = json.loads((store / "store.json").read_text(encoding="utf-8"))["ingredients"]
-    return layer in ingredients["layers"] and ingredients["size"] == size
+    return ingredients["dataset"] == data_set and layer in ingredients["layers"] and ingredients["size"] == size
 
 
 def test_what_is_done_already_costs_nothing(finished_run, run):
