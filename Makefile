@@ -22,7 +22,7 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 
-# Of two processes, one has the tests on clusters, which wait a lot, and the other has all others.
+# Tests on clusters wait a lot, so two processes share the tests.
 test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 

@@ -33,20 +33,10 @@ def pytest_addoption(parser):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """What needs no cluster comes first; where two processes share the tests, one of them has all modules that work on
-    the shared cluster, and one all that start clusters of their own.
-
-    Clusters that tests share run to the end once they are there.
-    """
+def pytest_collection_modifyitems(items):
+    """What needs no cluster comes first: clusters that tests share run to the end once they are there."""
     shares = {fixture: _modules_with(fixture, items) for fixture in ("shared_ray", "head")}
     items.sort(key=lambda item: (item.path in shares["shared_ray"]) + 2 * (item.path in shares["head"]))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if item.path in shares["shared_ray"]:
-                item.add_marker(pytest.mark.xdist_group("shared cluster"))
-            elif item.path.relative_to(TESTS).parts[0] in ("cluster", "workflows"):
-                item.add_marker(pytest.mark.xdist_group("own clusters"))
 
 
 def _modules_with(fixture, items):
