@@ -185,7 +185,7 @@ def _prepare_run(
     for fold, split in enumerate(splits):
         _check_split(folder.fold(fold) / "split.parquet", split)
     # First, for it says whose folder this is.
-    folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits])
+    folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits], absolute(cache))
     if not folder.manifest.exists():
         write_manifest(folder.manifest, dataset.manifest)
     if not folder.pictures.exists():
