@@ -7,8 +7,9 @@ from typing import Any
 
 from raylab2f.errors import UserError
 from raylab2f.files.mirror import fetch_file
-from raylab2f.files.places import join, subfolders
+from raylab2f.files.places import join, name_of, subfolders
 from raylab2f.options.declaration import Declared
+from raylab2f.options.runs import run_name
 from raylab2f.options.settings_file import read_settings
 
 __all__ = ["options_to_go_on"]
@@ -50,16 +51,17 @@ def _recorded(out: str, options: Mapping[str, Declared]) -> dict[str, Any] | Non
     if not runs:
         return None
     recorded = [read_settings(place, options) for place in runs]
+    refusal = f"the runs below are not those of one command; go on with one of them, such as {runs[0]}."
     together: dict[str, Any] = {}
     for name in dict.fromkeys(name for values in recorded for name in values):
         values = [one.get(name) for one in recorded]
         if name in (*_SEVERAL, *_ADDED):
             together[name] = tuple(dict.fromkeys(item for value in values for item in value or ()))
         elif any(value != values[0] for value in values):
-            raise UserError(
-                f"--resume --out {out}: the runs below differ in --{options[name].name}; go on with one of them, such "
-                f"as {runs[0]}."
-            )
+            raise UserError(f"--resume --out {out}: they differ in --{options[name].name}, so {refusal}")
         else:
             together[name] = values[0]
+    expected = {run_name(detector, seed) for detector in together["detector"] for seed in together["seed"]}
+    if {name_of(place) for place in runs} != expected or len(runs) == 1:
+        raise UserError(f"--resume --out {out}: {refusal}")
     return together
