@@ -13,7 +13,7 @@ import pyarrow as pa
 from raylab2f.api.functions import offered
 from raylab2f.api.results import Result, html_list, html_table
 from raylab2f.errors import UserError, first_line
-from raylab2f.files.places import name_of, place_of
+from raylab2f.files.places import absolute, file_exists, is_uri, join, name_of, place_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
 from raylab2f.options.protocol import MOST_FOLDS
@@ -94,7 +94,8 @@ def evaluate(
 
     Arguments:
         scores: path or URI of a Parquet or CSV file, table of pyarrow, data frame of pandas, or columns by name:
-            `image_id`, `label`, `score`; optionally `fold`, `partition`, `object_id`, `defect_type`.
+            `image_id`, `label`, `score`; optionally `fold`, `partition`, `object_id`, `defect_type`. Or a run's folder:
+            the scores of its folds, judged with these options and not with the run's own.
 
     Raises:
         UserError: a table or an option that makes no sense.
@@ -145,6 +146,10 @@ def _score_table(scores: Any) -> tuple[pa.Table, str]:
         from raylab2f.files.mirror import fetch_file
 
         place = place_of(os.fspath(scores))
+        if _is_folder(place):
+            from raylab2f.api.comparison import read_run_at
+
+            return read_run_at(place).scores, name_of(absolute(place))
         return read_scores(fetch_file(place)), PurePosixPath(name_of(place)).stem
     if isinstance(scores, pa.Table):
         return scores, "scores"
@@ -163,6 +168,10 @@ def _score_table(scores: Any) -> tuple[pa.Table, str]:
         f"scores: {type(scores).__name__} is no table of scores; give a path, a table of pyarrow, a data frame of "
         "pandas or columns by name."
     )
+
+
+def _is_folder(place: str) -> bool:
+    return file_exists(join(place, "run.json")) if is_uri(place) else os.path.isdir(place)  # noqa: PTH112  # no error
 
 
 def _column(values: Any) -> Any:

@@ -18,7 +18,7 @@ _R = TypeVar("_R")
 def offered(function: Callable[..., _R]) -> Callable[..., _R]:
     """A function that takes its groups' options by keyword, checked as those of the command line are.
 
-    Values that a file of settings given as `config` holds stand behind those of the call.
+    Values that a file of settings given as `config` holds, or else a run that goes on, stand behind those of the call.
     """
     options = declared(function)
 
@@ -27,6 +27,11 @@ def offered(function: Callable[..., _R]) -> Callable[..., _R]:
             from raylab2f.options.settings_file import read_settings
 
             values = {**read_settings(options["config"].check(values["config"]), options), **values}
+        elif values.get("resume") and values.get("out") is not None:
+            from raylab2f.options.going_on import options_to_go_on
+
+            given = {name: options[name].check(value) if name in options else value for name, value in values.items()}
+            values = options_to_go_on(given["out"], options, given)
         return {name: options[name].check(value) if name in options else value for name, value in values.items()}
 
     return compose(_for_users(function), present=_parameter, check=check)

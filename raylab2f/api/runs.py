@@ -189,7 +189,7 @@ def cross_validate(
 
     outcomes = run_cross_validation(
         placed,
-        cache=default_cache(places.cache),
+        cache=default_cache(places.cache, placed[0][1] if places.resume else None),
         display=Display(console or Console()),
         resources=cluster.resources(),
         address=cluster.address,
@@ -232,7 +232,7 @@ def diagnose(
 
     findings = diagnose_run(
         run,
-        cache=default_cache(workplace.cache),
+        cache=default_cache(workplace.cache, run),
         display=Display(console or Console()),
         only=only or None,
         stored_only=diagnosing.stored_only,

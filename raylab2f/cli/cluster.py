@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from raylab2f.cli.composition import command
 from raylab2f.options.declaration import Option
 from raylab2f.options.places import Workplace, default_cache
+from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["cluster_app"]
 
@@ -44,12 +44,8 @@ def doctor(
     backbones = list(dict.fromkeys(BackboneSpec(r.backbone, r.weights, r.layers) for r in requests))
     with ray_session(workplace.address):
         findings = examine_cluster([default_cache(workplace.cache), *storage], backbones)
-    table = Table(title="cluster doctor")
-    for title in ("check", "", "what"):
-        table.add_column(title, overflow="fold")
-    for finding in findings:
-        verdict = Text("ok", style="green") if finding.ok else Text("WRONG", style="bold red")
-        table.add_row(Text(finding.check), verdict, Text(finding.detail))
-    Console().print(table)
+    verdicts = {True: Text("ok", style="green"), False: Text("WRONG", style="bold red")}
+    rows = [(finding.check, verdicts[finding.ok], finding.detail) for finding in findings]
+    print_table(("check", "", "what"), rows, Console(), title="cluster doctor", left=range(3))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from raylab2f import api
 from raylab2f.cli.composition import command
@@ -16,12 +15,15 @@ from raylab2f.files.places import name_of, parent_of
 from raylab2f.options.comparison import Compared
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import AsEvaluated, JsonOption, ReplicatesOption
+from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.comparison.paired_tests import TTest
     from raylab2f.evaluation.comparison.runs import Comparison, Difference
 
 __all__ = ["compare_runs"]
+
+_POSTERIOR = ("A better", "equal", "B better", "folds agree")
 
 
 @command
@@ -56,17 +58,10 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
     confidence = comparison.settings["confidence"]
     several = len(comparison.settings["strategies"]) > 1
     pairs = dict.fromkeys((row.first, row.second) for row in comparison.differences)
+    headings = ("metric", "A", "B", f"A - B ({confidence:.0%} interval)", "p", "t over folds: p", *_POSTERIOR)
     for first, second in pairs:
-        table = Table(title=escape(f"A = {first}, B = {second}"), title_justify="left")
-        table.add_column("metric")
-        for heading in ("A", "B", f"A - B ({confidence:.0%} interval)", "p", "t over folds: p"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for heading in ("A better", "equal", "B better", "folds agree"):
-            table.add_column(heading, justify="right")
-        for row in comparison.differences:
-            if (row.first, row.second) == (first, second):
-                table.add_row(*_cells(row, several))
-        console.print(table)
+        rows = [_cells(row, several) for row in comparison.differences if (row.first, row.second) == (first, second)]
+        print_table(headings, rows, console, title=f"A = {first}, B = {second}")
     settings = comparison.settings
     console.print(
         "Interval and p: paired bootstrap over objects. t over folds: corrected resampled t. p values are adjusted "
@@ -76,7 +71,7 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
         markup=False,
     )
     for warning in comparison.warnings:
-        console.print(f"[bold yellow]warning:[/] {escape(warning)}", highlight=False)
+        console.print(f"[bold yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
 
 
 def _cells(row: Difference, several: bool) -> list[str]:
@@ -84,7 +79,7 @@ def _cells(row: Difference, several: bool) -> list[str]:
     if several and row.strategy != "any":
         name += f", {row.strategy}"
     return [
-        escape(name),
+        name,
         f"{row.first_mean:.3f}",
         f"{row.second_mean:.3f}",
         f"{row.difference:+.3f}{_ends(row.bootstrap)}",

@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from raylab2f.cli.composition import command
 from raylab2f.errors import UserError
 from raylab2f.files.places import name_of, parent_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.pictures import Pictures
+from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["datasets_app"]
 
@@ -27,12 +26,9 @@ def list_datasets() -> None:
     """List the data sets that `download` knows."""
     from raylab2f.datasets.catalogue import CATALOGUE
 
-    table = Table(box=None)
-    for heading in ("name", "what", "licence", "layout"):
-        table.add_column(heading)
-    for name, entry in CATALOGUE.items():
-        table.add_row(name, entry.description, entry.licence, entry.layout)
-    Console().print(table)
+    headings = ("name", "what", "licence", "layout")
+    rows = [(name, entry.description, entry.licence, entry.layout) for name, entry in CATALOGUE.items()]
+    print_table(headings, rows, Console(), left=range(len(headings)), box=False)
 
 
 @datasets_app.command("download")
@@ -72,14 +68,13 @@ def manifest(
     with display.stage("read pictures") as progress:
         dataset = load_dataset(data, progress=progress, **vars(pictures))
     rows = dataset.manifest.to_pylist()
-    table = Table(title=f"{escape(dataset.name)}, fingerprint {fingerprint(dataset.manifest)}", title_justify="left")
-    for heading in ("defect type", "pictures", "objects", "masks"):
-        table.add_column(heading, justify="left" if heading == "defect type" else "right")
+    lines = []
     for kind, count in sorted(Counter(row["defect_type"] for row in rows).items()):
         own = [row for row in rows if row["defect_type"] == kind]
         objects = len({row["object_id"] for row in own})
-        table.add_row(escape(kind), str(count), str(objects), str(sum(row["mask_path"] is not None for row in own)))
-    console.print(table)
+        lines.append((kind, str(count), str(objects), str(sum(row["mask_path"] is not None for row in own))))
+    title = f"{dataset.name}, fingerprint {fingerprint(dataset.manifest)}"
+    print_table(("defect type", "pictures", "objects", "masks"), lines, console, title=title)
     for image_id, reason in dataset.skipped:
         display.warn(f"{image_id} left out: {reason}")
     for warning in dataset.warnings:

@@ -22,7 +22,8 @@ def evaluate_scores(
     scores: Annotated[
         str,
         Option(
-            "Parquet or CSV, or its URI: image_id, label, score; fold, partition, object_id, defect_type optional",
+            "Parquet or CSV, or its URI: image_id, label, score; fold, partition, object_id, defect_type optional. "
+            "Or a run's folder: its scores, judged with the options given here.",
             kind="place",
             positional=True,
         ),
@@ -36,7 +37,7 @@ def evaluate_scores(
     ] = 10,
     seed: Annotated[int, Option(minimum=0)] = 0,
 ) -> None:
-    """Evaluate a table of scores, from whatever tool it comes."""
+    """Evaluate a table of scores, from whatever tool it comes, or those of a run."""
     from raylab2f.files.atomic import write_json, write_parquet
     from raylab2f.files.mirror import local, publish
     from raylab2f.reporting import print_summary

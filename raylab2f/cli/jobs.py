@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from raylab2f.cli.submission import check_submission
+from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
     from raylab2f.cluster.operations.jobs import Job
@@ -67,13 +66,9 @@ def list_jobs(address: DashboardAddressOption = None) -> None:
     """All jobs that the cluster remembers, newest first."""
     from raylab2f.cluster.operations.jobs import Jobs
 
-    table = Table()
-    for title in ("job", "status", "started", "took", "command"):
-        table.add_column(title, overflow="fold")
-    for job in Jobs(address).all():
-        cells = (job.name, job.status, _moment(job.started), _duration(job), job.command)
-        table.add_row(*(Text(cell) for cell in cells))
-    Console().print(table)
+    rows = [(job.name, job.status, _moment(job.started), _duration(job), job.command) for job in Jobs(address).all()]
+    headings = ("job", "status", "started", "took", "command")
+    print_table(headings, rows, Console(), left=range(len(headings)))
 
 
 @jobs_app.command("status")

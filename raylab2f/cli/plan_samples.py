@@ -7,15 +7,16 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.options.evaluation import JsonOption
 from raylab2f.options.planning import Clusters, Curve, Guarantee, Widths
+from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["plan_samples"]
+
+_HEADINGS = ("rate", "expected", "parts judged as parts", "parts judged by picture", "pictures of a part", "icc")
 
 
 @command
@@ -32,25 +33,18 @@ def plan_samples(
 
 def _print_plan(values: dict[str, Any], console: Console) -> None:
     settings = values["settings"]
-    table = Table(
-        title=f"Parts to judge for a half-width of {settings['half_width']:g} ({settings['confidence']:.0%} interval, "
-        f"{settings['method']})",
-        title_justify="left",
-    )
-    table.add_column("rate")
-    for heading in ("expected", "parts judged as parts", "parts judged by picture", "pictures of a part", "icc"):
-        table.add_column(heading, justify="right")
+    lines = []
     for row, word in zip(values["half_width"], ("defective", "good"), strict=True):
         clustered = "design_effect" in row
-        table.add_row(
-            row["rate"],
-            f"{row['expected']:g}",
-            f"{row['objects']:,} {word}",
-            f"{row['objects_by_picture']:,} {word}" if clustered else "",
-            f"{row['pictures']:.3g}" if clustered else "",
-            f"{row['correlation']:.2f}" if clustered else "",
-        )
-    console.print(table)
+        cells = [row["rate"], f"{row['expected']:g}", f"{row['objects']:,} {word}"]
+        if clustered:
+            cells += [f"{row['objects_by_picture']:,} {word}", f"{row['pictures']:.3g}", f"{row['correlation']:.2f}"]
+        lines.append([*cells, *[""] * (len(_HEADINGS) - len(cells))])
+    title = (
+        f"Parts to judge for a half-width of {settings['half_width']:g} ({settings['confidence']:.0%} interval, "
+        f"{settings['method']})"
+    )
+    print_table(_HEADINGS, lines, console, title=title)
     console.print(
         "With enough folds every part is judged at some time. That thresholds are chosen on some of the parts makes "
         "intervals a little wider than this.",
@@ -62,7 +56,7 @@ def _print_plan(values: dict[str, Any], console: Console) -> None:
     else:
         console.print(_guarantee_sentence(plan, settings, values["good_pictures_train"]), highlight=False)
     if values["learning_curve"]:
-        console.print(_curve_table(values["learning_curve"]))
+        _print_curve(values["learning_curve"], console)
 
 
 def _guarantee_sentence(plan: dict[str, Any], settings: dict[str, Any], good_pictures_train: bool) -> str:
@@ -78,19 +72,17 @@ def _guarantee_sentence(plan: dict[str, Any], settings: dict[str, Any], good_pic
     )
 
 
-def _curve_table(points: list[dict[str, Any]]) -> Table:
-    table = Table(title="Learning curve", title_justify="left")
-    for heading in ("train fraction", "training pictures", "run"):
-        table.add_column(heading)
+def _print_curve(points: list[dict[str, Any]], console: Console) -> None:
     named = list(dict.fromkeys((point["metric"], point["strategy"]) for point in points))
-    for metric, strategy in named:
-        table.add_column(metric if strategy == "any" else f"{metric}, {strategy}", justify="right")
+    figures = [metric if strategy == "any" else f"{metric}, {strategy}" for metric, strategy in named]
+    lines = []
     for run in dict.fromkeys(point["run"] for point in points):
         rows = {(p["metric"], p["strategy"]): p for p in points if p["run"] == run}
         first = next(iter(rows.values()))
         cells = [_estimate(rows[name]) for name in named]
-        table.add_row(f"{first['fraction']:g}", f"{first['pictures']:.0f}", escape(run), *cells)
-    return table
+        lines.append([f"{first['fraction']:g}", f"{first['pictures']:.0f}", run, *cells])
+    headings = ("train fraction", "training pictures", "run", *figures)
+    print_table(headings, lines, console, title="Learning curve", left=(0, 1, 2))
 
 
 def _estimate(point: dict[str, Any]) -> str:

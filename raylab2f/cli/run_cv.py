@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run_cv"]
 
+# Marks a context whose options are completed by those of the run that goes on.
+_RECORDED = "raylab2f.recorded"
+
 
 def _read_config(context: typer.Context, place: str | None) -> str | None:
     """Let a file of settings say what holds where the command line says nothing."""
@@ -36,6 +40,19 @@ def _read_config(context: typer.Context, place: str | None) -> str | None:
         options["config"].refuse_unfit(place, "--config")
         context.default_map = read_settings(place, options)
     return place
+
+
+def _go_on(context: typer.Context, out: str) -> None:
+    """Once more, with the options of the command line before those with which the run in its folder was begun."""
+    from raylab2f.options.going_on import options_to_go_on
+
+    said = {name: value for name, value in context.params.items() if _is_said(context, name)}
+    call: Any = context.command.callback
+    call(**{**context.params, **options_to_go_on(out, declared(run_cv), said)})
+
+
+def _is_said(context: typer.Context, name: str) -> bool:
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
 
 
 @command
@@ -65,6 +82,10 @@ def run_cv(
     ] = None,
 ) -> None:
     """Train one detector per resampling fold and estimate escapes and overkill with intervals."""
+    if places.resume and places.out is not None and config is None and _RECORDED not in context.meta:
+        context.meta[_RECORDED] = True
+        _go_on(context, places.out)
+        return
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
     placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places)
     if save_config is not None:
@@ -72,7 +93,7 @@ def run_cv(
 
         write_settings(save_config, declared(run_cv), context.params)
     how = {
-        "cache": default_cache(places.cache),
+        "cache": default_cache(places.cache, placed[0][1] if places.resume else None),
         "resources": cluster.resources(),
         "address": cluster.address,
         "resume": places.resume,
@@ -102,6 +123,8 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None
 
     console = Console()
     display = Display(console)
+    for _, place in placed:
+        console.print(f"run folder: {place}", highlight=False, markup=False, soft_wrap=True)
     outcomes = run_cross_validation(placed, display=display, **how)
     for outcome, (settings, place) in zip(outcomes, placed, strict=True):
         if outcome.summary is None:
@@ -111,7 +134,10 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None
         findings = diagnose_run(place, cache=how["cache"], display=display, only=CHEAP, stored_only=True, mute=mute)
         print_findings([finding.to_dict(mute) for finding in findings], console)
         console.print(
-            f"results in {place}; raylab2f diagnose {place} looks closer", highlight=False, markup=False, soft_wrap=True
+            f"results in {place}; raylab2f diagnose {shlex.quote(place)} looks closer",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
     _report_failures(outcomes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -35,6 +36,8 @@ _ALIKE_OPTIONAL = {
 }
 _NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+")
 _MOST = 20
+# Of names that are longer than so many letters, this likeness is a slip of the finger: conditon, objct_id, veiw_id.
+_SHORT, _MISSPELT = 3, 0.85
 
 
 def plain_name(name: str) -> str:
@@ -80,11 +83,18 @@ def unread_columns(names: Sequence[str], known: Collection[str]) -> dict[str, li
     plain = {plain_name(name) for name in names}
     free = [name for name in dict.fromkeys(names) if plain_name(name) not in {plain_name(own) for own in known}]
     meant = {
-        own: [name for name in free if re.fullmatch(_ALIKE_OPTIONAL[own], plain_name(name))]
+        own: [name for name in free if _may_be(plain_name(name), own)]
         for own in known
         if own in _ALIKE_OPTIONAL and plain_name(own) not in plain
     }
     return {own: alike for own, alike in meant.items() if alike}
+
+
+def _may_be(plain: str, own: str) -> bool:
+    """Whether a plain name is one that others use for a column, or that column's name misspelt."""
+    if re.fullmatch(_ALIKE_OPTIONAL[own], plain):
+        return True
+    return len(plain) > _SHORT and difflib.SequenceMatcher(None, plain, plain_name(own)).ratio() >= _MISSPELT
 
 
 def hint_at_columns(names: Sequence[str], missing: Collection[str], known: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -11,7 +11,9 @@ import filelock
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_error
 
-__all__ = ["folder_in_use"]
+__all__ = ["empty_folders_removed", "folder_in_use"]
+
+_LOCK = ".in-use.lock"
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def folder_in_use(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process works there, or nobody may write there.
     """
-    lock = filelock.FileLock(folder / ".in-use.lock")
+    lock = filelock.FileLock(folder / _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -38,3 +40,20 @@ def folder_in_use(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def empty_folders_removed(folder: Path) -> Iterator[None]:
+    """Delete, after the block, a folder that was not there before and holds nothing but a lock, and likewise those
+    above it.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        # Whoever else made something there meanwhile keeps it: only what is empty can be deleted.
+        with suppress(OSError):
+            if made and {path.name for path in folder.iterdir()} <= {_LOCK}:
+                (folder / _LOCK).unlink(missing_ok=True)
+                for path in made:
+                    path.rmdir()

@@ -22,7 +22,7 @@ CacheOption = Annotated[
     Option(
         "Folder or URI for rendered pictures, image shards and features.",
         kind="place",
-        usual="RAYLAB2F_CACHE, else the user's cache folder",
+        usual="RAYLAB2F_CACHE, else the run's, else the user's cache folder",
     ),
 ]
 AddressOption = Annotated[
@@ -92,6 +92,15 @@ class Cluster:
         return FoldResources(workers, self.gpus_per_fold, self.max_parallel_folds, self.grow)
 
 
-def default_cache(given: str | None) -> str:
-    """The place of the cache: the option, else the environment variable, else the user's cache folder."""
-    return place_of(given or os.environ.get("RAYLAB2F_CACHE") or user_cache("--cache or RAYLAB2F_CACHE"))
+def default_cache(given: str | None, run: str | None = None) -> str:
+    """The place of the cache: the option, else the environment variable, else the one that a run was made with, else
+    the user's cache folder.
+    """
+    if said := given or os.environ.get("RAYLAB2F_CACHE"):
+        return place_of(said)
+    if run is not None:
+        from raylab2f.runs.recorded_cache import recorded_cache
+
+        if recorded := recorded_cache(run):
+            return recorded
+    return place_of(user_cache("--cache or RAYLAB2F_CACHE"))

@@ -12,6 +12,8 @@ __all__ = ["is_run_record", "options_of_run"]
 
 # Options that are recorded under another name.
 _EVALUATION = {"strategies": "threshold"}
+# Settings of a detector that have an option of their own.
+_OWN = ("epochs", "size", "backbone", "layers", "weights")
 #: A fold's first parameters are drawn from the run's seed, whatever stands here.
 _DRAWN = "init_seed"
 
@@ -61,7 +63,7 @@ def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
         **{name: ",".join(map(repr, preparation[name])) for name in ("train_angles", "eval_angles")},
         "detector": [settings.detector],
         "preset": settings.preset,
-        "settings": list(_changes(settings.detector, settings.preset, settings.config)),
+        **_changes(settings.detector, settings.preset, settings.config),
         "seed": [settings.seed],
         **{
             name: values[name]
@@ -75,14 +77,16 @@ def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _changes(detector: str, preset: str, config: Mapping[str, Any]) -> Iterator[str]:
-    """NAME=VALUE of every setting in which a configuration differs from its preset."""
+def _changes(detector: str, preset: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options for every setting in which a configuration differs from its preset."""
     from raylab2f.detectors.registry import config_to_dict, preset_config
 
-    usual = config_to_dict(preset_config(detector, preset))
-    for name, value in _flat(config):
-        if name != _DRAWN and value != dict(_flat(usual)).get(name):
-            yield f"{name}={_text(name, value)}"
+    usual = dict(_flat(config_to_dict(preset_config(detector, preset))))
+    changed = {name: value for name, value in _flat(config) if name != _DRAWN and value != usual.get(name)}
+    own: dict[str, Any] = {name: _text(name, changed.pop(name)) for name in _OWN if changed.get(name) is not None}
+    if "epochs" in own:
+        own["epochs"] = int(own["epochs"])
+    return {**own, "settings": [f"{name}={_text(name, value)}" for name, value in changed.items()]}
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

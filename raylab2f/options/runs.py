@@ -20,7 +20,7 @@ from raylab2f.pitfalls import parse_codes
 if TYPE_CHECKING:
     from raylab2f.runs.folder import RunSettings
 
-__all__ = ["place_runs", "refuse_repeats"]
+__all__ = ["place_runs", "refuse_repeats", "run_name"]
 
 
 def place_runs(
@@ -68,7 +68,12 @@ def place_runs(
         for seed in protocol.seed
     ]
     base = places.out or _default_out(read.data, detector.detector)
-    return [(run, base if len(runs) == 1 else join(base, f"{run.detector}-seed{run.seed}")) for run in runs]
+    return [(run, base if len(runs) == 1 else join(base, run_name(run.detector, run.seed))) for run in runs]
+
+
+def run_name(detector: str, seed: int) -> str:
+    """Name of the folder of one of several runs that share --out."""
+    return f"{detector}-seed{seed}"
 
 
 def refuse_repeats(option: str, values: Sequence[Any]) -> None:

@@ -37,12 +37,12 @@ class Display:
     def say(self, text: str) -> None:
         """One plain line."""
         moved()
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(text), highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """One line that must not be missed."""
         moved()
-        self.console.print(f"[bold yellow]warning:[/] {escape(text)}", highlight=False)
+        self.console.print(f"[bold yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Callable[[int, int], None]]:

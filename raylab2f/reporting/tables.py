@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from raylab2f.pitfalls import PITFALLS
+from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["print_findings", "print_forecasts", "print_summary"]
 
@@ -47,23 +48,22 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     judged = {e["level"] for e in summary["estimates"]}
     levels = [level for level in ("image", "object") if level in judged]
     for strategy in [s for s in strategies if s != "any"] or free:
-        table = Table(title=escape(f"{_what(summary)}: threshold {strategy}"), title_justify="left")
-        table.add_column("metric", no_wrap=True)
-        for level in levels:
-            table.add_column(f"{level} level ({confidence:.0%} interval)", justify="right", no_wrap=True)
+        rows = []
         for metric in _SHOWN:
             cells = [
                 _cell(estimates.get((strategy, level, metric)) or estimates.get(("any", level, metric)))
                 for level in levels
             ]
             if any(cells):
-                table.add_row(metric, *cells)
-        console.print(table)
+                rows.append([metric, *cells])
+        headings = ["metric", *(f"{level} level ({confidence:.0%} interval)" for level in levels)]
+        print_table(headings, rows, console, title=f"{_what(summary)}: threshold {strategy}")
         _print_parts(summary, strategy, console)
     _print_pixel_level(summary, console)
     _print_shortcuts(summary, console)
     for warning in summary["warnings"]:
-        console.print(f"[bold yellow]warning {warning['code']}:[/] {escape(warning['text'])}", highlight=False)
+        line = f"[bold yellow]warning {warning['code']}:[/] {escape(warning['text'])}"
+        console.print(line, highlight=False, soft_wrap=True)
     _print_muted(Counter(warning["code"] for warning in summary["muted"]), "warning", console)
 
 
@@ -81,16 +81,13 @@ def _print_parts(summary: dict[str, Any], strategy: str, console: Console) -> No
     if not rows:
         return
     levels = list(dict.fromkeys(e["level"] for e in rows))
-    table = Table(title=escape(f"{_what(summary)}: threshold {strategy}, part by part"), title_justify="left")
-    table.add_column("pictures of", no_wrap=True)
-    for level in levels:
-        for rate in _PART_RATES:
-            table.add_column(f"{level} level {rate}", justify="right", no_wrap=True)
+    headings = ["pictures of", *(f"{level} level {rate}" for level in levels for rate in _PART_RATES)]
+    lines = []
     found = {(e["level"], e["metric"]): e for e in rows}
     for part in dict.fromkeys(e["metric"].partition("[")[2][:-1] for e in rows):
         cells = [_cell(found.get((level, f"{rate}[{part}]"))) for level in levels for rate in _PART_RATES]
-        table.add_row(escape(part), *cells)
-    console.print(table)
+        lines.append([part, *cells])
+    print_table(headings, lines, console, title=f"{_what(summary)}: threshold {strategy}, part by part")
 
 
 def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
@@ -98,12 +95,9 @@ def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
     rows = [e for e in summary["estimates"] if e["level"] == "pixel"]
     if not rows:
         return
-    table = Table(title=escape(f"{_what(summary)}: anomaly maps"), title_justify="left")
-    table.add_column("metric", no_wrap=True)
-    table.add_column(f"pixel level ({_confidence(summary):.0%} interval)", justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(row["metric"], _cell(row))
-    console.print(table)
+    headings = ["metric", f"pixel level ({_confidence(summary):.0%} interval)"]
+    lines = [[row["metric"], _cell(row)] for row in rows]
+    print_table(headings, lines, console, title=f"{_what(summary)}: anomaly maps")
 
 
 def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
@@ -116,6 +110,7 @@ def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
                 f"instead of {row['honest']:.3f}",
                 highlight=False,
                 markup=False,
+                soft_wrap=True,
             )
 
 
@@ -123,18 +118,17 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
     """Print verdicts, each with its code, its bound and why, and which pages tell more; `findings` as in
     `diagnosis.json`.
     """
-    table = Table(title="diagnosis", title_justify="left")
-    for heading, wraps in (("pitfall", False), ("verdict", False), ("figure (95 % interval)", False), ("why", True)):
-        table.add_column(heading, no_wrap=not wraps)
     shown = [finding for finding in findings if not finding["muted"]]
+    rows: list[list[str | Text]] = []
     for finding in shown:
-        colour = _COLOURS[finding["verdict"]]
-        why = escape(" ".join((finding["why"], *finding["seen_on"]))) + (
-            f" [dim]{escape(finding['bound'])}[/]" if finding["bound"] else ""
-        )
+        why = Text(" ".join((finding["why"], *finding["seen_on"])))
+        if finding["bound"]:
+            why.append(f" {finding['bound']}", style="dim")
         name = " ".join(filter(None, (finding["code"], finding["name"])))
-        table.add_row(escape(name), f"[{colour}]{finding['verdict']}[/]", _figure(finding["figure"]), why)
-    console.print(table)
+        verdict = Text(finding["verdict"], style=_COLOURS[finding["verdict"]])
+        rows.append([name, verdict, _figure(finding["figure"]), why])
+    headings = ("pitfall", "verdict", "figure (95 % interval)", "why")
+    print_table(headings, rows, console, title="diagnosis", left=range(len(headings)))
     _print_muted(Counter(finding["code"] for finding in findings if finding["muted"]), "finding", console)
     codes = dict.fromkeys(f["code"] for f in shown if f["verdict"] in ("warn", "fail"))
     pages = [f"docs/pitfalls/{code}.md" for code in codes if code in PITFALLS]
@@ -179,12 +173,9 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) ->
         forecasts: the fields of `raylab2f.workflows.forecast.Forecast`, and `seconds`, of each run.
     """
     for row in forecasts:
-        table = Table(title=escape(f"{row['detector']} seed {row['seed']}: nothing was run"), title_justify="left")
-        table.add_column("")
-        table.add_column("", justify="right")
         done = f", {row['finished']} of them finished" if row["finished"] else ""
         slots = f"{row['cpus']} cores" + (f", {row['gpus']:g} GPUs" if row["gpus"] else "")
-        for name, value in (
+        lines = (
             ("pictures, turned copies included", f"{row['pictures']:,}"),
             ("folds", f"{row['folds']}{done}"),
             ("pictures that train and are judged, a fold", f"{row['train_pictures']:,} + {row['judged_pictures']:,}"),
@@ -197,11 +188,10 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) ->
             ("time: start of a process", _time(row["start_seconds"])),
             ("time: a fold", _time(row["fold_seconds"])),
             ("time: everything, if nobody else uses the cluster", _time(row["seconds"])),
-        ):
-            table.add_row(name, value)
-        console.print(table)
+        )
+        print_table(("", ""), lines, console, title=f"{row['detector']} seed {row['seed']}: nothing was run")
         for sentence in row["assumed"]:
-            console.print(f"assumed: {escape(sentence)}", highlight=False)
+            console.print(f"assumed: {escape(sentence)}", highlight=False, soft_wrap=True)
 
 
 def _size(count: int) -> str:

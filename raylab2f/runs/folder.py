@@ -18,7 +18,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,11 +26,12 @@ from raylab2f.datasets.entries import first_few
 from raylab2f.errors import UserError
 from raylab2f.evaluation.plans.training_choice import TrainOn
 from raylab2f.files.atomic import remove_temporaries, write_json
-from raylab2f.files.locks import folder_in_use
+from raylab2f.files.locks import empty_folders_removed, folder_in_use
 from raylab2f.files.mirror import fetch, local
 from raylab2f.files.places import absolute, is_uri, join, name_of, names_in
 from raylab2f.plugins import plugin_packages
 from raylab2f.preparation import PreparationSettings
+from raylab2f.runs.continuing import differing_options
 from raylab2f.versions import version_of
 
 __all__ = ["TUNE_FOLDER", "DataSettings", "RunFolder", "RunSettings"]
@@ -190,7 +191,8 @@ class RunFolder:
     def in_use(self) -> Iterator[None]:
         """Keep other commands out of the folder inside the block, and delete what a killed one left half-written.
 
-        A folder on a store cannot be kept for oneself.
+        A folder that was made for the block and is empty at its end goes again, and so do those made above it. A folder
+        on a store cannot be kept for oneself.
 
         Raises:
             UserError: another command works in it, or nobody may write there.
@@ -198,7 +200,7 @@ class RunFolder:
         if is_uri(self.place):
             yield
             return
-        with folder_in_use(self.path):
+        with empty_folders_removed(self.path), folder_in_use(self.path):
             remove_temporaries(self.path)
             yield
 
@@ -214,13 +216,22 @@ class RunFolder:
         """Those the run was begun with; `UserError` when there is no run, or it cannot be read."""
         return self._recorded(lambda record: RunSettings.from_dict(record["settings"]))
 
-    def begin(self, settings: RunSettings, dataset: dict[str, Any], partitions: list[dict[str, Any]]) -> None:
-        """Record the settings, the dataset's description, each fold's partition sizes, and the versions in use."""
+    def begin(
+        self,
+        settings: RunSettings,
+        dataset: dict[str, Any],
+        partitions: list[dict[str, Any]],
+        cache: str | None = None,
+    ) -> None:
+        """Record the settings, the dataset's description, each fold's partition sizes, the cache's place, and the
+        versions in use.
+        """
         versions = {name: version_of(name) for name in _VERSIONED} | plugin_packages()
         record = {
             "settings": settings.to_dict(),
             "dataset": dataset,
             "partitions": partitions,
+            "cache": cache,
             "versions": {"python": platform.python_version(), **versions},
             "machine": {"system": platform.platform(), "processor": platform.machine()},
         }
@@ -238,12 +249,12 @@ class RunFolder:
                 "another --out."
             )
         free = {"evaluation"} | ({"folds"} if settings.scheme == "balanced" else set())
-        for name in (f.name for f in fields(RunSettings) if f.name not in free):
-            if before[name] != now[name]:
-                raise UserError(
-                    f"--resume: {self.place} was begun with another {name.replace('_', '-')} "
-                    f"({_difference(before[name], now[name])}); leave it as it was or choose another --out."
-                )
+        before, now = ({k: v for k, v in values.items() if k not in free} for values in (before, now))
+        if differing := differing_options(before, now):
+            raise UserError(
+                f"--resume: {self.place} was begun otherwise ({'; '.join(differing)}); leave these options out, or "
+                "choose another --out."
+            )
 
     def check_pictures(self, identity: str) -> None:
         """`UserError` if a run was begun here on pictures with another fingerprint."""
@@ -268,10 +279,3 @@ class RunFolder:
             raise UserError(
                 f"{join(self.place, 'run.json')} cannot be read ({error}); choose another --out."
             ) from error
-
-
-def _difference(before: Any, now: Any) -> str:
-    if not isinstance(before, dict):
-        return f"{before} then, {now} now"
-    changed = [key for key in before if before[key] != now.get(key)]
-    return "; ".join(f"{key}: {before[key]} then, {now.get(key)} now" for key in changed)

@@ -17,7 +17,7 @@ from raylab2f.cluster.operations.shared_storage import require_shared_folders
 from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.training.folds import FoldFailure, Progress, run_folds
-from raylab2f.cluster.training.placement import FoldResources
+from raylab2f.cluster.training.placement import FoldResources, cluster_nodes, place_folds
 from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import fingerprint, write_manifest
 from raylab2f.errors import UserError
@@ -123,6 +123,8 @@ def run_cross_validation(
         show = (lambda url: display.say(f"dashboard: {url}")) if dashboard else None
         with stage_runs("connect to Ray"):
             stack.enter_context(ray_session(address, dashboard=show))
+        # What no fold would ever find room for is told before pictures are prepared.
+        place_folds(1, resources, cluster_nodes())
         require_shared_folders({"--cache": cache, "--out": folders[0].place})
         plans = [
             _prepare_run(settings, folder, dataset, identity, cache, display, resources)
@@ -185,7 +187,7 @@ def _prepare_run(
     for fold, split in enumerate(splits):
         _check_split(folder.fold(fold) / "split.parquet", split)
     # First, for it says whose folder this is.
-    folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits])
+    folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits], absolute(cache))
     if not folder.manifest.exists():
         write_manifest(folder.manifest, dataset.manifest)
     if not folder.pictures.exists():

@@ -83,3 +83,19 @@ def test_the_readme_example_runs_as_written(tmp_path):
     auroc = next(e["mean"] for e in summary["estimates"] if (e["level"], e["metric"]) == ("object", "auroc"))
     assert 0.7 < auroc < 1
     assert "target-recall:0.95" in process.stdout
+
+
+def test_a_runs_scores_are_judged_with_the_options_given(write_run, tmp_path):
+    run = write_run(tmp_path / "a run")
+    process = evaluate(run, "--threshold", "target-recall:0.9", "--replicates", 100, "--json")
+    assert process.returncode == 0, process.stderr
+    summary = json.loads(process.stdout)
+    assert summary["folds"] == {"planned": 4, "finished": 4}
+    assert summary["dataset"]["name"] == "a run"
+    assert {e["strategy"] for e in summary["estimates"]} == {"any", "target-recall:0.9"}
+
+
+def test_a_folder_that_holds_no_run_is_named(tmp_path):
+    process = evaluate(tmp_path)
+    assert process.returncode == 2
+    assert "holds no run" in process.stderr

@@ -219,6 +219,7 @@ def test_a_column_twice_in_parquet_is_named(tmp_path):
         (["image_id", "object", "serial_no"], {"object_id": ["object", "serial_no"]}),
         (["image_id", "object", "object_id"], {}),
         (["image_id", "Split"], {"partition": ["Split"]}),
+        (["image_id", "objct_id", "partitoin"], {"object_id": ["objct_id"], "partition": ["partitoin"]}),
         (["image_id", "notes", "created", "comment", "width"], {}),
     ],
 )

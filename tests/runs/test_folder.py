@@ -42,7 +42,7 @@ def test_a_run_goes_on_only_if_asked_with_the_same_settings_and_no_fewer_folds(f
         assert folder.begins_or_continues(settings, resume=True)
     with pytest.raises(UserError, match="--folds 3"):
         folder.begins_or_continues(replace(SETTINGS, folds=2), resume=True)
-    with pytest.raises(UserError, match="another seed"):
+    with pytest.raises(UserError, match=r"\(--seed 0 then, 1 now\)"):
         folder.begins_or_continues(replace(SETTINGS, seed=1), resume=True)
 
 
@@ -52,7 +52,7 @@ def test_a_run_begun_before_a_setting_existed_goes_on_with_its_default(folder):
     (folder.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
     assert folder.settings() == SETTINGS
     assert folder.begins_or_continues(SETTINGS, resume=True)
-    with pytest.raises(UserError, match=r"another train-on .auto then, good-pictures now"):
+    with pytest.raises(UserError, match=r"--train-on auto then, good-pictures now"):
         folder.begins_or_continues(replace(SETTINGS, train_on="good-pictures"), resume=True)
 
 
