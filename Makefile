@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo docs test test-slow lint lock clean
+.PHONY: setup demo docs docs-check test test-slow lint lock clean
 
 setup: $(STAMP)
 
@@ -22,9 +22,13 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/site/index.html"
 
+# Every command and every piece of Python that README and docs print, on small data.
+docs-check: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m documents tests/documents
+
 # Tests on clusters wait a lot, so two processes share the tests.
 test: setup lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 # Whole runs that show one thing more: rarer faults, other stores, growing clusters, the experiments.
 test-slow: setup

@@ -16,6 +16,9 @@ settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 
+#: Fixtures of one session that take longest, the runs and the cluster that several modules look at.
+SHARED = ("csflow_run", "finished_run", "head")
+
 KINDS = {
     "csflow_reference": lambda keys: {"x0", "z0", "param/block0.s1.conv_scale0_0.weight"} <= keys,
     "glass_training_reference": lambda keys: "patch_features_step0" in keys,
@@ -32,16 +35,23 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_itemcollected(item):
+    """Tests that share what took long to make stay in one process, and else those of one module."""
+    # Here, for the processes that share the tests read the groups before tests can be sorted.
+    shared = [fixture for fixture in SHARED if fixture in item.fixturenames]
+    item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.name))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What needs no cluster comes first: clusters that tests share run to the end once they are there."""
-    shares = {fixture: _modules_with(fixture, items) for fixture in ("shared_ray", "head")}
-    items.sort(key=lambda item: (item.path in shares["shared_ray"]) + 2 * (item.path in shares["head"]))
+    """What takes long comes first, so that no process waits for another at the end."""
+    alone = {item.path.name for item in items if "shared_ray" in item.fixturenames}
+    first = [*sorted(alone), *SHARED]
+    items.sort(key=lambda item: first.index(_group(item)) if _group(item) in first else len(first))
 
 
-def _modules_with(fixture, items):
-    """Modules whose tests stay together, for they share what they made."""
-    return {item.path for item in items if fixture in item.fixturenames}
+def _group(item):
+    return item.get_closest_marker("xdist_group").args[0]
 
 
 def pytest_generate_tests(metafunc):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from raylab2f.cluster.operations.monitoring import FoldMonitor, record_features
@@ -18,27 +17,21 @@ from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.training.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.training.placement import FoldResources, cluster_nodes, place_folds
-from raylab2f.datasets import Dataset
-from raylab2f.datasets.manifest import fingerprint, write_manifest
-from raylab2f.errors import UserError
-from raylab2f.evaluation import evaluate, plan_sizes
-from raylab2f.evaluation.plans.iid_check import check_iid
-from raylab2f.features import FeatureStore
+from raylab2f.datasets.manifest import fingerprint
+from raylab2f.evaluation import evaluate
 from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.digests import digested_once
 from raylab2f.files.mirror import fetch, local, publish, remove
 from raylab2f.files.parquet import read_parquet
-from raylab2f.files.places import absolute, join, place_of, require_store
+from raylab2f.files.places import join, place_of, require_store
 from raylab2f.pitfalls import Caution, split_muted
-from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.reporting.watchdog import stage_runs
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.runs.siblings import find_picture_split
-from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training
-from raylab2f.workflows.inputs import prepare_inputs
+from raylab2f.workflows.plans import RunPlan, plan_run
 from raylab2f.workflows.tracking.harmless import Harmless
 from raylab2f.workflows.tracking.mlflow import MlflowLog, mlflow_logging
 
@@ -58,18 +51,6 @@ class RunOutcome:
     place: str
     summary: dict[str, Any] | None
     failures: tuple[FoldFailure, ...]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What the data stages found out for one run."""
-
-    settings: RunSettings
-    folder: RunFolder
-    tasks: list[FoldTask]
-    warnings: list[Caution]
-    description: dict[str, Any]
-    features: dict[str, int]
 
 
 def run_cross_validation(
@@ -127,7 +108,7 @@ def run_cross_validation(
         place_folds(1, resources, cluster_nodes())
         require_shared_folders({"--cache": cache, "--out": folders[0].place})
         plans = [
-            _prepare_run(settings, folder, dataset, identity, cache, display, resources)
+            plan_run(settings, folder, dataset, identity, cache, display, resources)
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
         if log:
@@ -141,107 +122,15 @@ def run_cross_validation(
             outcomes = [_summarise(plan, failures, display) for plan in plans]
         if log:
             for outcome in outcomes:
-                log.finish(outcome.place, outcome.summary)
+                done = outcome.summary is not None
+                log.finish(
+                    outcome.place, outcome.summary, read_parquet(RunFolder(outcome.place).metrics) if done else None
+                )
         return outcomes
 
 
-def _prepare_run(
-    settings: RunSettings,
-    folder: RunFolder,
-    dataset: Dataset,
-    identity: str,
-    cache: str,
-    display: Display,
-    resources: FoldResources,
-) -> _Plan:
-    """Shards, features and fold plans of one run, found or made."""
-    settled = settled_merge(settings, dataset.manifest)
-    # Mistakes in the plan are told before the pictures are prepared.
-    copies = with_copies(dataset.manifest, settings.preparation.angles)
-    assumed = settled is None or settled["merged"]
-    splits = plan_splits(settings, dataset.manifest, copies, identity, merge=assumed)
-    gpus_come = resources.grow and bool(resources.gpus)
-    inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display, gpus_come=gpus_come)
-    muted = settings.evaluation.get("mute", ())
-    for warning in split_muted(inputs.warnings, muted)[0]:
-        display.warn(warning)
-    if inputs.extracted == 0:
-        display.say("features: found in the store, none extracted")
-
-    merge_note = settled or _merge_decision(settings, dataset.manifest, inputs.stores[0])
-    training = settled_training(settings, dataset.manifest, merge=merge_note["merged"])
-    description = {
-        "name": dataset.name,
-        "fingerprint": identity,
-        **_counts(dataset.manifest),
-        "skipped": [list(item) for item in dataset.skipped],
-        "split_by": settings.split_by,
-        "scheme": settings.scheme,
-        "train_fraction": settings.train_fraction,
-        "merge_nominal_test": merge_note,
-        "train_on": training.to_dict(),
-        "preparation": {**settings.preparation.to_dict(), "canvas": inputs.preparation.to_dict()["canvas"]},
-    }
-    if merge_note["merged"] != assumed:
-        splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge_note["merged"])
-    for fold, split in enumerate(splits):
-        _check_split(folder.fold(fold) / "split.parquet", split)
-    # First, for it says whose folder this is.
-    folder.begin(settings, description, [plan_sizes(split, inputs.pictures) for split in splits], absolute(cache))
-    if not folder.manifest.exists():
-        write_manifest(folder.manifest, dataset.manifest)
-    if not folder.pictures.exists():
-        write_parquet(folder.pictures, inputs.pictures)
-    tasks = []
-    for fold, split in enumerate(splits):
-        path = folder.fold(fold) / "split.parquet"
-        if not path.exists():
-            write_parquet(path, split)
-        tasks.append(
-            FoldTask(
-                folder=folder.fold_place(fold),
-                fold=fold,
-                manifest=absolute(join(folder.place, folder.pictures.name)),
-                detector=settings.detector,
-                config=settings.config,
-                seed=settings.seed,
-                dataset=dataset.name,
-                pictures=inputs.pictures_place,
-                stores=inputs.stores,
-                epoch_scores=settings.epoch_scores,
-            )
-        )
-    publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
-    of_plan = plan_cautions(settings, training)
-    for warning in split_muted(of_plan, muted)[0]:
-        display.warn(warning)
-    warnings = [*dataset.warnings, *inputs.warnings, *of_plan]
-    if dataset.skipped:
-        sentence = f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable)."
-        warnings.append(Caution("RL206", sentence))
-    found = len(inputs.shards.image_ids) - inputs.extracted
-    return _Plan(settings, folder, tasks, warnings, description, {"stored": found, "computed": inputs.extracted})
-
-
-def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> dict[str, Any]:
-    """Whether the given test nominals join the nominal pool (step 0), and why, from the deepest stored features."""
-    nominal = manifest.filter(pa.compute.equal(manifest["label"], 0)).sort_by("image_id")
-    is_test = np.array([split == "test" for split in nominal["given_split"].to_pylist()], bool)
-    features = FeatureStore.open(local(store))
-    pooled = features.means(nominal["image_id"].to_pylist(), features.layers[-1])
-    objects = np.array(nominal["object_id"].to_pylist())
-    check = check_iid(pooled[~is_test], objects[~is_test], pooled[is_test], objects[is_test], seed=settings.seed)
-    return {"merged": check.merge, "p_value": check.p_value, "reason": check.sentence}
-
-
-def _check_split(path: Path, split: pa.Table) -> None:
-    """Hold a fold's split against the one that is there, if any."""
-    if path.exists() and not read_parquet(path).equals(split):
-        raise UserError(f"{path} differs from the plan for this data and seed; choose another --out.")
-
-
 def _run_missing_folds(
-    plans: Sequence[_Plan],
+    plans: Sequence[RunPlan],
     resources: FoldResources,
     display: Display,
     metrics: Harmless,
@@ -286,7 +175,7 @@ def _title(task: FoldTask, *, several: bool) -> str:
     return f"{task.detector} seed {task.seed} fold {task.fold}" if several else f"fold {task.fold}"
 
 
-def _summarise(plan: _Plan, failures: Sequence[FoldFailure], display: Display) -> RunOutcome:
+def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display) -> RunOutcome:
     """Outcomes of the finished folds, on disk and for the caller."""
     finished = [task for task in plan.tasks if fold_is_finished(local(task.folder))]
     failed = [failure for failure in failures if failure.folder in {task.folder for task in plan.tasks}]
@@ -337,15 +226,3 @@ def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa
         path = local(task.folder) / name
         if path.exists():
             yield task, read_parquet(path)
-
-
-def _counts(manifest: pa.Table) -> dict[str, int]:
-    labels = np.asarray(manifest["label"])
-    objects = np.array(manifest["object_id"].to_pylist())
-    anomalous = set(objects[labels == 1])
-    return {
-        "pictures": manifest.num_rows,
-        "anomalous_pictures": int((labels == 1).sum()),
-        "objects": len(set(objects)),
-        "anomalous_objects": len(anomalous),
-    }

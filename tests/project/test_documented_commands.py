@@ -1,33 +1,20 @@
 """Commands that the documentation shows exist, with the options that it gives them."""
 
-import re
-import shlex
-from pathlib import Path
-
 import pytest
 import typer
+from documents import PAGES, ROOT, commands
 
 from raylab2f.cli.app import app
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: A folder of classes is only read where its classes are named.
 UNNAMED = "pictures/"
-
-
-def commands(page):
-    """Words of every command of ours in the page's code, without the program's name."""
-    for block in re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            if match := re.match(r"\s*(?:\$ )?(?:\S*/|uv run )?raylab2f (.*)", line):
-                yield shlex.split(match.group(1), comments=True)
 
 
 def understood(words, command):
     """Parse a command's words, and those of the command that it sends to a cluster."""
     while hasattr(command, "commands"):
         assert words[0] in command.commands, words
-        command, words = command.commands[words[0]], words[1:]
+        command, words = command.commands[words[0]], list(words[1:])
     if "--config" in words:
         at = words.index("--config")
         assert any("--config" in part.opts for part in command.params)

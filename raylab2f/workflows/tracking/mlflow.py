@@ -3,21 +3,25 @@
 The experiment is named like the data set, or as MLFLOW_EXPERIMENT_NAME says. A run is named like its folder; its
 parameters are the settings it was begun with, its metrics the summary's estimates (`image/youden/recall`, with `/low`
 and `/high` for the interval), its tag `raylab2f.place` says where the results lie. A fold has `loss` and
-`pictures_per_second` by epoch. A run that is resumed goes on in the same MLflow runs.
+`pictures_per_second` by epoch, and at the end its own outcomes and thresholds under the same names. A run that is
+resumed goes on in the same MLflow runs.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pyarrow as pa
 
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.places import absolute, is_uri, join, name_of, parent_of
@@ -94,9 +98,11 @@ class MlflowLog:
         """News of a fold; see `folds.Progress`."""
         self._write(self._progress, folder, numbers, _now())
 
-    def finish(self, place: str, summary: dict[str, Any] | None) -> None:
-        """A run has ended, with its summary as in `summary.json` if any of its folds is finished."""
-        self._write(self._finish, absolute(place), summary)
+    def finish(self, place: str, summary: dict[str, Any] | None, outcomes: pa.Table | None = None) -> None:
+        """A run has ended, with its summary as in `summary.json` and its folds' outcomes as in `metrics.parquet`, if
+        any of its folds is finished.
+        """
+        self._write(self._finish, absolute(place), summary, outcomes)
 
     def close(self) -> None:
         """Write what is left; runs that have not ended are marked as killed."""
@@ -130,10 +136,8 @@ class MlflowLog:
     def _progress(self, folder: str, numbers: dict[str, Any], moment: int) -> None:
         from mlflow.entities import Metric
 
-        place = parent_of(parent_of(folder))
         if folder not in self._ids:
-            tags = {_NAME: f"fold {name_of(folder)}", _FOLD: name_of(folder), _PARENT: self._ids[place]}
-            self._create(folder, self._experiments[place], tags)
+            self._create_fold(folder)
         elif folder not in self._open:
             self._reopen(folder, self._ids[folder])
         if "epoch" in numbers:
@@ -142,13 +146,20 @@ class MlflowLog:
         if numbers.get("done"):
             self._end(folder, "FAILED" if numbers.get("failed") else "FINISHED")
 
-    def _finish(self, place: str, summary: dict[str, Any] | None) -> None:
+    def _finish(self, place: str, summary: dict[str, Any] | None, outcomes: pa.Table | None) -> None:
         from mlflow.entities import Metric
 
         if summary is None:
             self._end(place, "FAILED")
             return
         moment = _now()
+        for fold, values in _outcomes(outcomes).items():
+            folder = join(place, "folds", fold)
+            if folder not in self._ids:
+                # Finished before there was a store.
+                self._create_fold(folder)
+                self._end(folder, "FINISHED")
+            self._log(folder, "metrics", [Metric(name, value, moment, 0) for name, value in values])
         self._log(place, "metrics", [Metric(name, value, moment, 0) for name, value in _estimates(summary)])
         self._end(place, "FINISHED" if summary["folds"]["finished"] == summary["folds"]["planned"] else "FAILED")
 
@@ -167,6 +178,11 @@ class MlflowLog:
             [experiment], f"tags.`{tag}` = {quote}{value}{quote}", max_results=10_000, order_by=["start_time ASC"]
         )
         return {run.data.tags.get(_FOLD, ""): run.info.run_id for run in runs}
+
+    def _create_fold(self, folder: str) -> None:
+        place = parent_of(parent_of(folder))
+        tags = {_NAME: f"fold {name_of(folder)}", _FOLD: name_of(folder), _PARENT: self._ids[place]}
+        self._create(folder, self._experiments[place], tags)
 
     def _create(self, place: str, experiment: str, tags: dict[str, str]) -> None:
         self._ids[place] = self.client.create_run(experiment, tags=tags).info.run_id
@@ -223,12 +239,29 @@ def _estimates(summary: dict[str, Any]) -> Iterator[tuple[str, float]]:
     for row in summary["estimates"]:
         if row["mean"] is None:
             continue
-        # MLflow takes few characters in a name, and brackets are none of them.
-        name = re.sub(r"[^\w\-./ ]", "_", f"{row['level']}/{row['strategy']}/{row['metric']}")[:_LONGEST]
+        name = _name(row)
         yield name, row["mean"]
         if row["interval"] is not None:
             yield f"{name}/low", row["interval"]["low"]
             yield f"{name}/high", row["interval"]["high"]
+
+
+def _outcomes(table: pa.Table | None) -> dict[str, list[tuple[str, float]]]:
+    """By fold, the name and value of every outcome that has one, and of every strategy's threshold."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for row in [] if table is None else table.to_pylist():
+        values = found.setdefault(str(row["fold"]), [])
+        if row["value"] is not None and math.isfinite(row["value"]):
+            values.append((_name(row), row["value"]))
+        threshold = (_name({**row, "metric": "threshold"}), row["threshold"])
+        if row["threshold"] is not None and math.isfinite(row["threshold"]) and threshold not in values:
+            values.append(threshold)
+    return found
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    # MLflow takes few characters in a name, and brackets are none of them.
+    return re.sub(r"[^\w\-./ ]", "_", f"{row['level']}/{row['strategy']}/{row['metric']}")[:_LONGEST]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+import pyarrow as pa
 import pytest
 
 from raylab2f.errors import UserError
@@ -89,6 +90,31 @@ def test_a_run_that_is_cut_off_and_resumed_is_one_run_with_a_run_for_each_fold(t
         "image/any/auroc/high": 0.9,
         "image/target-recall_0.99/recall_deep dent_": 0.5,
     }
+
+
+def test_each_folds_run_holds_the_folds_outcomes_also_of_folds_from_before_there_was_a_store(tmp_path):
+    store, place = tmp_path / "mlflow.db", tmp_path / "first"
+    rows = [
+        {"fold": k, "strategy": "youden", "level": "object", "metric": metric, "value": value, "threshold": 0.25 + k}
+        for k in (0, 1)
+        for metric, value in (("recall", 0.5 + k / 10), ("precision", None))
+    ]
+    rows += [{"fold": 0, "strategy": "any", "level": "object", "metric": "auroc", "value": 0.75, "threshold": None}]
+    with mlflow_logging(str(store), pytest.fail) as log:
+        log.begin(str(place), SETTINGS, "parts", resumed=False)
+        log.progress(fold(place, 0), epoch(3, 0.25))
+        log.progress(fold(place, 0), {"done": True})
+        log.finish(str(place), summary(2, 2), pa.Table.from_pylist(rows))
+    named, _ = runs(store)
+    assert named["fold 0"].data.metrics == {
+        "loss": 0.25,
+        "pictures_per_second": 30.0,
+        "object/any/auroc": 0.75,
+        "object/youden/recall": 0.5,
+        "object/youden/threshold": 0.25,
+    }
+    assert named["fold 1"].data.metrics == {"object/youden/recall": 0.6, "object/youden/threshold": 1.25}
+    assert {named[f"fold {k}"].info.status for k in (0, 1)} == {"FINISHED"}
 
 
 def test_a_store_that_fails_meanwhile_is_told_and_stops_nothing(tmp_path):

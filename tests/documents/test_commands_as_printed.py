@@ -1,0 +1,87 @@
+"""Every command and every piece of Python in the documentation does what it is there for, as printed, on small data.
+
+`run-cv` gets options beside those printed that make its detectors small, and nothing else is changed but the names of a
+cluster's machines and shared folder.
+"""
+
+import contextlib
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from documents import PAGES, Step, steps
+from documents_world import World
+from in_process import raylab2f
+
+pytestmark = [pytest.mark.documents, pytest.mark.xdist_group("documents")]
+
+SMALL = {"--epochs": "1", "--replicates": "100", "--max-parallel-folds": "1"}
+#: The smallest sizes that the presets' layers allow.
+SIZES = {"glass": "64", "csflow": "128"}
+#: What readers have done before they come to a page that speaks of it.
+BEFORE = [
+    Step("before", words=("run-cv", "--data", "parts.csv", "--folds", "3", "--out", f"runs/{name}", "--detector", name))
+    for name in ("glass", "csflow")
+]
+#: What needs a model that is not here, or machines.
+ELSEWHERE = ("grounded-sam",)
+ON_A_CLUSTER = ("submit", "cluster", "jobs")
+
+
+def _every_step():
+    """Each once, on the first page that has it."""
+    found = {}
+    for step in [*BEFORE, *(step for page in PAGES for step in steps(page))]:
+        if not any(word in ELSEWHERE for word in step.words):
+            found.setdefault((step.words, step.source), step)
+    return list(found.values())
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A folder with all that the pages take for granted."""
+    return World(tmp_path_factory.mktemp("reader")).folder
+
+
+def small(words):
+    """A command's words with options that make its detectors small, unless it has its own or those of another run."""
+    of_a_run = "--resume" in words or any(word.startswith("runs/") for word in _after("--config", words))
+    if words[0] != "run-cv" or of_a_run:
+        return list(words)
+    size = max((SIZES[name] for name in _after("--detector", words)), key=int, default=SIZES["glass"])
+    options = SMALL | {"--size": size}
+    return [*words, *(part for name in options if name not in words for part in (name, options[name]))]
+
+
+def _after(option, words):
+    return [words[at + 1] for at, word in enumerate(words) if word == option]
+
+
+def _make_room(words):
+    """Each page begins anew: what another one left at --out goes."""
+    if "--resume" not in words:
+        for out in _after("--out", words):
+            place = Path(out)
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+
+
+def _run_python(source):
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(compile(source, "page", "exec"), {"__name__": "page"})
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("step", [s for s in _every_step() if not set(s.words[:1]) & set(ON_A_CLUSTER)], ids=str)
+def test_what_a_page_shows_works(step, world, shared_ray, monkeypatch):
+    monkeypatch.chdir(world)
+    monkeypatch.setenv("RAYLAB2F_CACHE", str(world.parent / "cache"))
+    if step.source:
+        _run_python(step.source)
+        return
+    _make_room(step.words)
+    done = raylab2f(*small(step.words))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
