@@ -70,7 +70,7 @@ def knock(address: str) -> None:
 
 def _answer(address: str) -> Answer:
     from ray._private.services import canonicalize_bootstrap_address_or_die
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without annotations
     from ray.exceptions import AuthenticationError
 
     client = address.startswith("ray://")

@@ -111,7 +111,7 @@ def _start(cpus: int | None, dashboard: bool, folder: Path) -> str:
             f"Ray did not start on this machine: {_reason(error)}; if that does not say what to mend, the machine may "
             "be too busy or short of memory: try again later, or give the --address of a cluster that runs."
         ) from error
-    return context.dashboard_url
+    return context.dashboard_url or ""
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raylab2f.cluster.operations.shared_storage import fault_seen_here, probing
+from raylab2f.cluster.token import token_state
 from raylab2f.errors import first_line
 from raylab2f.features import BackboneSpec, create_backbone
 from raylab2f.plugins import plugin_packages
@@ -58,6 +59,7 @@ class NodeFacts:
             if all are in use.
         clock: (earliest, latest) seconds by which its clock may be ahead of the driver's.
         token: whether the node asks for the token.
+        token_file: whether the node keeps its token from others, and who may read it.
     """
 
     name: str
@@ -70,6 +72,7 @@ class NodeFacts:
     usable_gpus: int | None = None
     clock: tuple[float, float] = (0.0, 0.0)
     token: bool = True
+    token_file: tuple[bool, str] = (True, "")
 
 
 def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) -> list[Finding]:
@@ -94,7 +97,8 @@ def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) 
             if place not in fact.storage_errors
         }
     errors = {**unseen, **probes.errors}
-    return judge(_versions(), facts, driver_storage_errors=errors, storages=storages)
+    findings = judge(_versions(), facts, driver_storage_errors=errors, storages=storages)
+    return [*findings, _judge_token_files([("here", token_state()), *((f.name, f.token_file) for f in facts)])]
 
 
 def judge(
@@ -151,6 +155,13 @@ def judge(
         )
     )
     return findings
+
+
+def _judge_token_files(states: Sequence[tuple[str, tuple[bool, str]]]) -> Finding:
+    """From who keeps a token, whether from others, and where."""
+    exposed = [f"{name}: {said}" for name, (kept, said) in states if not kept]
+    kept_alike = dict.fromkeys(f"{name}: {said}" for name, (_, said) in states if said)
+    return Finding("token files", not exposed, "; ".join(exposed or kept_alike))
 
 
 def _names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -229,6 +240,7 @@ def _look(name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec
         "storage_errors": {folder: error for folder, error in storage.items() if error},
         "weights_errors": {backbone: error for backbone, error in weights.items() if error},
         "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
+        "token_file": token_state(),
     }
 
 

@@ -44,7 +44,7 @@ class _LoopbackConfig(TorchConfig):
 
 
 class _LoopbackBackend(_TorchBackend):
-    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
         """As Ray's own, for GPUs and CPUs, but for where the store and the transports listen."""
         backend = "nccl" if worker_group.get_resources_per_worker().get("GPU", 0) else "gloo"
         workers = len(worker_group)
@@ -69,7 +69,7 @@ class _LoopbackBackend(_TorchBackend):
 
 def _serve_store(workers: int, seconds: int) -> int:
     """In the first worker; returns the store's port."""
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # compiled
 
     listener = socket.create_server((LOOPBACK, 0))
     port = listener.getsockname()[1]
