@@ -15,7 +15,8 @@ from pathlib import Path
 import ray
 from ray._private import ray_constants
 
-from raylab2f.cluster.token import ensure_token
+from raylab2f.cluster.surroundings import environment_with
+from raylab2f.cluster.token import ensure_token, forget_token, make_token
 from raylab2f.errors import UserError, first_line
 
 __all__ = ["LOOPBACK", "private_cluster"]
@@ -27,8 +28,7 @@ LOOPBACK = "127.0.0.1"
 _OBJECT_STORE_BYTES = 1 << 30
 
 # A busy machine may need more than Ray's half a minute to start its first process.
-_PATIENCE = "RAY_gcs_server_port_wait_time_s"
-_START_SECONDS = "120"
+_PATIENCE = {"RAY_gcs_server_port_wait_time_s": "120"}
 
 # Two servers of Ray's that ask for no token, at ports that are the same for every cluster of a machine, and that have
 # nothing to tell of a private one. There is no switch, but a port that cannot be: Ray logs it, and goes on without.
@@ -37,56 +37,71 @@ _NO_SERVER = {"AUTOSCALER_METRIC_PORT": "-1", "DASHBOARD_METRIC_PORT": "-1"}
 # Under `uv run`, Ray would pack the working folder, however large, and unpack it for workers on the same machine.
 _PACK_UNDER_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 _REASON_LENGTH = 400
+_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextmanager
 def private_cluster(cpus: int | None, dashboard: Callable[[str], None] | None) -> Iterator[None]:
-    """Be connected to a cluster that starts with the block and ends with it; it asks for a token, see `token`.
+    """Be connected to a cluster that starts with the block and ends with it, and asks for a token.
 
-    Its metrics are offered to Prometheus only with a dashboard, for they are told without a token.
+    With a dashboard the token is the user's, who is asked for it there, and metrics are offered to Prometheus, which
+    needs none. Without, there are no metrics, and the token is the cluster's own: others on this machine may have a
+    copy of the user's, if it is that of a cluster which they share.
 
     Arguments:
         cpus: processor slots; `None`: all of this machine.
         dashboard: if given, there is a dashboard, and its URL is passed to this.
 
     Raises:
-        UserError: no dashboard is installed, or Ray's processes do not start in time.
+        UserError: no dashboard is installed, its token cannot be kept from others, or Ray's processes do not start in
+            time.
     """
     if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
         raise UserError("--dashboard: the dashboard is not installed; install raylab2f[cluster].")
-    ensure_token()
+    if dashboard:
+        ensure_token()
     folder = Path(tempfile.mkdtemp(prefix="raylab2f-", dir="/tmp" if Path("/tmp").is_dir() else None))
     try:
-        with _own_environment():
+        with _own_environment(None if dashboard else folder / "token"):
             url = _start(cpus, dashboard is not None, folder)
         if dashboard:
             dashboard(f"http://{url}")
         yield
     finally:
         ray.shutdown()
+        forget_token()
         # Ray leaves its logs and sockets where they are, some megabytes a run.
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _own_environment() -> Iterator[None]:
-    """What Ray and the processes that it starts read when they begin, and no later."""
-    given = {_PATIENCE: _START_SECONDS, _PACK_UNDER_UV: "0", **_NO_SERVER}
-    added = [name for name in given if name not in os.environ]
-    os.environ.update({name: given[name] for name in added})
-    # Ray reads these two once, when it is imported. The second is off where Ray knows no clusters of several machines,
-    # such as macOS; it then takes a loopback address as a node's, instead of looking for one that others reach.
-    constants = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": os.environ[_PACK_UNDER_UV] != "0", "ENABLE_RAY_CLUSTER": False}
-    before = {name: getattr(ray_constants, name) for name in constants}
-    try:
-        for name, value in constants.items():
-            setattr(ray_constants, name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(ray_constants, name, value)
-        for name in added:
-            del os.environ[name]
+def _own_environment(token: Path | None) -> Iterator[None]:
+    """What Ray and the processes that it starts read when they begin, and no later.
+
+    Arguments:
+        token: a file for a token of this cluster's own; `None`: the user's token.
+    """
+    with environment_with({_PACK_UNDER_UV: "0", **_PATIENCE, **_NO_SERVER}):
+        kept = {name: os.environ[name] for name in _TOKENS if name in os.environ}
+        # Ray reads these two once, when it is imported. The second is off where Ray knows no clusters of several
+        # machines, such as macOS; then it takes a loopback address as a node's, and looks for none that others reach.
+        constants = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": os.environ[_PACK_UNDER_UV] != "0", "ENABLE_RAY_CLUSTER": False}
+        before = {name: getattr(ray_constants, name) for name in constants}
+        try:
+            if token:
+                make_token(token)
+                os.environ.pop("RAY_AUTH_TOKEN", None)
+                os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+                forget_token()
+            for name, value in constants.items():
+                setattr(ray_constants, name, value)
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(ray_constants, name, value)
+            for name in _TOKENS:
+                os.environ.pop(name, None)
+            os.environ.update(kept)
 
 
 def _start(cpus: int | None, dashboard: bool, folder: Path) -> str:

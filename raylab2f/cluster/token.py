@@ -19,8 +19,10 @@ __all__ = [
     "TOKEN_HINT",
     "authentication_refused_by_user",
     "ensure_token",
+    "forget_token",
     "has_token",
     "keep_token",
+    "make_token",
     "refusal",
     "token_state",
     "use_token",
@@ -66,7 +68,7 @@ def keep_token() -> str:
     made = not file.closed().exists()
     try:
         if made:
-            _make_token(file.path)
+            make_token(file.path)
     except OSError as error:
         raise UserError(f"{file.path}: no token for Ray can be kept there ({error.strerror}); {_ELSEWHERE}.") from error
     if not file.closed().holds_token():
@@ -115,7 +117,15 @@ def token_state() -> tuple[bool, str]:
         return False, str(error).rstrip(".")
 
 
-def _make_token(path: Path) -> None:
+def forget_token() -> None:
+    """Have Ray read the token again when it next needs one."""
+    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # compiled, without annotations
+
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def make_token(path: Path) -> None:
+    """Write a new token there, for its owner alone; one that is there stays. `OSError` where that cannot be done."""
     path.parent.mkdir(mode=DEFAULT_FOLDER, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
