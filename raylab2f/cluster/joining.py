@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import AuthenticationError
 
 from raylab2f.cluster.asking import ask
+from raylab2f.cluster.lost_head import ended_with_head
 from raylab2f.cluster.surroundings import core_lines_aside, environment_with
 from raylab2f.cluster.token import refusal, use_token
 from raylab2f.errors import UserError
@@ -43,7 +44,12 @@ def joined_cluster(address: str) -> Iterator[None]:
             # Another version of Ray or Python, which Ray says over several lines.
             reason = " ".join(str(error).split()).rstrip(".")
             raise UserError(f"--address {address}: {reason}; {_WHERE}.") from error
-        yield
+        if "://" in address:
+            # Ray's client for the outside of a cluster has its own ways of losing it.
+            yield
+        else:
+            with ended_with_head(address, ray.get_runtime_context().gcs_address):
+                yield
     finally:
         with core_lines_aside():
             ray.shutdown()

@@ -63,7 +63,7 @@ class TokenFile:
         if status is None:
             return self
         open_to = status.st_mode & self._forbidden(status)
-        if open_to and status.st_uid == os.getuid():
+        if open_to and status.st_uid == os.geteuid():
             try:
                 self.path.chmod(stat.S_IMODE(status.st_mode) & ~open_to)
             except OSError as error:
@@ -114,7 +114,7 @@ class TokenFile:
 
     def _forbidden(self, status: os.stat_result) -> int:
         """The permissions that it must not have."""
-        if status.st_uid == os.getuid():
+        if status.st_uid == os.geteuid():
             return _NOT_OWNER & ~_GROUP_READS if self.named else _NOT_OWNER
         return _NOT_OWNER_WRITES if status.st_uid == 0 else _NOT_OWNER_WRITES | _OTHERS_READ
 
@@ -128,7 +128,7 @@ class TokenFile:
         if self.named:
             return
         status = folder.stat()
-        if status.st_uid == os.getuid() and status.st_mode & _NOT_OWNER:
+        if status.st_uid == os.geteuid() and status.st_mode & _NOT_OWNER:
             folder.chmod(DEFAULT_FOLDER)
 
 
@@ -136,7 +136,7 @@ _MEND = "chmod 600 it, or name a file of yours by RAY_AUTH_TOKEN_PATH"
 
 
 def _access(status: os.stat_result) -> str:
-    whose = "yours" if status.st_uid == os.getuid() else f"{_name(status.st_uid)}'s"
+    whose = "yours" if status.st_uid == os.geteuid() else f"{_name(status.st_uid)}'s"
     return f"mode {stat.S_IMODE(status.st_mode):04o}, {whose}"
 
 
