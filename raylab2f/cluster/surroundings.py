@@ -35,6 +35,10 @@ def core_lines_aside() -> Iterator[None]:
 
     With `--verbose` it comes after the block. Whatever else is written there meanwhile comes then in any case.
     """
+    if sys.stderr is None:
+        # Started without a standard error, and so with nobody to see it.
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:

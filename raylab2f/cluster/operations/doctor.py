@@ -97,8 +97,8 @@ def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) 
             if place not in fact.storage_errors
         }
     errors = {**unseen, **probes.errors}
-    findings = judge(_versions(), facts, driver_storage_errors=errors, storages=storages)
-    return [*findings, _judge_token_files([("here", token_state()), *((f.name, f.token_file) for f in facts)])]
+    here = token_state()
+    return judge(_versions(), facts, driver_storage_errors=errors, storages=storages, driver_token_file=here)
 
 
 def judge(
@@ -107,6 +107,7 @@ def judge(
     *,
     driver_storage_errors: Mapping[str, str],
     storages: Sequence[str],
+    driver_token_file: tuple[bool, str] = (True, ""),
 ) -> list[Finding]:
     """The findings; a node that did not answer fails the first check and takes no part in the others."""
     silent = [f"{node.name}: {node.silence}" for node in nodes if node.silence is not None]
@@ -154,14 +155,15 @@ def judge(
             "token authentication", not open_nodes, f"off on {', '.join(open_nodes)}{mend}" if open_nodes else "is on"
         )
     )
-    return findings
 
-
-def _judge_token_files(states: Sequence[tuple[str, tuple[bool, str]]]) -> Finding:
-    """From who keeps a token, whether from others, and where."""
+    states = [("here", driver_token_file), *((node.name, node.token_file) for node in nodes)]
     exposed = [f"{name}: {said}" for name, (kept, said) in states if not kept]
-    kept_alike = dict.fromkeys(f"{name}: {said}" for name, (_, said) in states if said)
-    return Finding("token files", not exposed, "; ".join(exposed or kept_alike))
+    findings.append(
+        Finding(
+            "token files", not exposed, "; ".join(exposed or [f"{name}: {said}" for name, (_, said) in states if said])
+        )
+    )
+    return findings
 
 
 def _names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
