@@ -69,3 +69,34 @@ def test_another_account_can_neither_look_into_its_folder_nor_touch_its_sockets(
     assert process.stdout == "tried all\n"
     # They were there to be touched.
     assert {"raylet", "plasma_store"} <= {path.name for path in Path(node.get_sockets_dir_path()).iterdir()}
+
+
+KNOCK = """
+import sys
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+
+try:
+    GcsClient(address=sys.argv[1])
+    print("in")
+except AuthenticationError:
+    print("refused")
+"""
+
+
+def test_its_token_is_its_own(shared_ray):
+    """The user's may be known to all who share another cluster."""
+    node = ray._private.worker._global_node
+    token = Path(node.get_temp_dir_path()).parent / "token"
+    assert [path.stat().st_mode & 0o777 for path in (token, token.parent)] == [0o600, 0o700]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    for shown, answer in (({"RAY_AUTH_TOKEN_PATH": str(token)}, "in"), ({"RAY_AUTH_TOKEN": "0" * 64}, "refused")):
+        process = subprocess.run(
+            [sys.executable, "-c", KNOCK, node.gcs_address],
+            env={**environment, "RAY_AUTH_MODE": "token", **shown},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert process.stdout.strip() == answer
