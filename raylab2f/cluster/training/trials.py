@@ -53,10 +53,13 @@ def train_distributed(config: dict[str, Any]) -> None:
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    from raylab2f.cluster.training.rendezvous import torch_config
+
     task, scaling = FoldTask.from_dict(config["task"]), config["scaling"]
     trainer = TorchTrainer(
         _train_worker,
         train_loop_config=config["task"],
+        torch_config=torch_config(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling["workers"],
             use_gpu=scaling["gpus"] > 0,
