@@ -37,7 +37,7 @@ from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.runs.siblings import find_picture_split
-from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training
+from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training, training_cautions
 from raylab2f.workflows.inputs import prepare_inputs
 from raylab2f.workflows.tracking.harmless import Harmless
 from raylab2f.workflows.tracking.mlflow import MlflowLog, mlflow_logging
@@ -210,7 +210,7 @@ def _prepare_run(
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
-    of_plan = plan_cautions(settings, training)
+    of_plan = plan_cautions(settings, training) + training_cautions(splits, dataset.manifest)
     for warning in split_muted(of_plan, muted)[0]:
         display.warn(warning)
     warnings = [*dataset.warnings, *inputs.warnings, *of_plan]
