@@ -69,7 +69,7 @@ def plan_cautions(settings: RunSettings, training: TrainingChoice) -> list[Cauti
 
 
 def training_cautions(splits: Sequence[pa.Table], manifest: pa.Table) -> list[Caution]:
-    """What is said (RL220) where a fold of these splits trains on few of the manifest's pictures; copies do not count."""
+    """What is said (RL220) where a fold trains on few of the manifest's pictures; copies do not count."""
     known = manifest["image_id"]
     trains = min(
         pc.sum(pc.is_in(split.filter(pc.equal(split["partition"], "train"))["image_id"], value_set=known)).as_py() or 0
