@@ -33,7 +33,7 @@ from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import fold_is_finished
 from raylab2f.runs.folder import RunFolder, RunSettings
-from raylab2f.runs.splits import plan_splits, settled_merge, settled_training
+from raylab2f.runs.splits import plan_splits, settled_merge, settled_training, training_cautions
 from raylab2f.workflows.inputs import resolve_preparation
 
 __all__ = ["Forecast", "forecast_runs"]
@@ -136,7 +136,10 @@ def _forecast(
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)
-    sizes = _largest_fold(plan_splits(settings, manifest, pictures, identity, merge=merge), pictures)
+    splits = plan_splits(settings, manifest, pictures, identity, merge=merge)
+    for caution in split_muted(training_cautions(settings, splits, manifest), settings.evaluation.get("mute", ()))[0]:
+        display.warn(caution)
+    sizes = _largest_fold(splits, pictures)
     caution = settled_training(settings, manifest, merge=merge).caution
     if caution is not None and caution.code not in settings.evaluation.get("mute", ()):
         display.warn(caution)
