@@ -137,8 +137,8 @@ def _forecast(
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)
     splits = plan_splits(settings, manifest, pictures, identity, merge=merge)
-    for caution in split_muted(training_cautions(settings, splits, manifest), settings.evaluation.get("mute", ()))[0]:
-        display.warn(caution)
+    for warning in split_muted(training_cautions(settings, splits, manifest), settings.evaluation.get("mute", ()))[0]:
+        display.warn(warning)
     sizes = _largest_fold(splits, pictures)
     caution = settled_training(settings, manifest, merge=merge).caution
     if caution is not None and caution.code not in settings.evaluation.get("mute", ()):
