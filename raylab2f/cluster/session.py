@@ -11,6 +11,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import ray
@@ -21,7 +22,7 @@ from raylab2f.cluster.token import TOKEN_HINT, ensure_token, use_token
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.home import ensure_home
 
-__all__ = ["cluster_slots", "knock", "ray_session"]
+__all__ = ["cluster_slots", "knock", "ray_session", "slots_limited"]
 
 # What a private cluster may take of this machine's memory for objects; pictures and features pass through files.
 _OBJECT_STORE_BYTES = 1 << 30
@@ -48,6 +49,9 @@ _KNOCK_SECONDS = 10.0
 # Under `uv run`, Ray would pack the working folder, however large, and unpack it for workers on the same machine.
 _PACK_UNDER_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 _REASON_LENGTH = 400
+
+
+_limit: ContextVar[tuple[int | None, int | None]] = ContextVar("slots", default=(None, None))
 
 
 @contextmanager
@@ -93,9 +97,21 @@ def ray_session(
 
 
 def cluster_slots() -> tuple[int, int]:
-    """Processor cores and GPUs of the whole cluster."""
+    """CPUs and GPUs that this process's work may take at a time: of the whole cluster, within `slots_limited` fewer."""
     resources = ray.cluster_resources()
-    return max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+    cpus, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+    most_cpus, most_gpus = _limit.get()
+    return min(cpus, most_cpus or cpus), min(gpus, most_gpus or gpus)
+
+
+@contextmanager
+def slots_limited(cpus: int | None, gpus: int | None) -> Iterator[None]:
+    """Inside the block the stages before and after training take no more than so many either; `None`: no limit."""
+    before = _limit.set((cpus, gpus))
+    try:
+        yield
+    finally:
+        _limit.reset(before)
 
 
 def _join(address: str) -> None:

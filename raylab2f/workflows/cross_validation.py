@@ -15,7 +15,7 @@ import pyarrow as pa
 from raylab2f.cluster.operations.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.operations.shared_storage import require_shared_folders
 from raylab2f.cluster.replicates import spread_replicates
-from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.session import ray_session, slots_limited
 from raylab2f.cluster.training.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.training.placement import FoldResources
 from raylab2f.datasets import Dataset
@@ -35,6 +35,7 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.watchdog import stage_runs
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
+from raylab2f.runs.fold_memory import fold_memory
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.runs.siblings import find_picture_split
 from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training
@@ -124,6 +125,7 @@ def run_cross_validation(
         with stage_runs("connect to Ray"):
             stack.enter_context(ray_session(address, dashboard=show))
         require_shared_folders({"--cache": cache, "--out": folders[0].place})
+        stack.enter_context(slots_limited(*resources.most_slots))
         plans = [
             _prepare_run(settings, folder, dataset, identity, cache, display, resources)
             for (settings, _), folder in zip(runs, folders, strict=True)
@@ -274,7 +276,14 @@ def _run_missing_folds(
             for listener in listeners:
                 listener(folder, numbers)
 
-        failures = run_folds(missing, resources, join(plans[0].folder.place, TUNE_FOLDER), progress, display.warn)
+        failures = run_folds(
+            missing,
+            resources,
+            join(plans[0].folder.place, TUNE_FOLDER),
+            progress,
+            display.warn,
+            max(map(fold_memory, missing)),
+        )
     for failure in failures:
         display.warn(f"{titles[failure.folder]} failed: {failure.message}")
     return failures

@@ -1,11 +1,25 @@
 """Who holds the cluster's slots, as one who waits for some is told."""
 
+import re
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from raylab2f.cluster.session import cluster_slots, slots_limited
 from raylab2f.cluster.slots import FreeNode, Holder, Slots, _program, slots_in_use, waiting_sentence
 
+HOLD_SLOTS = Path(__file__).parents[1] / "support" / "hold_slots.py"
+SAY_SLOTS = """
+import sys
+from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.slots import slots_in_use, waiting_sentence
+with ray_session(sys.argv[1]):
+    print(waiting_sentence(slots_in_use(), 1))
+"""
 NIGHTLY = Holder("02", "nightly", "10.0.0.5", 8, 2)
 NAMELESS = Holder("03", "", "", 4, 0)
 OWN = Holder("04", "raylab2f run-cv", "10.0.0.6", 2, 0, own=True)
@@ -77,3 +91,30 @@ def test_what_actors_groups_and_tasks_hold_is_counted_once(shared_ray):
         ray.kill(within)
         ray.kill(beside)
         remove_placement_group(group)
+
+
+def test_a_limit_holds_for_pictures_and_replicates_too(shared_ray):
+    assert cluster_slots()[0] == 2
+    with slots_limited(1, None):
+        assert cluster_slots() == (1, 0)
+    with slots_limited(9, 3):
+        assert cluster_slots() == (2, 0)
+    assert cluster_slots()[0] == 2
+
+
+def test_two_users_with_limits_train_at_once_and_a_third_is_told_who_they_are(head):
+    with ExitStack() as stack:
+        users = []
+        for _ in range(2):
+            command = [sys.executable, HOLD_SLOTS, head.address, "1", "1"]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            user = stack.enter_context(subprocess.Popen(command, env=head.environment, **pipes))
+            stack.callback(user.kill)
+            users.append(user)
+        # The second one's fold begins while the first one's goes on.
+        assert [user.stdout.readline() for user in users] == ["1\n", "1\n"]
+        said = subprocess.run(
+            [sys.executable, "-c", SAY_SLOTS, head.address], env=head.environment, capture_output=True, text=True
+        )
+        assert "needs 1 CPU; 2 of 2 CPUs in use: " in said.stdout, said.stderr
+        assert re.findall(r"hold_slots.py on [\d.]+ \((\d)\)", said.stdout) == ["1", "1"]
