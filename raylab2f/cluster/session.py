@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import ray
 
@@ -14,7 +15,7 @@ from raylab2f.cluster.private import private_cluster
 from raylab2f.errors import UserError
 from raylab2f.files.home import ensure_home
 
-__all__ = ["cluster_slots", "ray_session"]
+__all__ = ["cluster_slots", "ray_session", "slots_limited"]
 
 # Ray's own reports would bury the progress display; these must be set before its processes start.
 _QUIET = {
@@ -28,6 +29,10 @@ _QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
+
+
+# Beyond which this process's stages do not go: CPUs and GPUs.
+_limit: ContextVar[tuple[int | None, int | None]] = ContextVar("slots", default=(None, None))
 
 
 @contextmanager
@@ -63,9 +68,21 @@ def ray_session(
 
 
 def cluster_slots() -> tuple[int, int]:
-    """Processor cores and GPUs of the whole cluster."""
+    """CPUs and GPUs that this process's work may take at a time: of the whole cluster, within `slots_limited` fewer."""
     resources = ray.cluster_resources()
-    return max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+    cpus, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+    most_cpus, most_gpus = _limit.get()
+    return min(cpus, most_cpus or cpus), min(gpus, most_gpus or gpus)
+
+
+@contextmanager
+def slots_limited(cpus: int | None, gpus: int | None) -> Iterator[None]:
+    """Inside the block the stages before and after training take no more than so many either; `None`: no limit."""
+    before = _limit.set((cpus, gpus))
+    try:
+        yield
+    finally:
+        _limit.reset(before)
 
 
 def _set_up_libraries() -> None:

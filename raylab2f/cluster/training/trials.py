@@ -65,7 +65,8 @@ def train_distributed(config: dict[str, Any]) -> None:
             use_gpu=scaling["gpus"] > 0,
             # A little less than whole slots, for the trial that drives the workers takes a thousandth of one.
             resources_per_worker={"CPU": scaling["cpus"] - 0.01}
-            | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
+            | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {})
+            | ({"memory": scaling["memory"]} if scaling["memory"] else {}),
         ),
         run_config=ray.train.RunConfig(
             name=f"fold-{task.fold}-{as_folder(name_of(parent_of(parent_of(task.folder))))}",
