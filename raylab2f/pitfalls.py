@@ -41,6 +41,7 @@ PITFALLS = {
     "RL217": "Pictures that look like masks",
     "RL218": "Columns that are not read",
     "RL219": "Fewer good pictures than defective ones",
+    "RL220": "Few pictures train",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

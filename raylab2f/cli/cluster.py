@@ -1,4 +1,4 @@
-"""`raylab2f cluster`: look at a cluster before trusting it with a long run."""
+"""`raylab2f cluster`: its token, and a look at it before it is trusted with a long run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,23 @@ from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["cluster_app"]
 
-cluster_app = typer.Typer(no_args_is_help=True, help="The cluster itself: doctor.")
+cluster_app = typer.Typer(no_args_is_help=True, help="The cluster itself: token, doctor.")
 
 
 @cluster_app.callback()
 def _cluster() -> None:
     pass
+
+
+@cluster_app.command("token")
+def token() -> None:
+    """Make the token without which nobody gets into a cluster, if there is none, and keep it from others.
+
+    It is not printed. It lies in ~/.ray/auth_token, or in the file that RAY_AUTH_TOKEN_PATH names.
+    """
+    from raylab2f.cluster.token import keep_token
+
+    Console().print(keep_token(), highlight=False, markup=False, soft_wrap=True)
 
 
 @cluster_app.command("doctor")
@@ -34,7 +45,7 @@ def doctor(
     detector: Annotated[tuple[str, ...], Option("Whose weights must be there; repeatable.")] = ("glass", "csflow"),
     preset: Annotated[str, Option("demo, fast or paper.")] = "fast",
 ) -> None:
-    """Examine every node: versions, storage, weights, GPUs, clocks, token. The exit code is 1 if anything is wrong."""
+    """Examine every node: versions, storage, weights, GPUs, clocks, tokens. The exit code is 1 if anything is wrong."""
     from raylab2f.cluster.operations.doctor import examine_cluster
     from raylab2f.cluster.session import ray_session
     from raylab2f.detectors.registry import detector_class, preset_config

@@ -2,27 +2,38 @@
 
 Ray takes it from RAY_AUTH_TOKEN, else from the file that RAY_AUTH_TOKEN_PATH names, else from `~/.ray/auth_token`. It
 passes from there to Ray and to nobody else: no setting, log, report or command line holds it. RAY_AUTH_MODE=disabled,
-set by the user, turns authentication off; nothing here does.
+set by the user, turns authentication off; nothing here does. Who may read the file is the business of `token_file`.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import stat
 from contextlib import suppress
 from pathlib import Path
 
+from raylab2f.cluster.token_file import DEFAULT_FOLDER, OWNER_ONLY, TokenFile
 from raylab2f.errors import UserError
 
-__all__ = ["TOKEN_HINT", "authentication_refused_by_user", "ensure_token", "has_token", "use_token"]
+__all__ = [
+    "TOKEN_HINT",
+    "authentication_refused_by_user",
+    "ensure_token",
+    "forget_token",
+    "has_token",
+    "keep_token",
+    "make_token",
+    "refusal",
+    "token_state",
+    "use_token",
+]
 
 #: How a user mends a missing or wrong token; end of a sentence.
-TOKEN_HINT = "put the cluster's token into ~/.ray/auth_token or RAY_AUTH_TOKEN (`ray get-auth-token` prints it there)"
+TOKEN_HINT = (
+    "put the cluster's token into ~/.ray/auth_token or RAY_AUTH_TOKEN (on the head, `ray get-auth-token` prints it)"
+)
 
 _ELSEWHERE = "set HOME to a folder that can be written, RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file elsewhere"
-_OWNER = stat.S_IRUSR | stat.S_IWUSR
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def authentication_refused_by_user() -> bool:
@@ -31,42 +42,47 @@ def authentication_refused_by_user() -> bool:
 
 
 def has_token() -> bool:
-    """Whether there is a token to show to a cluster."""
-    if os.environ.get("RAY_AUTH_TOKEN"):
-        return True
-    try:
-        return bool(_token_file().read_text(encoding="utf-8").strip())
-    except OSError:
-        return False
+    """Whether there is a token to show to a cluster; `UserError` where its file is open to others or cannot be read."""
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or TokenFile.of_environment().closed().holds_token()
 
 
 def ensure_token() -> None:
     """A token for a cluster about to be started on this machine: the one there is, else a new one.
 
-    The default file is readable by its owner only, also one that `ray get-auth-token` left readable by all. Who may
-    read a file that RAY_AUTH_TOKEN_PATH names is the user's matter.
+    Raises:
+        UserError: there is no token and none can be written, or its file is open to others and stays so.
+    """
+    if not authentication_refused_by_user():
+        keep_token()
+
+
+def keep_token() -> str:
+    """See to it that there is a token which only its owner may read; a sentence that says where it lies.
 
     Raises:
-        UserError: there is no token and none can be written.
+        UserError: as `ensure_token`.
     """
-    if authentication_refused_by_user() or os.environ.get("RAY_AUTH_TOKEN"):
-        return
-    path = _token_file()
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return "the token is that of the environment variable RAY_AUTH_TOKEN; no file is read."
+    file = TokenFile.of_environment()
+    made = not file.closed().exists()
     try:
-        if not has_token():
-            _make_token(path)
-        elif path == _default_file() and path.stat().st_uid == os.getuid() and path.stat().st_mode & _OTHERS:
-            path.chmod(_OWNER)
+        if made:
+            make_token(file.path)
     except OSError as error:
-        raise UserError(f"{path}: a token for Ray cannot be kept there ({error.strerror}); {_ELSEWHERE}.") from error
-    if not has_token():
-        raise UserError(f"{path} holds no token, or cannot be read; delete it, or {_ELSEWHERE}.")
+        raise UserError(f"{file.path}: no token for Ray can be kept there ({error.strerror}); {_ELSEWHERE}.") from error
+    if not file.closed().holds_token():
+        raise UserError(f"{file.path} holds no token; delete it, or {_ELSEWHERE}.")
+    return f"{file.path} holds {'a new' if made else 'the'} token: {file.access()}."
 
 
 def use_token() -> bool:
     """Show the token, if there is one, to the cluster about to be contacted; whether one will be shown.
 
     Ray by itself does so only for clusters that it found without being given an address.
+
+    Raises:
+        UserError: the token's file is open to others and stays so, or cannot be read.
     """
     if authentication_refused_by_user() or not has_token():
         return False
@@ -78,11 +94,42 @@ def use_token() -> bool:
     return True
 
 
-def _make_token(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def refusal() -> str:
+    """Why a cluster that asks for a token does not let us in, and the mend; without a full stop."""
+    if authentication_refused_by_user():
+        mode = os.environ["RAY_AUTH_MODE"]
+        return f"the cluster asks for a token, and RAY_AUTH_MODE={mode} keeps yours back; unset RAY_AUTH_MODE"
+    fault = "refuses the token" if has_token() else "asks for a token, and here is none"
+    return f"the cluster {fault}; {TOKEN_HINT}"
+
+
+def token_state() -> tuple[bool, str]:
+    """Whether the token of this process is kept from others, and who may read it; changes nothing."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True, "in RAY_AUTH_TOKEN"
+    file = TokenFile.of_environment()
+    try:
+        if not file.exists():
+            return True, f"no {file.path}"
+        fault = file.fault()
+        return fault is None, fault or f"{file.path}: {file.access()}"
+    except UserError as error:
+        return False, str(error).rstrip(".")
+
+
+def forget_token() -> None:
+    """Have Ray read the token again when it next needs one."""
+    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # compiled, without annotations
+
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def make_token(path: Path) -> None:
+    """Write a new token there, for its owner alone; one that is there stays. `OSError` where that cannot be done."""
+    path.parent.mkdir(mode=DEFAULT_FOLDER, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(secrets.token_hex(32))
         with suppress(FileExistsError):
@@ -90,12 +137,3 @@ def _make_token(path: Path) -> None:
             os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _token_file() -> Path:
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return Path(named) if named else _default_file()
-
-
-def _default_file() -> Path:
-    return Path.home() / ".ray" / "auth_token"

@@ -58,7 +58,12 @@ class RunPlaces:
 class Cluster:
     """What a run may use of a cluster, and who is told about it."""
 
-    max_parallel_folds: Annotated[int | None, Option(minimum=1, panel=_PANEL)] = None
+    max_parallel_folds: Annotated[
+        int | None, Option("Leaves the rest of the cluster to others.", minimum=1, usual="as many as fit", panel=_PANEL)
+    ] = None
+    cpus_per_fold: Annotated[
+        int | None, Option("CPUs of one fold.", minimum=1, usual="as many as it can use, at most 4", panel=_PANEL)
+    ] = None
     workers_per_fold: Annotated[
         int | None,
         Option("Processes that train one fold together (default: one per GPU).", minimum=1, panel=_PANEL),
@@ -89,7 +94,7 @@ class Cluster:
         from raylab2f.cluster.training.placement import FoldResources
 
         workers = self.workers_per_fold or max(1, int(self.gpus_per_fold or 1))
-        return FoldResources(workers, self.gpus_per_fold, self.max_parallel_folds, self.grow)
+        return FoldResources(workers, self.gpus_per_fold, self.max_parallel_folds, self.grow, self.cpus_per_fold)
 
 
 def default_cache(given: str | None, run: str | None = None) -> str:

@@ -34,7 +34,7 @@ from raylab2f.runs.epoch_scores import EpochScores
 from raylab2f.runs.pixels import write_pixels
 from raylab2f.seeding import torch_seed
 
-__all__ = ["SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
+__all__ = ["PREDICT_CHUNK", "SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
 
 SCORES_SCHEMA = pa.schema(
     [
@@ -51,7 +51,8 @@ SCORES_SCHEMA = pa.schema(
 )
 _CPU = torch.device("cpu")
 _PREDICT_BATCH = 32
-_PREDICT_CHUNK = 256
+#: So many pictures' features are in memory at a time when they are scored.
+PREDICT_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -261,8 +262,8 @@ def _predict(
     detector: Detector, inputs: _FoldInputs, image_ids: Sequence[str], device: torch.device
 ) -> Iterator[tuple[Sequence[str], np.ndarray, np.ndarray]]:
     """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time, float32."""
-    for start in range(0, len(image_ids), _PREDICT_CHUNK):
-        chunk = image_ids[start : start + _PREDICT_CHUNK]
+    for start in range(0, len(image_ids), PREDICT_CHUNK):
+        chunk = image_ids[start : start + PREDICT_CHUNK]
         predictions = list(predict_batches(detector, inputs.samples(chunk, device, for_training=False), _PREDICT_BATCH))
         scores, maps = (torch.cat(part).numpy() for part in zip(*predictions, strict=True))
         yield chunk, scores, np.ascontiguousarray(maps)

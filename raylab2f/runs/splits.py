@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,11 @@ from raylab2f.pitfalls import Caution
 from raylab2f.preparation import select_pictures
 from raylab2f.runs.folder import RunSettings
 
-__all__ = ["plan_cautions", "plan_splits", "settled_merge", "settled_training"]
+__all__ = ["plan_cautions", "plan_splits", "settled_merge", "settled_training", "training_cautions"]
+
+# Rules of thumb: pictures that train, at least, and their share of the good ones.
+_FEW_PICTURES = 20
+_SMALL_SHARE = 1 / 3
 
 
 def plan_splits(
@@ -61,6 +66,25 @@ def plan_cautions(settings: RunSettings, training: TrainingChoice) -> list[Cauti
     """What readers of the results must know of how the pictures were split."""
     found = [PICTURE_SPLIT_WARNING] if settings.split_by == "picture" else []
     return found if training.caution is None else [*found, training.caution]
+
+
+def training_cautions(settings: RunSettings, splits: Sequence[pa.Table], manifest: pa.Table) -> list[Caution]:
+    """What is said (RL220) where a fold trains on few of the manifest's pictures; copies do not count."""
+    known = manifest["image_id"]
+    trains = min(
+        pc.sum(pc.is_in(split.filter(pc.equal(split["partition"], "train"))["image_id"], value_set=known)).as_py() or 0
+        for split in splits
+    )
+    good = manifest.filter(pc.equal(manifest["label"], 0)).num_rows
+    if trains >= _FEW_PICTURES and trains >= good * _SMALL_SHARE:
+        return []
+    mends = ["add good parts"]
+    if settings.scheme == "balanced":
+        mends.append("give --scheme kfold, in which more of them train")
+    if settings.train_fraction < 1:
+        mends.append("a larger --train-fraction")
+    sentence = f"In the smallest fold only {trains} of {good} good pictures train; {', or '.join(mends)}."
+    return [Caution("RL220", sentence)]
 
 
 def settled_merge(settings: RunSettings, manifest: pa.Table) -> dict[str, Any] | None:

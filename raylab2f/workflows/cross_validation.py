@@ -14,7 +14,7 @@ import pyarrow as pa
 from raylab2f.cluster.operations.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.operations.shared_storage import require_shared_folders
 from raylab2f.cluster.replicates import spread_replicates
-from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.session import ray_session, slots_limited
 from raylab2f.cluster.training.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.training.placement import FoldResources, cluster_nodes, place_folds
 from raylab2f.datasets.manifest import fingerprint
@@ -29,6 +29,7 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.watchdog import stage_runs
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
+from raylab2f.runs.fold_memory import fold_memory
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.runs.siblings import find_picture_split
 from raylab2f.workflows.plans import RunPlan, plan_run
@@ -107,6 +108,7 @@ def run_cross_validation(
         # What no fold would ever find room for is told before pictures are prepared.
         place_folds(1, resources, cluster_nodes())
         require_shared_folders({"--cache": cache, "--out": folders[0].place})
+        stack.enter_context(slots_limited(*resources.most_slots))
         plans = [
             plan_run(settings, folder, dataset, identity, cache, display, resources)
             for (settings, _), folder in zip(runs, folders, strict=True)
@@ -165,7 +167,14 @@ def _run_missing_folds(
             for listener in listeners:
                 listener(folder, numbers)
 
-        failures = run_folds(missing, resources, join(plans[0].folder.place, TUNE_FOLDER), progress, display.warn)
+        failures = run_folds(
+            missing,
+            resources,
+            join(plans[0].folder.place, TUNE_FOLDER),
+            progress,
+            display.warn,
+            max(map(fold_memory, missing)),
+        )
     for failure in failures:
         display.warn(f"{titles[failure.folder]} failed: {failure.message}")
     return failures

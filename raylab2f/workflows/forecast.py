@@ -32,8 +32,9 @@ from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import fold_is_finished
+from raylab2f.runs.fold_memory import feature_bytes, held_bytes
 from raylab2f.runs.folder import RunFolder, RunSettings
-from raylab2f.runs.splits import plan_splits, settled_merge, settled_training
+from raylab2f.runs.splits import plan_splits, settled_merge, settled_training, training_cautions
 from raylab2f.workflows.inputs import resolve_preparation
 
 __all__ = ["Forecast", "forecast_runs"]
@@ -136,7 +137,10 @@ def _forecast(
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)
-    sizes = _largest_fold(plan_splits(settings, manifest, pictures, identity, merge=merge), pictures)
+    splits = plan_splits(settings, manifest, pictures, identity, merge=merge)
+    for warning in split_muted(training_cautions(settings, splits, manifest), settings.evaluation.get("mute", ()))[0]:
+        display.warn(warning)
+    sizes = _largest_fold(splits, pictures)
     caution = settled_training(settings, manifest, merge=merge).caution
     if caution is not None and caution.code not in settings.evaluation.get("mute", ()):
         display.warn(caution)
@@ -159,11 +163,8 @@ def _forecast(
         cls.feature_requests(config), identity, preparation.to_dict(), cache, settings.feature_dtype
     )
     stores_found = all(file_exists(join(place, "store.json")) for place, _ in stores)
-    feature_bytes = count * _bytes_per_picture(rates.shapes, settings.feature_dtype)
+    each = feature_bytes(rates.shapes, settings.feature_dtype)
     shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
-    fold_bytes = sizes["train"] * feature_bytes // count
-    if cls.trains_on_pictures:
-        fold_bytes += sizes["train"] * math.prod(config.size) * 4
     return Forecast(
         detector=settings.detector,
         seed=settings.seed,
@@ -176,8 +177,8 @@ def _forecast(
         cpus=placement.cpus_per_worker * resources.workers,
         gpus=placement.gpus_per_worker * resources.workers,
         shard_bytes=0 if shards_found else shard_bytes,
-        feature_bytes=0 if stores_found else feature_bytes,
-        fold_bytes=fold_bytes,
+        feature_bytes=0 if stores_found else count * each,
+        fold_bytes=held_bytes(settings.detector, config, sizes["train"], sizes["judged"], each),
         prepare_seconds=0.0 if shards_found else count * rates.prepare / cpus,
         extract_seconds=0.0 if stores_found else count * rates.extract / (gpus or cpus / placement.cpus_per_worker),
         start_seconds=max(0.0, rates.ready_at - asked),
@@ -207,10 +208,6 @@ def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
     nominal = pictures.filter(pc.equal(pictures["label"], 0)).sort_by("image_id")
     places = np.unique(np.linspace(0, nominal.num_rows - 1, 8).round().astype(int))
     return nominal.select(_COPIED).take(places).to_pylist()
-
-
-def _bytes_per_picture(shapes: Sequence[tuple[int, int, int]], dtype: str) -> int:
-    return sum(math.prod(shape) for shape in shapes) * np.dtype(dtype).itemsize
 
 
 def _fold_seconds(schedule: Any, sizes: dict[str, int], rates: Rates) -> float:

@@ -25,7 +25,7 @@ from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.runs.fold import FoldTask
 from raylab2f.runs.folder import RunFolder, RunSettings
-from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training
+from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training, training_cautions
 from raylab2f.workflows.inputs import prepare_inputs
 
 __all__ = ["RunPlan", "plan_run"]
@@ -122,7 +122,7 @@ def plan_run(
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
-    of_plan = plan_cautions(settings, training)
+    of_plan = plan_cautions(settings, training) + training_cautions(settings, splits, dataset.manifest)
     for warning in split_muted(of_plan, muted)[0]:
         display.warn(warning)
     warnings = [*dataset.warnings, *inputs.warnings, *of_plan]

@@ -1,9 +1,14 @@
 """Clusters that cannot be had."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from ray_head import Head
 
 import raylab2f
 
@@ -34,10 +39,7 @@ def test_a_cluster_that_was_named_is_asked_even_for_what_is_stored(tmp_path):
     """Else what the cache lacks would be made on this machine."""
     program = Path(sys.executable).with_name("raylab2f")
     command = [program, "diagnose", tmp_path, "--stored-only", "--address", "127.0.0.1:1", "--cache", tmp_path]
-    impatient = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_gcs_server_port_wait_time_s": "2"}
-    process = subprocess.run(
-        command, env={**os.environ, **impatient}, capture_output=True, text=True, timeout=400, check=False
-    )
+    process = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert process.returncode == 2
     assert "--address 127.0.0.1:1: no Ray cluster answers there" in process.stderr
 
@@ -56,3 +58,34 @@ def test_uv_run_in_a_large_folder_starts_without_packing_it(tmp_path):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=True
     )
     assert process.stdout.splitlines() == ["started"], process.stderr
+
+
+JOINED = """
+import sys, time
+from raylab2f.cluster.session import ray_session
+
+with ray_session(sys.argv[1]):
+    print("joined", flush=True)
+    time.sleep(300)
+"""
+
+
+@pytest.mark.slow
+def test_a_head_that_is_lost_meanwhile_ends_the_command_with_a_sentence(tmp_path):
+    with Head(tmp_path / "head") as head:
+        environment = {**head.environment, "RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
+        process = subprocess.Popen(
+            [sys.executable, "-c", JOINED, head.address],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "joined\n"
+        for pid in head.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    [said] = errors.splitlines()
+    assert said.startswith(f"error: --address {head.address}: the cluster's head has not answered for 5 s")

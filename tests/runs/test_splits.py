@@ -8,7 +8,7 @@ import pytest
 
 from raylab2f.preparation import with_copies
 from raylab2f.runs.folder import DataSettings, RunSettings
-from raylab2f.runs.splits import plan_splits, settled_training
+from raylab2f.runs.splits import plan_splits, settled_training, training_cautions
 
 SETTINGS = RunSettings(data=DataSettings("/parts.csv"), detector="csflow", preset="fast", config={}, folds=3)
 
@@ -45,3 +45,16 @@ def test_fold_k_does_not_depend_on_how_many_folds_there_are():
         for folds in (2, 5)
     )
     assert all(one.equals(other) for one, other in zip(few, many[:2], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("trains", "good", "warned"), [(10, 40, True), (20, 40, False), (19, 19, True), (30, 100, True)]
+)
+def test_few_pictures_that_train_are_told_with_what_to_do(trains, good, warned):
+    names = [f"{i}.png" for i in range(good)]
+    manifest = pa.table({"image_id": names, "label": [0] * good})
+    partitions = ["train"] * trains + ["inference"] * (good - trains)
+    split = pa.table({"image_id": names, "partition": partitions})
+    found = training_cautions(SETTINGS, [split], manifest)
+    assert [caution.code for caution in found] == ["RL220"] * warned
+    assert all(f"{trains} of {good}" in caution and "--scheme kfold" in caution for caution in found)

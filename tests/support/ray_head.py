@@ -50,7 +50,9 @@ class Head:
         self.token = secrets.token_hex(32)
         home = folder / "home"
         (home / ".ray").mkdir(parents=True)
-        (home / ".ray" / "auth_token").write_text(self.token, encoding="utf-8")
+        token_file = home / ".ray" / "auth_token"
+        token_file.write_text(self.token, encoding="utf-8")
+        token_file.chmod(0o600)
         kept = {name: os.environ[name] for name in ("PYTHONPATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
         self.stranger = {**kept, "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
         self.environment = {**self.stranger, "HOME": str(home), **FAST_METRICS}

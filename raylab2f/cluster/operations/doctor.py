@@ -14,6 +14,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raylab2f.cluster.operations.shared_storage import fault_seen_here, probing
+from raylab2f.cluster.token import token_state
 from raylab2f.errors import first_line
 from raylab2f.features import BackboneSpec, create_backbone
 from raylab2f.plugins import plugin_packages
@@ -58,6 +59,7 @@ class NodeFacts:
             if all are in use.
         clock: (earliest, latest) seconds by which its clock may be ahead of the driver's.
         token: whether the node asks for the token.
+        token_file: whether the node keeps its token from others, and who may read it.
     """
 
     name: str
@@ -70,6 +72,7 @@ class NodeFacts:
     usable_gpus: int | None = None
     clock: tuple[float, float] = (0.0, 0.0)
     token: bool = True
+    token_file: tuple[bool, str] = (True, "")
 
 
 def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) -> list[Finding]:
@@ -94,7 +97,8 @@ def examine_cluster(storages: Sequence[str], backbones: Sequence[BackboneSpec]) 
             if place not in fact.storage_errors
         }
     errors = {**unseen, **probes.errors}
-    return judge(_versions(), facts, driver_storage_errors=errors, storages=storages)
+    here = token_state()
+    return judge(_versions(), facts, driver_storage_errors=errors, storages=storages, driver_token_file=here)
 
 
 def judge(
@@ -103,6 +107,7 @@ def judge(
     *,
     driver_storage_errors: Mapping[str, str],
     storages: Sequence[str],
+    driver_token_file: tuple[bool, str] = (True, ""),
 ) -> list[Finding]:
     """The findings; a node that did not answer fails the first check and takes no part in the others."""
     silent = [f"{node.name}: {node.silence}" for node in nodes if node.silence is not None]
@@ -148,6 +153,14 @@ def judge(
     findings.append(
         Finding(
             "token authentication", not open_nodes, f"off on {', '.join(open_nodes)}{mend}" if open_nodes else "is on"
+        )
+    )
+
+    states = [("here", driver_token_file), *((node.name, node.token_file) for node in nodes)]
+    exposed = [f"{name}: {said}" for name, (kept, said) in states if not kept]
+    findings.append(
+        Finding(
+            "token files", not exposed, "; ".join(exposed or [f"{name}: {said}" for name, (_, said) in states if said])
         )
     )
     return findings
@@ -229,6 +242,7 @@ def _look(name: str, probes: Mapping[str, str], backbones: Sequence[BackboneSpec
         "storage_errors": {folder: error for folder, error in storage.items() if error},
         "weights_errors": {backbone: error for backbone, error in weights.items() if error},
         "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
+        "token_file": token_state(),
     }
 
 

@@ -16,19 +16,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from requests import RequestException
 
 import raylab2f
-from raylab2f.cluster.session import knock
-from raylab2f.cluster.token import TOKEN_HINT, use_token
+from raylab2f.cluster.joining import require_cluster
+from raylab2f.cluster.surroundings import core_lines_aside
+from raylab2f.cluster.token import refusal, use_token
 from raylab2f.errors import UserError, first_line
 from raylab2f.reporting.watchdog import resting
 
 __all__ = ["Job", "Jobs"]
 
 _POLL_SECONDS = 0.3
+_ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,13 @@ class Jobs:
 
     def __init__(self, address: str | None = None) -> None:
         self.address = address
-        self.shows_token = use_token()
-        with self._errors_for_users():
-            if address:
-                knock(address)
+        use_token()
+        if address and "://" not in address:
+            require_cluster(address)
+        with self._errors_for_users(), core_lines_aside():
+            if address and address.startswith("http"):
+                # Ray's client would wait for ever where something listens and does not answer.
+                requests.get(address, timeout=_ANSWER_SECONDS, allow_redirects=False)
             self.client = JobSubmissionClient(address)
 
     def submit(
@@ -160,8 +166,7 @@ class Jobs:
         try:
             yield
         except AuthenticationError as error:
-            fault = "refuses the token" if self.shows_token else "asks for a token"
-            raise UserError(f"{where}: the cluster {fault}; {TOKEN_HINT}.") from error
+            raise UserError(f"{where}: {refusal()}.") from error
         except (OSError, RequestException, RayError, ValueError) as error:
             raise UserError(f"{where}: no Ray dashboard answers there ({first_line(error)}).") from error
         except RuntimeError as error:

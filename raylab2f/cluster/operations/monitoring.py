@@ -1,8 +1,8 @@
 """What a run is doing, for Prometheus: gauges, counters and histograms through Ray's own metrics.
 
-Each node of a cluster offers them at its metrics port with the prefix `ray_`; docs/grafana.json draws them. All are
-recorded by the driver, from what folds report to it anyway, so a fold's process does nothing for them. Names are short
-ASCII: `schweißnaht` is `schwei%C3%9Fnaht` there.
+Each node of a cluster offers them at its metrics port with the prefix `ray_`, a private one only if it has a dashboard;
+docs/grafana.json draws them. All are recorded by the driver, from what folds report to it anyway, so a fold's process
+does nothing for them. Names are short ASCII: `schweißnaht` is `schwei%C3%9Fnaht` there.
 
 | name | kind | tags | |
 |---|---|---|---|

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import ray.data
 
 from raylab2f.cluster.failures import user_errors_unwrapped
-from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.datasets.entries import first_few
 from raylab2f.datasets.pictures import read_mask
 from raylab2f.errors import UserError
@@ -62,7 +62,9 @@ def measure_foregrounds(
     items = [columns.slice(start, _ROWS).to_pydict() for start in range(0, columns.num_rows, _ROWS)]
     rows: list[dict[str, Any]] = []
     with ray_session(), user_errors_unwrapped():
-        dataset = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(_measure, num_cpus=1)
+        dataset = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(
+            _measure, num_cpus=1, concurrency=cluster_slots()[0]
+        )
         for row in dataset.iter_rows():
             rows.append(row)
             if progress:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import ray.data
 
 from raylab2f.cluster.failures import user_errors_unwrapped
-from raylab2f.cluster.session import ray_session
+from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.files.atomic import STALE_SECONDS, remove_temporaries
 from raylab2f.files.mirror import fetch, local, publish, repair
@@ -77,7 +77,9 @@ def ingest_pictures(
         done = 0
         # One block an item: a worker holds one shard's pictures at a time, and a lost worker costs one shard.
         with ray_session(), user_errors_unwrapped():
-            dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(write, num_cpus=1)
+            dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
+                write, num_cpus=1, concurrency=cluster_slots()[0]
+            )
             for row in dataset.iter_rows():
                 done += row["count"]
                 if progress:

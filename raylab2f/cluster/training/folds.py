@@ -51,6 +51,7 @@ def run_folds(
     storage: str | Path,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
+    memory: int = 0,
 ) -> list[FoldFailure]:
     """Run all folds and wait for them; a failing fold does not stop the others.
 
@@ -60,7 +61,8 @@ def run_folds(
     Arguments:
         tasks: of one run or of several.
         storage: a place that all nodes reach, for Ray's own files while it works; deleted afterwards.
-        warn: called with a sentence when memory ran out.
+        warn: called with a sentence when memory ran out, or will hardly suffice.
+        memory: bytes that a process of a fold holds; 0: not known.
 
     Returns:
         The folds that did not finish, in the order of `tasks`.
@@ -73,7 +75,9 @@ def run_folds(
     errors: dict[str, str] = {}
     waiting = list(tasks)
     for attempt in range(RESTARTS + 1):
-        placement = place_folds(len(waiting), resources, cluster_nodes())
+        placement = place_folds(len(waiting), resources, cluster_nodes(), memory)
+        if warn and attempt == 0 and (note := _memory_note(memory, placement)):
+            warn(note)
         errors |= _run_trials(waiting, resources.workers, placement, storage, progress)
         waiting = [
             task
@@ -101,6 +105,16 @@ def run_folds(
     ]
 
 
+def _memory_note(memory: int, placement: Placement) -> str | None:
+    """A sentence on a fold that seems to need more memory than it can be promised."""
+    if not 0 < placement.memory_per_worker < memory:
+        return None
+    return (
+        f"a process of a fold needs about {memory / 1e9:.1f} GB of memory, and the largest node lends "
+        f"{placement.memory_per_worker / 1e9:.1f} GB; it is tried all the same."
+    )
+
+
 def _may_go_on(error: str | None, workers: int) -> bool:
     """Whether what ended a fold's trial is worth another try.
 
@@ -116,6 +130,8 @@ def _run_trials(
     """Let Tune run every fold; returns, by folder, what ended the trials that did not end by themselves."""
     if workers == 1:
         trainable, slots = train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
+        if placement.memory_per_worker:
+            slots["memory"] = placement.memory_per_worker
     else:
         trainable, slots = train_distributed, {"CPU": 0.001}
     # What a killed driver left there, or what came with somebody else's run, is of no use and may be pickled.
@@ -124,7 +140,12 @@ def _run_trials(
         Path(storage).mkdir(parents=True, exist_ok=True)
     space = {
         "task": ray.tune.grid_search([task.to_dict() for task in tasks]),
-        "scaling": {"workers": workers, "cpus": placement.cpus_per_worker, "gpus": placement.gpus_per_worker},
+        "scaling": {
+            "workers": workers,
+            "cpus": placement.cpus_per_worker,
+            "gpus": placement.gpus_per_worker,
+            "memory": placement.memory_per_worker,
+        },
         "storage": storage,
     }
     watcher = _ProgressCallback(progress, lambda error: not _may_go_on(error, workers))

@@ -1,4 +1,19 @@
-"""How many folds fit on a cluster at a time, and what each process gets; nodes may differ, and some may yet come."""
+"""How many folds run on a cluster at a time, and what each process gets; nodes may differ, and some may yet come.
+
+The rule. A process that trains asks for what it can use, not for what there is:
+
+- **CPUs**: `--cpus-per-fold` shared among its workers; else as many as there are for each where all that run at a time
+  are served alike, and at most 4. A detector's steps are small, and what lies between their matrix products has one
+  thread: on a machine of two busy cores a second thread saved nothing (best epoch of CS-Flow `fast` 0.54 s with one,
+  0.58 s with two; of GLASS 1.0 s and 1.1 s), so four are what a quiet machine may still reward. On a GPU a process
+  needs CPUs to load pictures and to judge maps at the end, and no more than that.
+- **GPUs**: one, or what `--gpus-per-fold` says; none where the cluster has none.
+- **memory**: on CPUs what a fold holds, pictures and features above all, where that is known. Folds that do not fit
+  beside each other are not begun together. A fold that seems to need more than any node has asks for what one has.
+
+So `--max-parallel-folds 2` takes 8 CPUs and no more, however many there are, and the rest is free for others; ten folds
+without a limit take 16 of 16.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +25,10 @@ import ray
 
 from raylab2f.errors import UserError
 
-__all__ = ["FoldResources", "Node", "Placement", "cluster_nodes", "place_folds"]
+__all__ = ["MOST_CPUS", "FoldResources", "Node", "Placement", "cluster_nodes", "place_folds"]
+
+#: Processor slots that a process which trains can use.
+MOST_CPUS = 4
 
 
 @dataclass(frozen=True)
@@ -23,12 +41,28 @@ class FoldResources:
             the cluster has any.
         max_parallel: folds at the same time; `None`: as many as fit, on a cluster that grows all.
         grow: the cluster has an autoscaler, which adds nodes for folds that wait; how far is not known here.
+        cpus: processor slots per fold, divided among its workers; `None`: see the rule.
     """
 
     workers: int = 1
     gpus: float | None = None
     max_parallel: int | None = None
     grow: bool = False
+    cpus: int | None = None
+
+    @property
+    def most_slots(self) -> tuple[int | None, int | None]:
+        """CPUs and GPUs beyond which the run must not go at any time, if it has a limit of folds.
+
+        One of each at least: where folds share a GPU or need none, the extraction of features still takes one.
+        """
+        if self.max_parallel is None:
+            return None, None
+        gpus = self.workers if self.gpus is None else self.gpus
+        return (
+            self.max_parallel * (self.cpus or MOST_CPUS * self.workers),
+            max(1, math.ceil(self.max_parallel * gpus)),
+        )
 
 
 @dataclass(frozen=True)
@@ -38,10 +72,12 @@ class Node:
     Arguments:
         cpus: processor slots.
         gpus: whole GPUs.
+        memory: bytes that Ray lends there.
     """
 
     cpus: int
     gpus: int = 0
+    memory: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -51,26 +87,32 @@ class Placement:
     Arguments:
         cpus_per_worker, gpus_per_worker: what each process that trains a fold gets.
         parallel: folds at the same time.
+        memory_per_worker: bytes that each process asks for; 0: none, for it is not known how many it needs, or where.
     """
 
     cpus_per_worker: int
     gpus_per_worker: float
     parallel: int
+    memory_per_worker: int = 0
 
 
 def cluster_nodes() -> list[Node]:
     """The living nodes of the cluster that this process is connected to."""
     return [
-        Node(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        Node(*(int(node["Resources"].get(kind, 0)) for kind in ("CPU", "GPU", "memory")))
         for node in ray.nodes()
         if node["Alive"]
     ]
 
 
-def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> Placement:
-    """Lay so many folds over the nodes: as many at a time as fit, then as many processor slots for each as there are.
+def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node], memory: int = 0) -> Placement:
+    """Lay so many folds over the nodes by the rule: as many at a time as fit, then as many CPUs for each as it can use.
 
-    On a cluster that grows, all folds are begun and each process takes one slot: nodes are added only for what waits.
+    On a cluster that grows, all folds are begun and each process takes one slot and whatever memory: nodes are added
+    only for what waits, and what they offer is not known here.
+
+    Arguments:
+        memory: bytes that each process of a fold holds; 0: not known.
 
     Raises:
         UserError: no fold with these resources would ever find room.
@@ -84,8 +126,14 @@ def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> 
             f"--gpus-per-fold {wanted:g} --workers-per-fold {workers}: a process trains on one GPU; ask for as many "
             "workers as GPUs, or for one worker with a part of one."
         )
+    if resources.cpus is not None and resources.cpus < workers:
+        raise UserError(
+            f"--cpus-per-fold {resources.cpus} --workers-per-fold {workers}: each process takes a slot; ask for at "
+            f"least {workers}."
+        )
+    given = resources.cpus // workers if resources.cpus is not None else None
     if resources.grow:
-        return Placement(1, share, min(folds, resources.max_parallel or folds))
+        return Placement(given or 1, share, min(folds, resources.max_parallel or folds))
     if cpus == 0:
         raise UserError("no node of the cluster offers a processor slot; start one with `ray start --num-cpus`.")
     if wanted > gpus and resources.gpus is None:
@@ -97,27 +145,45 @@ def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node]) -> 
         raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
     if workers > cpus:
         raise UserError(f"--workers-per-fold {workers}: the cluster has {cpus} processor slots; ask for fewer.")
-    room = _workers_that_fit(nodes, 1, share)
-    if room < workers:
+    if _workers_that_fit(nodes, 1, share) < workers:
         raise UserError(
-            f"--workers-per-fold {workers}: the nodes have room for {room} workers with a processor slot and "
-            f"{share:g} GPUs each; ask for fewer."
+            f"--workers-per-fold {workers}: the nodes have room for {_workers_that_fit(nodes, 1, share)} workers with "
+            f"a processor slot and {share:g} GPUs each; ask for fewer."
         )
+    if given is not None and _workers_that_fit(nodes, given, share) < workers:
+        most = max(n for n in range(1, given) if _workers_that_fit(nodes, n, share) >= workers)
+        raise UserError(
+            f"--cpus-per-fold {resources.cpus}: the largest nodes have no room for that; ask for at most "
+            f"{most * workers}."
+        )
+    # What is held lies on the GPU, where there is one.
+    memory = 0 if share else _memory_that_fits(nodes, given or 1, share, memory, workers)
+    room = _workers_that_fit(nodes, given or 1, share, memory)
     parallel = min(folds, room // workers, resources.max_parallel or folds)
-    slots = max(node.cpus for node in nodes)
-    while _workers_that_fit(nodes, slots, share) < parallel * workers:
+    slots = given or min(MOST_CPUS, max(node.cpus for node in nodes))
+    while _workers_that_fit(nodes, slots, share, memory) < parallel * workers:
         slots -= 1
-    return Placement(slots, share, parallel)
+    return Placement(slots, share, parallel, memory)
 
 
-def _workers_that_fit(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
-    return sum(_on_node(node, cpus, gpus) for node in nodes)
+def _memory_that_fits(nodes: Sequence[Node], cpus: int, gpus: float, memory: int, workers: int) -> int:
+    """As much of the wanted memory as so many workers can have at a time."""
+    if _workers_that_fit(nodes, cpus, gpus, memory) >= workers:
+        return memory
+    parts = {int(node.memory // number) for node in nodes if node.memory < math.inf for number in range(1, workers + 1)}
+    fitting = (part for part in sorted(parts, reverse=True) if part < memory)
+    return next((part for part in fitting if _workers_that_fit(nodes, cpus, gpus, part) >= workers), 0)
 
 
-def _on_node(node: Node, cpus: int, gpus: float) -> int:
-    by_cpu = node.cpus // cpus
-    if gpus == 0:
-        return by_cpu
-    # A share of one GPU, never of two.
-    on_gpus = node.gpus * math.floor(1 / gpus + 1e-9)
-    return min(by_cpu, on_gpus)
+def _workers_that_fit(nodes: Sequence[Node], cpus: int, gpus: float, memory: int = 0) -> int:
+    return sum(_on_node(node, cpus, gpus, memory) for node in nodes)
+
+
+def _on_node(node: Node, cpus: int, gpus: float, memory: int) -> int:
+    most = node.cpus // cpus
+    if memory and node.memory < memory * most:
+        most = int(node.memory // memory)
+    if gpus:
+        # A share of one GPU, never of two.
+        most = min(most, node.gpus * math.floor(1 / gpus + 1e-9))
+    return most

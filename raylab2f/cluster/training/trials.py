@@ -53,16 +53,20 @@ def train_distributed(config: dict[str, Any]) -> None:
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    from raylab2f.cluster.training.rendezvous import torch_config
+
     task, scaling = FoldTask.from_dict(config["task"]), config["scaling"]
     trainer = TorchTrainer(
         _train_worker,
         train_loop_config=config["task"],
+        torch_config=torch_config(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling["workers"],
             use_gpu=scaling["gpus"] > 0,
             # A little less than whole slots, for the trial that drives the workers takes a thousandth of one.
             resources_per_worker={"CPU": scaling["cpus"] - 0.01}
-            | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {}),
+            | ({"GPU": scaling["gpus"]} if scaling["gpus"] else {})
+            | ({"memory": scaling["memory"]} if scaling["memory"] else {}),
         ),
         run_config=ray.train.RunConfig(
             name=f"fold-{task.fold}-{as_folder(name_of(parent_of(parent_of(task.folder))))}",

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from raylab2f.cluster.operations.doctor import NodeFacts, judge
+
 CODE = """
 import json, sys
 import ray
@@ -59,3 +61,25 @@ def test_a_gpu_in_use_is_no_fault_and_a_broken_installation_is_quoted(nodes, tmp
     assert "a library is missing" in silent
     assert silent.count(";") == 0
     assert found["versions are equal"][0]
+    tokens_are_kept, tokens = found["token files"]
+    assert tokens_are_kept
+    assert tokens.startswith("here: ")
+    assert "auth_token: mode 0600, yours" in tokens
+
+
+def test_a_node_whose_token_others_may_read_is_named():
+    kept = (True, "/home/a/.ray/auth_token: mode 0600, yours")
+    exposed = (False, "/home/a/.ray/auth_token: others than its owner may read the token (mode 0644, yours)")
+    [found] = [
+        finding
+        for finding in judge(
+            {name: "1" for name in ("raylab2f", "ray", "torch", "python")},
+            [NodeFacts("one", 1, 0, token_file=kept), NodeFacts("two", 1, 0, token_file=exposed)],
+            driver_storage_errors={},
+            storages=[],
+        )
+        if finding.check == "token files"
+    ]
+    assert not found.ok
+    assert "two: " in found.detail
+    assert "one: " not in found.detail

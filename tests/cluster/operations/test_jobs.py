@@ -9,6 +9,7 @@ import time
 
 import pytest
 from in_process import raylab2f
+from listeners import watched_listeners
 from prometheus import scrape
 from ray_head import BIN, title
 
@@ -166,17 +167,28 @@ def test_without_the_token_nobody_gets_in(head, program, pictures, cache, tmp_pa
     assert "refuses the token" in process.stderr
     assert "0" * 64 not in process.stderr
 
-    impatient = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_gcs_server_port_wait_time_s": "2"}
     run = ["run-cv", *options(pictures, cache, tmp_path / "run"), "--address", head.address]
-    process = program(*run, environment={**head.stranger, **impatient})
+    for environment, sentence in (
+        (head.stranger, "asks for a token, and here is none"),
+        ({**head.stranger, "RAY_AUTH_TOKEN": "0" * 64}, "refuses the token"),
+        ({**head.environment, "RAY_AUTH_MODE": "disabled"}, "RAY_AUTH_MODE=disabled keeps yours back"),
+    ):
+        process = program(*run, environment=environment)
+        assert process.returncode == 2
+        [said] = process.stderr.splitlines()
+        assert said.startswith(f"error: --address {head.address}: the cluster ")
+        assert sentence in said
+        assert "0" * 64 not in said
+    process = program("jobs", "list", "--address", head.dashboard[len("http://") :], environment=head.environment)
     assert process.returncode == 2
-    assert "token" in process.stderr
+    assert "web server" in process.stderr
 
 
 def test_a_private_cluster_makes_its_token_and_keeps_its_dashboard_to_this_machine(head, tmp_path):
     code = """
 import json, urllib.error, urllib.request
 from pathlib import Path
+import ray
 from raylab2f.cluster.session import ray_session
 
 def ask(url, token=None):
@@ -189,12 +201,17 @@ def ask(url, token=None):
 urls = []
 with ray_session(cpus=1, dashboard=urls.append):
     file = Path.home() / ".ray" / "auth_token"
-    print(json.dumps([urls[0], oct(file.stat().st_mode & 0o777), ask(urls[0]), ask(urls[0], file.read_text())]))
+    mode = oct(file.stat().st_mode & 0o777)
+    port = ray.nodes()[0]["MetricsExportPort"]
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read(100_000).decode()
+    print(json.dumps([urls[0], mode, ask(urls[0]), ask(urls[0], file.read_text()), metrics]))
 """
     environment = {**head.stranger, "HOME": str(tmp_path)}
-    process = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=400, check=True
-    )
-    url, mode, without, with_token = json.loads(process.stdout)
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    with watched_listeners(process.pid) as seen:
+        said, _ = process.communicate(timeout=400)
+    url, mode, without, with_token, metrics = json.loads(said)
     assert url.startswith("http://127.0.0.1:")
     assert (mode, without, with_token) == ("0o600", 401, 200)
+    assert "ray_" in metrics
+    assert seen == set()
