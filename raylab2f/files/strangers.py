@@ -33,9 +33,7 @@ def read_json(path: str | Path, most_bytes: int = MOST_BYTES) -> Any:
     path = Path(path)
     content = _content(path, most_bytes)
     try:
-        return json.loads(
-            content.decode("utf-8"), parse_int=_whole, parse_float=_finite, parse_constant=_no_number
-        )
+        return json.loads(content.decode("utf-8"), parse_int=_whole, parse_float=_finite, parse_constant=_no_number)
     except (ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"{path} cannot be read as JSON ({_reason(error)}); restore it, or name another.") from error
 
