@@ -40,5 +40,10 @@ def refused_by_system(error: OSError) -> UserError | None:
     if error.filename is not None:
         name = repr(os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else error.filename)
         shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}...'"
+        if error.errno == errno.EACCES:
+            return UserError(
+                f"{shown}: {reason}; ask its owner for permission (to read: chmod -R g+rX, or o+rX), or name another "
+                "place."
+            )
         return UserError(f"{shown}: {reason}; mend that, or name another place.")
     return UserError(f"Something cannot be read or written ({reason}); mend that, and give the command again.")

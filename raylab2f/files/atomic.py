@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError
+from raylab2f.files.permissions import file_mode, make_folders
 
 __all__ = ["STALE_SECONDS", "atomic_path", "remove_temporaries", "write_error", "write_json", "write_parquet"]
 
@@ -31,19 +32,22 @@ _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
+    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure. The file's mode is
+    that of `permissions.file_mode`, whoever writes it.
 
     Raises:
         UserError: there is no room, or nobody may write there.
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
+        # Some writers keep others out of what they write.
+        temporary.chmod(file_mode(path.parent))
         temporary.replace(path)
     except OSError as error:
         # NumPy says of a disk that is full only that it wrote less than it was asked to.

@@ -10,6 +10,7 @@ import filelock
 
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_error
+from raylab2f.files.permissions import lock_mode, make_folders
 
 __all__ = ["empty_folders_removed", "folder_in_use"]
 
@@ -25,9 +26,9 @@ def folder_in_use(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process works there, or nobody may write there.
     """
-    lock = filelock.FileLock(folder / _LOCK)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
+        lock = filelock.FileLock(folder / _LOCK, mode=lock_mode(folder))
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise UserError(f"{folder}: another command works there; wait for its end, or stop it.") from error

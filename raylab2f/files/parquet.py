@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError
 from raylab2f.files.cells import shown
+from raylab2f.files.strangers import require_regular
 
 __all__ = ["read_parquet", "refuse_objects"]
 
@@ -40,6 +41,8 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None, content
     """
     # Absolute, for pyarrow takes `a:b/c.parquet` for a URI.
     whole = Path(path).absolute()
+    if content is None:
+        require_regular(whole)
     try:
         schema = pq.read_schema(whole if content is None else pa.BufferReader(content))
     except pa.ArrowException:

@@ -6,7 +6,6 @@ it is taken up again from its last checkpoint.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,11 +22,13 @@ from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
+from raylab2f.errors import UserError
 from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
 from raylab2f.files.atomic import atomic_path, write_json, write_parquet
 from raylab2f.files.digests import sha256_of
 from raylab2f.files.mirror import fetch, fetch_file, local, publish, remove
 from raylab2f.files.parquet import read_parquet
+from raylab2f.files.strangers import read_json, require_readable
 from raylab2f.preparation import PictureShards
 from raylab2f.runs.epoch_scores import EpochScores
 from raylab2f.runs.pixels import write_pixels
@@ -97,13 +98,25 @@ class FoldTask:
 
 
 def fold_is_finished(folder: Path) -> bool:
-    """Whether a fold's results are complete and as they were written."""
+    """Whether a fold's results are complete and as they were written.
+
+    Raises:
+        UserError: that cannot be known, for this user may not read them.
+    """
     try:
-        record = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
+        record = read_json(folder / "fold.json")
         files: dict[str, str] = record["files"]
         # Whoever wrote the record may not send us elsewhere, to a file without an end.
         own = all(Path(name).name == name and (folder / name).is_file() for name in files)
         return own and "scores.parquet" in files and all(sha256_of(folder / n) == digest for n, digest in files.items())
+    except PermissionError as error:
+        raise require_readable(error, folder) from error
+    except FileNotFoundError:
+        return False
+    except UserError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
+        return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
