@@ -168,7 +168,7 @@ class Jobs:
         except AuthenticationError as error:
             raise UserError(f"{where}: {refusal()}.") from error
         except (OSError, RequestException, RayError, ValueError) as error:
-            raise UserError(f"{where}: no Ray dashboard answers there ({first_line(error)}).") from error
+            raise UserError(f"{where}: no Ray dashboard answers there ({_reason(error)}).") from error
         except RuntimeError as error:
             if "ray[default]" in str(error):
                 raise UserError("Ray's job client is not installed; install raylab2f[cluster].") from error
@@ -177,6 +177,18 @@ class Jobs:
             if "already" in str(error) and "submission_id" in str(error):
                 raise UserError("--name: the cluster has a job of this name; choose another.") from error
             raise UserError(f"{where}: the cluster cannot do that ({first_line(error)}).") from error
+
+
+def _reason(error: Exception) -> str:
+    """Of a call that failed; `requests` tells it with its own classes and addresses around it."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {_ANSWER_SECONDS:g} s"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)
 
 
 def _job(name: str, details: object) -> Job:

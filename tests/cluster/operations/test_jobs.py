@@ -137,11 +137,15 @@ def test_mistakes_are_found_before_anything_is_sent():
         assert len(process.stderr.strip().splitlines()) == 1
 
 
-def test_nobody_answers_at_a_port_of_a_cluster():
-    process = raylab2f("jobs", "list", "--address", "127.0.0.1:1")
-    assert process.returncode == 2
-    assert "no Ray dashboard answers" in process.stderr
-    assert "Traceback" not in process.stderr
+def test_nobody_answers_at_the_port_of_a_cluster_or_dashboard():
+    for address, sentence in (
+        ("127.0.0.1:1", "no Ray cluster answers there (Connection refused)"),
+        ("http://127.0.0.1:1", "no Ray dashboard answers there (Connection refused)"),
+    ):
+        process = raylab2f("jobs", "list", "--address", address)
+        assert process.returncode == 2
+        [said] = process.stderr.splitlines()
+        assert said.startswith(f"error: --address {address}: {sentence}")
 
 
 def test_a_job_ends_with_the_exit_code_of_its_command(head, program, tmp_path):
