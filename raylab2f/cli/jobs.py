@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.submission import check_submission
+from raylab2f.reporting.stopping import exit_code
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def _follow(name: str, address: str | None) -> None:
     except KeyboardInterrupt:
         _say(console, f"the job goes on; see it again: {_again('logs', name, address, '--follow')}")
         _say(console, f"end it: {_again('stop', name, address)}")
-        # Not by typer's exception, whose code 130 means that a command of this machine was interrupted.
-        sys.exit(130)
+        # Not by typer's exception, whose code means that a command of this machine was interrupted.
+        sys.exit(exit_code())
     if job.status != "SUCCEEDED":
         _say(console, f"{name}: {job.status}: {job.message}")
         sys.exit(job.exit_code or 1)
