@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,6 @@ from raylab2f.cli.segment import segment
 from raylab2f.errors import UserError, refused_by_system
 
 __all__ = ["app", "main", "run_program"]
-
-_INTERRUPTED = 130
 
 # click's, or the copy of it inside typer: whichever typer uses.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -73,10 +73,13 @@ def main() -> None:
 
 
 def run_program(program: typer.Typer) -> None:
-    """Run a program; a mistake of the user ends it with one sentence and code 2, an interruption with code 130."""
+    """Run a program; a mistake of the user ends it with one sentence and code 2, an interruption with code 130, and
+    other signals to end likewise.
+    """
     from raylab2f.files.digests import digested_once
     from raylab2f.files.home import ensure_home
     from raylab2f.reporting.printing import print_any_name
+    from raylab2f.reporting.stopping import INTERRUPTED, exit_code, how_to_go_on, stopped_by, stopped_by_signals
     from raylab2f.reporting.watchdog import is_verbose, watched
 
     print_any_name()
@@ -85,7 +88,7 @@ def run_program(program: typer.Typer) -> None:
         _require_folder()
         if note := ensure_home():
             console.print(escape(note), highlight=False, soft_wrap=True)
-        with watched(), digested_once():
+        with stopped_by_signals(), watched(), digested_once():
             code = program(standalone_mode=False)
     except UserError as error:
         if is_verbose():
@@ -108,12 +111,20 @@ def run_program(program: typer.Typer) -> None:
         _say_error(console, str(refused))
         sys.exit(2)
     except KeyboardInterrupt:
-        code = _INTERRUPTED
-    if code == _INTERRUPTED:
-        console.print(
-            "interrupted; what was finished is kept: the same command goes on from there (run-cv with --resume)",
-            highlight=False,
-        )
+        code = INTERRUPTED
+    except SystemExit as ending:
+        # As Ray ends a process that is told to stop while it connects.
+        if ending.code != signal.SIGTERM:
+            raise
+        stopped_by(signal.SIGTERM)
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        code = exit_code()
+        word = "interrupted" if code == INTERRUPTED else f"stopped by {signal.Signals(code - 128).name}"
+        sentence = f"{word}; what was finished is kept: {how_to_go_on()}"
+        # Whoever closed the terminal, or the pipe, hears nothing any more.
+        with suppress(OSError):
+            console.print(escape(sentence), highlight=False, soft_wrap=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 

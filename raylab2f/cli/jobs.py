@@ -5,12 +5,17 @@ from __future__ import annotations
 import datetime
 import shlex
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from raylab2f.cli.submission import check_submission
+from raylab2f.errors import UserError
+from raylab2f.files.places import place_of
+from raylab2f.reporting.stopping import exit_code
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -72,13 +77,44 @@ def list_jobs(address: DashboardAddressOption = None) -> None:
 
 
 @jobs_app.command("status")
-def job_status(name: NameArgument, address: DashboardAddressOption = None) -> None:
-    """One job's state."""
+def job_status(
+    name: Annotated[
+        str, typer.Argument(metavar="JOB|PLACE", help="A job's name, or a run's folder, which needs no cluster.")
+    ],
+    address: DashboardAddressOption = None,
+) -> None:
+    """One job's state, and how far its folds are, as the run's folder says."""
+    from raylab2f.runs.progress_record import progress_of_run
+
+    console = Console()
+    if "/" in name or Path(name).is_dir():
+        for line in progress_of_run(place_of(name)):
+            _say(console, line)
+        return
     from raylab2f.cluster.operations.jobs import Jobs
 
     job = Jobs(address).status(name)
     took = _duration(job)
-    _say(Console(), f"{job.status}{f' after {took}' if took else ''}: {job.message}")
+    _say(console, f"{job.status}{f' after {took}' if took else ''}: {job.message}")
+    if out := _out_of(job.command):
+        # The folder may lie where this machine does not see it.
+        with suppress(UserError, OSError):
+            for line in progress_of_run(out):
+                _say(console, line)
+
+
+def _out_of(command: str) -> str | None:
+    """The run's folder that a job's command names."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    for place, word in enumerate(words):
+        if word == "--out" and place + 1 < len(words):
+            return words[place + 1]
+        if word.startswith("--out="):
+            return word.removeprefix("--out=")
+    return None
 
 
 @jobs_app.command("logs")
@@ -119,8 +155,8 @@ def _follow(name: str, address: str | None) -> None:
     except KeyboardInterrupt:
         _say(console, f"the job goes on; see it again: {_again('logs', name, address, '--follow')}")
         _say(console, f"end it: {_again('stop', name, address)}")
-        # Not by typer's exception, whose code 130 means that a command of this machine was interrupted.
-        sys.exit(130)
+        # Not by typer's exception, whose code means that a command of this machine was interrupted.
+        sys.exit(exit_code())
     if job.status != "SUCCEEDED":
         _say(console, f"{name}: {job.status}: {job.message}")
         sys.exit(job.exit_code or 1)

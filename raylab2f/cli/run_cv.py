@@ -12,6 +12,7 @@ from rich.console import Console
 
 from raylab2f.cli.composition import command
 from raylab2f.errors import UserError
+from raylab2f.files.places import file_exists, join, parent_of
 from raylab2f.options.declaration import Option, declared
 from raylab2f.options.detector import DetectorChoice
 from raylab2f.options.evaluation import Evaluation, MuteOption
@@ -118,6 +119,7 @@ def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) ->
 def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
     """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
     from raylab2f.reporting import Display, print_findings, print_summary
+    from raylab2f.reporting.stopping import say_how_to_go_on
     from raylab2f.workflows.cross_validation import run_cross_validation
     from raylab2f.workflows.diagnosis import CHEAP, diagnose_run
 
@@ -125,6 +127,7 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None
     display = Display(console)
     for _, place in placed:
         console.print(f"run folder: {place}", highlight=False, markup=False, soft_wrap=True)
+    say_how_to_go_on(lambda: _how_to_go_on([place for _, place in placed]))
     outcomes = run_cross_validation(placed, display=display, **how)
     for outcome, (settings, place) in zip(outcomes, placed, strict=True):
         if outcome.summary is None:
@@ -140,6 +143,14 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None
             soft_wrap=True,
         )
     _report_failures(outcomes)
+
+
+def _how_to_go_on(places: Sequence[str]) -> str:
+    """What to do after the command was stopped."""
+    if not all(file_exists(join(place, "run.json")) for place in places):
+        return "nothing was begun yet; give the same command again"
+    out = places[0] if len(places) == 1 else parent_of(places[0])
+    return f"raylab2f run-cv --resume --out {shlex.quote(out)} goes on from there"
 
 
 def _report_failures(outcomes: list[RunOutcome]) -> None:

@@ -14,6 +14,7 @@ from raylab2f.cluster.joining import joined_cluster
 from raylab2f.cluster.private import private_cluster
 from raylab2f.errors import UserError
 from raylab2f.files.home import ensure_home
+from raylab2f.reporting.stopping import hear_signals_again
 
 __all__ = ["cluster_slots", "ray_session", "slots_limited"]
 
@@ -64,6 +65,8 @@ def ray_session(
         raise UserError("--dashboard: a cluster that runs already has its own, or none; leave the option out.")
     with joined_cluster(address) if address else private_cluster(cpus, dashboard):
         _set_up_libraries()
+        # Ray takes SIGTERM for itself.
+        hear_signals_again()
         yield
 
 

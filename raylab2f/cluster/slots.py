@@ -20,10 +20,11 @@ from ray.core.generated.gcs_pb2 import (  # type: ignore[attr-defined]  # missin
     JobTableData,
     PlacementGroupTableData,
 )
+from ray.exceptions import RayError
 from ray.util.state import list_tasks
 from ray.util.state.exception import RayStateApiException
 
-__all__ = ["FreeNode", "Holder", "Slots", "slots_in_use", "waiting_sentence"]
+__all__ = ["FreeNode", "Holder", "Slots", "slots_awaited", "slots_in_use", "waiting_sentence"]
 
 _log = logging.getLogger(__name__)
 
@@ -157,6 +158,23 @@ def waiting_sentence(slots: Slots, cpus: float, gpus: float = 0) -> str:
         named.append(f"{len(others)} more ({sum(held for _, held in others):g})")
     scattered = "; what is free is not on one node" if free >= cpus and not slots.has_room(cpus, gpus) else ""
     return f"needs {needs}; {in_use}" + (f": {', '.join(named)}" if named else "") + scattered
+
+
+def slots_awaited(cpus: float, gpus: float = 0) -> str | None:
+    """What a run waits for of whose folds none runs; `None` where its own processes only start, or nobody knows.
+
+    Arguments:
+        cpus, gpus: that a fold needs.
+    """
+    try:
+        slots = slots_in_use()
+    except (RayError, RuntimeError, OSError, ValueError) as error:
+        _log.debug("the slots in use are not known: %s", error)
+        return None
+    own = [holder for holder in slots.holders if holder.own]
+    if slots.has_room(cpus, gpus) or any(holder.cpus >= cpus - 1 and holder.gpus >= gpus - _LITTLE for holder in own):
+        return None
+    return f"waiting for slots: {waiting_sentence(slots, cpus, gpus)}"
 
 
 def _add(cpus: dict[str, float], gpus: dict[str, float], job: str, resources: Mapping[str, float]) -> None:

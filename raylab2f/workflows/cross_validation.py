@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from raylab2f.cluster.operations.monitoring import FoldMonitor, record_features
 from raylab2f.cluster.operations.shared_storage import require_shared_folders
 from raylab2f.cluster.replicates import spread_replicates
 from raylab2f.cluster.session import ray_session, slots_limited
+from raylab2f.cluster.slots import slots_awaited
 from raylab2f.cluster.training.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.training.placement import FoldResources, cluster_nodes, place_folds
 from raylab2f.datasets.manifest import fingerprint
@@ -31,6 +32,7 @@ from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 from raylab2f.runs.fold_memory import fold_memory
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
+from raylab2f.runs.progress_record import LOG, ProgressRecord
 from raylab2f.runs.siblings import find_picture_split
 from raylab2f.workflows.plans import RunPlan, plan_run
 from raylab2f.workflows.tracking.harmless import Harmless
@@ -116,6 +118,7 @@ def run_cross_validation(
         if log:
             for plan, goes_on in zip(plans, resumed, strict=True):
                 log.begin(plan.folder.place, plan.settings, dataset.name, resumed=goes_on)
+        stack.enter_context(display.kept_in([local(plan.folder.place) / LOG for plan in plans]))
         metrics = Harmless("the metrics of Ray", display.warn)
         for plan in plans:
             metrics(record_features, plan.folder.name, plan.settings.detector, **plan.features)
@@ -150,10 +153,17 @@ def _run_missing_folds(
         if (local(task.folder) / "fold.json").exists():
             display.warn(f"{task.folder}: its files are not as they were written; the fold is run again.")
     titles = {task.folder: _title(task, several=len(plans) > 1) for task in missing}
+    placement = place_folds(len(missing), resources, cluster_nodes())
+    workers = resources.workers
+
+    def waiting() -> str | None:
+        return slots_awaited(placement.cpus_per_worker * workers, placement.gpus_per_worker * workers)
+
     with ExitStack() as stack:
         listeners: list[Progress] = [
-            stack.enter_context(display.folds(titles, len(tasks) - len(missing))),
+            stack.enter_context(display.folds(titles, len(tasks) - len(missing), waiting)),
             metrics.guard(metrics(FoldMonitor, tasks, titles)),
+            *(_record(plan, titles) for plan in plans),
         ]
         if tensorboard:
             # Its import takes most of a second, which nobody else shall wait for.
@@ -178,6 +188,11 @@ def _run_missing_folds(
     for failure in failures:
         display.warn(f"{titles[failure.folder]} failed: {failure.message}")
     return failures
+
+
+def _record(plan: RunPlan, missing: Mapping[str, str]) -> ProgressRecord:
+    folders = [task.folder for task in plan.tasks if task.folder in missing]
+    return ProgressRecord(plan.folder.place, folders, len(plan.tasks) - len(folders))
 
 
 def _title(task: FoldTask, *, several: bool) -> str:
@@ -225,7 +240,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
     write_parquet(plan.folder.metrics, summary.metrics)
     values = summary.to_dict()
     write_json(plan.folder.summary, values)
-    publish(plan.folder.place, ["metrics.parquet", "tensorboard/*", "summary.json"])
+    publish(plan.folder.place, ["metrics.parquet", "tensorboard/*", LOG, "summary.json"])
     return RunOutcome(plan.folder.place, json.loads(json.dumps(values)), tuple(failed))
 
 

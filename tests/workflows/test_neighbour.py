@@ -3,6 +3,7 @@
 import signal
 import time
 
+import pytest
 from watched import Watched, temporary_folders
 
 
@@ -19,12 +20,22 @@ def test_processes_and_temporary_files_are_gone_after_the_end(csflow_run):
     assert_nothing_is_left(watched, folder)
 
 
-def test_processes_and_temporary_files_are_gone_after_ctrl_c(csflow_command, csflow_run, tmp_path):
-    out = tmp_path / "run"
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+    ids=["ctrl-c", "kill", "closed terminal"],
+)
+def test_processes_and_temporary_files_are_gone_after_a_signal(
+    csflow_command, csflow_run, tmp_path, number, code, word
+):
+    out = tmp_path / "a run"
     watched = Watched([*csflow_command, "--folds", "1", "--epochs", "100000", "--out", str(out)])
     watched.wait(until=(out / "folds" / "0" / "split.parquet").exists)
     time.sleep(1)
-    watched.process.send_signal(signal.SIGINT)
+    watched.process.send_signal(number)
     said, _ = watched.process.communicate(timeout=400)
-    assert watched.process.returncode == 130, said
+    assert watched.process.returncode == code, said
+    last = said.splitlines()[-1]
+    assert word in last
+    assert f"raylab2f run-cv --resume --out '{out}' goes on from there" in last
     assert_nothing_is_left(watched, out)
