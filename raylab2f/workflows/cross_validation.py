@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,8 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         )
         if restarted:
             warnings.append(Caution("RL313", f"Fold {task.fold} was trained from its start again: {restarted}"))
-    summary = evaluate(
+    judge = partial(
+        evaluate,
         scores,
         seed=plan.settings.seed,
         dataset=plan.description,
@@ -232,11 +234,17 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         planned_folds=len(plan.tasks),
         warnings=warnings,
         pixels=pa.concat_tables(pixels) if pixels else None,
-        picture_split=sibling[1] if sibling is not None else None,
         epoch_scores=pa.concat_tables(epoch_scores) if epoch_scores else None,
         replicator=spread_replicates,
         **plan.settings.evaluation,
     )
+    try:
+        summary = judge(picture_split=None if sibling is None else sibling[1])
+    except Exception:
+        if sibling is None:
+            raise
+        display.warn(f"{sibling[0]} cannot be judged, and nothing is said of what a split by picture would claim")
+        summary = judge()
     write_parquet(plan.folder.metrics, summary.metrics)
     values = summary.to_dict()
     write_json(plan.folder.summary, values)

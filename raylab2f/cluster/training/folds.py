@@ -21,7 +21,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from raylab2f.cluster.names import as_folder
 from raylab2f.cluster.training.memory_kills import MEMORY_RAN_OUT, memory_kill, memory_kills_are_deaths, release_slots
 from raylab2f.cluster.training.placement import FoldResources, Placement, cluster_nodes, place_folds
-from raylab2f.cluster.training.trials import RESTARTS, train_distributed, train_in_trial
+from raylab2f.cluster.training.trials import RESTARTS, Fold, train_distributed
 from raylab2f.files.mirror import erase, fetch, fetch_file
 from raylab2f.files.places import absolute, file_exists, is_uri, join
 from raylab2f.runs.fold import FoldTask, fold_is_finished
@@ -128,12 +128,8 @@ def _run_trials(
     tasks: Sequence[FoldTask], workers: int, placement: Placement, storage: str, progress: Progress
 ) -> dict[str, str]:
     """Let Tune run every fold; returns, by folder, what ended the trials that did not end by themselves."""
-    if workers == 1:
-        trainable, slots = train_in_trial, {"CPU": placement.cpus_per_worker, "GPU": placement.gpus_per_worker}
-        if placement.memory_per_worker:
-            slots["memory"] = placement.memory_per_worker
-    else:
-        trainable, slots = train_distributed, {"CPU": 0.001}
+    # A trial that launches workers takes next to nothing itself.
+    trainable: Any = Fold if workers == 1 else ray.tune.with_resources(train_distributed, {"CPU": 0.001})
     # What a killed driver left there, or what came with somebody else's run, is of no use and may be pickled.
     erase(storage)
     if not is_uri(storage):
@@ -150,7 +146,7 @@ def _run_trials(
     }
     watcher = _ProgressCallback(progress, lambda error: not _may_go_on(error, workers))
     tuner = ray.tune.Tuner(
-        ray.tune.with_resources(trainable, slots),
+        trainable,
         param_space=space,
         tune_config=ray.tune.TuneConfig(
             max_concurrent_trials=placement.parallel,

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray.tune
+from ray.tune import PlacementGroupFactory
+from ray.tune.trainable.function_trainable import wrap_function
 
 from raylab2f.cluster.devices import device_for
-from raylab2f.cluster.names import as_folder
+from raylab2f.cluster.names import as_folder, as_tag
 from raylab2f.cluster.training.memory_kills import MemoryRanOutError, memory_kills_named
 from raylab2f.files.atomic import write_json
 from raylab2f.files.mirror import local, publish
@@ -23,7 +25,7 @@ from raylab2f.files.places import name_of, parent_of
 from raylab2f.reporting.watchdog import stacks_on_signal
 from raylab2f.runs.fold import FoldTask, run_fold
 
-__all__ = ["RESTARTS", "train_distributed", "train_in_trial"]
+__all__ = ["RESTARTS", "Fold", "train_distributed"]
 
 #: A process that dies (memory, a lost node) is started again so often; an exception in the fold's own code is final.
 RESTARTS = 2
@@ -45,6 +47,25 @@ def train_in_trial(config: dict[str, Any]) -> None:
 
     with _errors_recorded(task):
         run_fold(task, report, device=device_for(config["scaling"]["gpus"]))
+
+
+class Fold(wrap_function(train_in_trial)):  # type: ignore[misc]  # a class that Tune makes
+    """A trial whose own process trains the fold, as the dashboard shows it: by class, and by what its process does.
+
+    Ray asks for the name once; the process then goes from fold to fold of the command, and is not asked again.
+    """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
+        """What Ray sets aside for it; given by `tune.with_resources`, the class would be called after that."""
+        scaling = config["scaling"]
+        slots = {"CPU": scaling["cpus"], "GPU": scaling["gpus"], "memory": scaling["memory"]}
+        return PlacementGroupFactory([{kind: amount for kind, amount in slots.items() if amount}])
+
+    def __repr__(self) -> str:
+        task = FoldTask.from_dict(self.config["task"])
+        run = as_tag(name_of(parent_of(parent_of(task.folder))))
+        return f"{run}: {as_tag(task.dataset)} {as_tag(task.detector)} seed {task.seed}, fold {task.fold} first"
 
 
 def train_distributed(config: dict[str, Any]) -> None:

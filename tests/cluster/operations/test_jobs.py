@@ -95,6 +95,14 @@ def test_a_live_job_is_watched_followed_and_stopped(head, program, pictures, cac
     assert sum(value for name, _, value in seen if name == "raylab2f_features_total") == 48
     assert list(out.glob("tensorboard/fold-*/events*"))
 
+    _, answer = head.get("/api/v0/actors?detail=1", head.token)
+    actors = json.loads(answer)["data"]["result"]["result"]
+    folds = [actor for actor in actors if actor["class_name"] == "Fold"]
+    assert {actor["repr_name"].partition(", fold")[0] for actor in folds} == {"watched: plates csflow seed 0"}
+    status = program("jobs", "status", "long", "--address", head.dashboard).stdout
+    assert f"{out}: folds: 0 of 2 done, 1 running, 1 waiting; fold {fold} epoch " in status
+    assert "folds: 0 of 2 done" in (out / "log.txt").read_text(encoding="utf-8")
+
     follower = subprocess.Popen(
         [BIN / "raylab2f", "jobs", "logs", "long", "--follow", "--address", head.dashboard],
         env=head.environment,
