@@ -14,6 +14,8 @@ from raylab2f.errors import UserError
 from raylab2f.features.ingredients import STORE_FORMAT
 from raylab2f.files.atomic import atomic_path, write_json, write_parquet
 from raylab2f.files.digests import sha256_of
+from raylab2f.files.permissions import delete_damaged
+from raylab2f.files.strangers import read_json
 
 __all__ = ["array_path", "drop_damaged_parts", "finish_store", "missing_parts", "write_part"]
 
@@ -113,13 +115,15 @@ def drop_damaged_parts(folder: str | Path) -> list[str]:
     folder = Path(folder)
     mark = folder / "store.json"
     try:
-        content = json.loads(mark.read_text(encoding="utf-8"))
+        content = read_json(mark)
         digests = [{layer: file["sha256"] for layer, file in part["files"].items()} for part in content["parts"]]
         index_digest = content["index"]["sha256"]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError, AttributeError):
-        mark.unlink()
+    except (UserError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
+        delete_damaged(mark)
         return [mark.name]
     damaged = {
         part: [array_path(folder, part, k).name for k in files if _differs(array_path(folder, part, k), files[k])]
@@ -129,10 +133,10 @@ def drop_damaged_parts(folder: str | Path) -> list[str]:
     if _differs(folder / "index.parquet", index_digest):
         names.append("index.parquet")
     if names:
-        mark.unlink(missing_ok=True)
+        delete_damaged(mark)
     for part, files in damaged.items():
         if files:
-            _record_path(folder, part).unlink(missing_ok=True)
+            delete_damaged(_record_path(folder, part))
     return names
 
 
