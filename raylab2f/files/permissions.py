@@ -120,7 +120,7 @@ def _make_shared(path: Path) -> None:
 
 def _umask() -> int:
     try:
-        if found := _UMASK.search(Path("/proc/self/status").read_text(encoding="ascii", errors="replace")):
+        if found := _UMASK.search(Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")):
             return int(found[1], 8)
     except OSError:
         pass
