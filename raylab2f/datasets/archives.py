@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from raylab2f.errors import UserError
+from raylab2f.files.permissions import make_folders, share_below
 
 __all__ = ["ARCHIVE_SUFFIXES", "ExtractionLimits", "extract_archive"]
 
@@ -68,10 +69,11 @@ def extract_archive(path: Path, destination: Path, *, limits: ExtractionLimits =
         raise UserError(f"{destination}: is in use already; remove it or unpack {path.name} elsewhere.")
     temporary = destination.with_name(f".{destination.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        temporary.mkdir(parents=True)
+        make_folders(temporary)
         _Extraction(path, temporary, limits).run()
         if destination.exists():
             destination.rmdir()
+        share_below(temporary)
         temporary.rename(destination)
     except _DAMAGE as error:
         raise UserError(f"{path}: is damaged ({error or type(error).__name__}); fetch it again.") from error

@@ -13,6 +13,7 @@ from raylab2f.datasets.transfer import Patience, Progress, check_room, digests, 
 from raylab2f.datasets.zenodo import ZENODO_API, read_record
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json
+from raylab2f.files.permissions import make_folders, share_below
 
 __all__ = ["SOURCE_NOTE", "download_dataset"]
 
@@ -63,7 +64,7 @@ def download_dataset(
             fetched = [_brought_by_hand(entry, destination)]
             notes = [_note(fetched[0], None)]
         else:
-            work.mkdir(parents=True, exist_ok=True)
+            make_folders(work)
             if entry.zenodo_record is not None:
                 record = read_record(entry.zenodo_record, work, api=zenodo_api, patience=patience)
                 licence, files = record.licence or entry.licence, record.files
@@ -84,6 +85,7 @@ def download_dataset(
         )
         if target.exists():
             target.rmdir()
+        share_below(unpacked)
         unpacked.rename(target)
         shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -96,7 +98,7 @@ def download_dataset(
 def _fetch(files: tuple[RemoteFile, ...], folder: Path, progress: Progress | None, patience: Patience) -> list[Path]:
     sizes = [file.size for file in files]
     paths = [folder / "files" / file.name for file in files]
-    (folder / "files").mkdir(exist_ok=True)
+    make_folders(folder / "files")
     whole = sum(size or 0 for size in sizes)
     if None in sizes:
         whole = 0
@@ -147,7 +149,7 @@ def _note(path: Path, file: RemoteFile | None) -> dict[str, Any]:
 def _unpack(paths: list[Path], folder: Path) -> Path:
     """Unpack into a folder within `folder`, which is emptied first: an interrupted call may have left something."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_folders(folder)
     content = folder / "content"
     if len(paths) == 1 and _suffix(paths[0]):
         return _without_wrapping(extract_archive(paths[0], content))

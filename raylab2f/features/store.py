@@ -12,7 +12,7 @@ A store is a folder named by the `address` of its ingredients:
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from raylab2f.features.ingredients import STORE_FORMAT
 from raylab2f.features.store_writing import array_path
 from raylab2f.files.digests import sha256_of
 from raylab2f.files.parquet import read_parquet
+from raylab2f.files.strangers import read_json, require_readable
 
 __all__ = ["FeatureStore"]
 
@@ -59,10 +60,10 @@ class FeatureStore:
             UserError: it is absent, unfinished or damaged.
         """
         folder = Path(folder)
-        if not (folder / "store.json").exists():
-            raise UserError(f"{folder} holds no finished feature store; run the extraction again to finish it.")
+        content = _description(folder)
         try:
-            content = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            if not (folder / "index.parquet").is_file():
+                raise ValueError("no index")
             if content["format"] != STORE_FORMAT or content["index"]["sha256"] != sha256_of(folder / "index.parquet"):
                 raise ValueError("another format, or an index of another store")
             index = read_parquet(folder / "index.parquet")
@@ -78,7 +79,10 @@ class FeatureStore:
                 _parts=tuple(content["parts"]),
             )
             sizes = {path: file["bytes"] for path, file in store._files()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            store._require_sane()
+        except PermissionError as error:
+            raise require_readable(error, folder) from error
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise _damaged(folder, "store.json or index.parquet") from error
         for path, size in sizes.items():
             if not path.is_file() or path.stat().st_size != size:
@@ -131,6 +135,23 @@ class FeatureStore:
             if not path.is_file() or sha256_of(path) != file["sha256"]:
                 raise _damaged(self.folder, path.name)
 
+    def _require_sane(self) -> None:
+        """`ValueError` if what the files say is not of a store of ours; their sizes bound what is to be read."""
+        known = self.dtype in ("float16", "float32") and all(isinstance(value, str) for value in self.image_ids)
+        numbers = [number for shape in self.shapes.values() for number in shape]
+        if not known or not all(type(number) is int and number > 0 for number in numbers):
+            raise ValueError("other types")
+        for part in self._parts:
+            for layer in self.layers:
+                least = part["rows"] * math.prod(self.shapes[layer]) * np.dtype(self.dtype).itemsize
+                if type(part["rows"]) is not int or part["rows"] < 0 or part["files"][layer]["bytes"] < least:
+                    raise ValueError("files are smaller than their content")
+        if any(
+            not (0 <= part < len(self._parts) and 0 <= row < self._parts[part]["rows"])
+            for part, row in self._places.values()
+        ):
+            raise ValueError("pictures that no part has")
+
     def _files(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         for part, record in enumerate(self._parts):
             for layer in self.layers:
@@ -141,11 +162,24 @@ class FeatureStore:
         shape = (self._parts[part]["rows"], *self.shapes[layer])
         try:
             mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except PermissionError as error:
+            raise require_readable(error, path) from error
         except (OSError, ValueError) as error:
             raise _damaged(self.folder, path.name) from error
         if mapped.shape != shape or mapped.dtype != self.dtype:
             raise _damaged(self.folder, path.name)
         return mapped
+
+
+def _description(folder: Path) -> Any:
+    try:
+        return read_json(folder / "store.json")
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} holds no finished feature store; run the extraction again to finish it.") from error
+    except UserError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
+        raise _damaged(folder, "store.json") from error
 
 
 def _damaged(folder: Path, file: str) -> UserError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from raylab2f.errors import UserError
 from raylab2f.features.ingredients import STORE_FORMAT
 from raylab2f.files.atomic import atomic_path, write_json, write_parquet
 from raylab2f.files.digests import sha256_of
+from raylab2f.files.permissions import delete_damaged
+from raylab2f.files.strangers import read_json
 
 __all__ = ["array_path", "drop_damaged_parts", "finish_store", "missing_parts", "write_part"]
 
@@ -76,7 +77,7 @@ def finish_store(folder: str | Path, ingredients: Mapping[str, Any]) -> None:
     numbers = sorted(int(path.stem.removeprefix("part-")) for path in folder.glob("part-*.json"))
     if not numbers or numbers != list(range(len(numbers))):
         raise ValueError(f"{folder} has parts {numbers}: some are missing")
-    records = [json.loads(_record_path(folder, part).read_text(encoding="utf-8")) for part in numbers]
+    records = [_record(folder, part) for part in numbers]
     first = records[0]
     alike = all(record["dtype"] == first["dtype"] and record["shapes"] == first["shapes"] for record in records)
     if not alike or first["dtype"] != ingredients["dtype"] or sorted(first["shapes"]) != sorted(ingredients["layers"]):
@@ -113,13 +114,15 @@ def drop_damaged_parts(folder: str | Path) -> list[str]:
     folder = Path(folder)
     mark = folder / "store.json"
     try:
-        content = json.loads(mark.read_text(encoding="utf-8"))
+        content = read_json(mark)
         digests = [{layer: file["sha256"] for layer, file in part["files"].items()} for part in content["parts"]]
         index_digest = content["index"]["sha256"]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError, AttributeError):
-        mark.unlink()
+    except (UserError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
+        delete_damaged(mark)
         return [mark.name]
     damaged = {
         part: [array_path(folder, part, k).name for k in files if _differs(array_path(folder, part, k), files[k])]
@@ -129,10 +132,10 @@ def drop_damaged_parts(folder: str | Path) -> list[str]:
     if _differs(folder / "index.parquet", index_digest):
         names.append("index.parquet")
     if names:
-        mark.unlink(missing_ok=True)
+        delete_damaged(mark)
     for part, files in damaged.items():
         if files:
-            _record_path(folder, part).unlink(missing_ok=True)
+            delete_damaged(_record_path(folder, part))
     return names
 
 
@@ -165,10 +168,26 @@ def _converted(array: np.ndarray, dtype: str, image_ids: Sequence[str], layer: s
 
 def _part_is_whole(folder: Path, part: int) -> bool:
     try:
-        files = json.loads(_record_path(folder, part).read_text(encoding="utf-8"))["files"]
+        files = _record(folder, part)["files"]
         return all(array_path(folder, part, layer).stat().st_size == file["bytes"] for layer, file in files.items())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, UserError, ValueError):
         return False
+
+
+def _record(folder: Path, part: int) -> Any:
+    """What is recorded of a part; `ValueError` if it is not what `write_part` writes."""
+    record = read_json(_record_path(folder, part))
+    try:
+        ids, files, shapes = record["image_ids"], record["files"], record["shapes"]
+        fits = isinstance(ids, list) and all(isinstance(one, str) for one in ids) and record["dtype"] in _DTYPES
+        fits = fits and len(files) > 0 and files.keys() == shapes.keys()
+        fits = fits and all(len(s) == 3 and all(type(n) is int and n > 0 for n in s) for s in shapes.values())
+        fits = fits and all(isinstance(file["sha256"], str) and type(file["bytes"]) is int for file in files.values())
+    except (KeyError, TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise ValueError(f"{_record_path(folder, part)} is no record of a part")
+    return record
 
 
 def _record_path(folder: Path, part: int) -> Path:

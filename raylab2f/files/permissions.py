@@ -6,13 +6,17 @@ made below belongs to that group then, and its members may replace it, whatever 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import threading
+import uuid
 from pathlib import Path
 
-__all__ = ["file_mode", "is_shared", "lock_mode", "make_folders"]
+from raylab2f.errors import UserError
+
+__all__ = ["delete_damaged", "file_mode", "is_shared", "lock_mode", "make_folders", "share_below"]
 
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _GROUP_FILE, _GROUP_FOLDER = 0o060, stat.S_ISGID | 0o070
@@ -54,21 +58,69 @@ def make_folders(folder: Path) -> None:
             break
         missing.append(path)
     for path in reversed(missing):
-        shared = is_shared(path.parent)
-        try:
+        _make(path)
+
+
+def share_below(folder: Path) -> None:
+    """Open all in a folder of this user's, and itself, to the group that shares the folder above; else do nothing.
+
+    Raises:
+        OSError: something there is not this user's.
+    """
+    if not is_shared(folder.parent):
+        return
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(stat.S_IMODE(path.stat().st_mode) | _GROUP_FILE)
+        Path(parent).chmod(stat.S_IMODE(Path(parent).stat().st_mode) | _GROUP_FOLDER)
+
+
+def delete_damaged(path: Path) -> None:
+    """Delete a file of a cache that is not as it was written, if it is there.
+
+    Raises:
+        UserError: this user may not.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise UserError(
+            f"{path.parent} is damaged ({path.name}), and this user may not mend it; ask its owner to delete it, or "
+            "choose another --cache."
+        ) from error
+
+
+def _make(path: Path) -> None:
+    try:
+        if is_shared(path.parent):
+            _make_shared(path)
+        else:
             path.mkdir()
-        except FileExistsError:
-            # Somebody else was quicker, or a file lies there.
-            if not path.is_dir():
-                raise
-            continue
-        if shared:
-            path.chmod(path.stat().st_mode | _GROUP_FOLDER)
+    except OSError:
+        # Somebody else was quicker, or a file lies there.
+        if not path.is_dir():
+            raise
+
+
+def _make_shared(path: Path) -> None:
+    """A folder that is the group's from the moment when others see it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary.mkdir()
+    try:
+        temporary.chmod(stat.S_IMODE(temporary.stat().st_mode) | _GROUP_FOLDER)
+        # In place of another's that is still empty; one that is not stays.
+        temporary.rename(path)
+    except OSError:
+        temporary.rmdir()
+        raise
 
 
 def _umask() -> int:
     try:
-        if found := _UMASK.search(Path("/proc/self/status").read_text(encoding="ascii", errors="replace")):
+        if found := _UMASK.search(Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")):
             return int(found[1], 8)
     except OSError:
         pass

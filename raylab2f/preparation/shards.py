@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,8 @@ from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.digests import sha256_of
 from raylab2f.files.parquet import read_parquet
+from raylab2f.files.permissions import delete_damaged
+from raylab2f.files.strangers import read_json
 
 __all__ = ["SHARD_ROWS", "PictureShards", "drop_damaged_shards", "finish_shards", "shard_address", "write_shard"]
 
@@ -70,20 +72,22 @@ def drop_damaged_shards(folder: Path) -> list[str]:
     """
     index = folder / "shards.json"
     try:
-        recorded = json.loads(index.read_text(encoding="utf-8")).get("sha256", [])
+        recorded = _digests(read_json(index), index)
     except FileNotFoundError:
         return []
-    except ValueError:
-        index.unlink()
+    except UserError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
+        delete_damaged(index)
         return [index.name]
     paths = [shard_path(folder, shard) for shard in range(len(recorded))]
     damaged = [
         path for path, digest in zip(paths, recorded, strict=True) if not path.is_file() or sha256_of(path) != digest
     ]
     if damaged:
-        index.unlink(missing_ok=True)
+        delete_damaged(index)
     for path in damaged:
-        path.unlink(missing_ok=True)
+        delete_damaged(path)
     return [path.name for path in damaged]
 
 
@@ -108,12 +112,18 @@ class PictureShards:
 
     @classmethod
     def open(cls, folder: Path) -> PictureShards:
-        """The shards in `folder`; `UserError` when it is unfinished."""
+        """The shards in `folder`; `UserError` when it is unfinished or damaged."""
         try:
-            description = json.loads((folder / "shards.json").read_text(encoding="utf-8"))
+            description = read_json(folder / "shards.json")
         except FileNotFoundError as error:
             raise UserError(f"{folder} holds no finished image shards; run the command again.") from error
-        return cls(folder, tuple(description["image_ids"]), description["has_foregrounds"])
+        digests = _digests(description, folder / "shards.json")
+        image_ids, has_foregrounds = description.get("image_ids"), description.get("has_foregrounds")
+        if not _are_texts(image_ids) or not isinstance(has_foregrounds, bool):
+            raise _damaged(folder / "shards.json")
+        if digests and len(digests) != -(-len(image_ids) // SHARD_ROWS):
+            raise _damaged(folder / "shards.json")
+        return cls(folder, tuple(image_ids), has_foregrounds)
 
     @property
     def shard_count(self) -> int:
@@ -133,6 +143,22 @@ class PictureShards:
                 whole = result.setdefault(name, np.empty((len(image_ids), *array.shape[1:]), np.uint8))
                 whole[targets] = array[rows]
         return result
+
+
+def _digests(description: Any, index: Path) -> list[str]:
+    """The shards' sha256; none were recorded by earlier versions."""
+    digests = description.get("sha256", []) if isinstance(description, dict) else None
+    if not _are_texts(digests):
+        raise _damaged(index)
+    return digests
+
+
+def _damaged(index: Path) -> UserError:
+    return UserError(f"{index} is damaged; delete its folder, it will be made again.")
+
+
+def _are_texts(values: Any) -> TypeGuard[list[str]]:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def read_shard(path: Path, columns: Sequence[str] = _TENSORS) -> dict[str, NDArray[np.uint8]]:

@@ -6,6 +6,8 @@ import datetime
 from collections.abc import Iterable
 from pathlib import Path
 
+from raylab2f.files.permissions import file_mode
+
 __all__ = ["LogFile", "now", "plain"]
 
 #: A log grows no further; a run of weeks writes a tenth of this.
@@ -27,7 +29,10 @@ class LogFile:
         try:
             if self.path.exists() and self.path.stat().st_size > MOST_BYTES:
                 return
+            is_new = not self.path.exists()
             with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                if is_new:
+                    self.path.chmod(file_mode(self.path.parent))
                 file.writelines(f"{moment:%Y-%m-%d %H:%M:%S%z} {plain(text)}\n" for moment, text in lines)
         except OSError:
             return

@@ -34,12 +34,13 @@ from raylab2f.diagnostics.finding import skipped
 from raylab2f.diagnostics.variance import Activations
 from raylab2f.errors import UserError
 from raylab2f.files.digests import digested_once
+from raylab2f.files.places import place_of
 from raylab2f.pitfalls import PITFALLS
 from raylab2f.reporting import Display
 from raylab2f.seeding import numpy_generator
 from raylab2f.workflows.added_diagnoses import choose_diagnoses, make_added
 from raylab2f.workflows.diagnosis_figures import draw_figures
-from raylab2f.workflows.diagnosis_record import record_findings
+from raylab2f.workflows.diagnosis_record import record_findings, require_recordable
 from raylab2f.workflows.evidence import (
     RunEvidence,
     activations_of,
@@ -101,6 +102,7 @@ def diagnose_run(
     for name in expected or {}:
         if name not in ALTERATIONS:
             raise UserError(f"--expect {name}: no such alteration; choose among {', '.join(ALTERATIONS)}.")
+    require_recordable(place_of(place))
     with ExitStack() as stack:
         stack.enter_context(digested_once())
         # What the run stored needs no Ray, unless the cache lost something; then it is made where the user says.

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from raylab2f.diagnostics import Finding
+from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json, write_parquet
-from raylab2f.files.mirror import publish
+from raylab2f.files.mirror import local, publish
+from raylab2f.files.places import file_exists, is_uri
 from raylab2f.workflows.evidence import RunEvidence
 
-__all__ = ["DIAGNOSIS_VERSION", "record_findings"]
+__all__ = ["DIAGNOSIS_VERSION", "record_findings", "require_recordable"]
 
 DIAGNOSIS_VERSION = 2
+
+# Folders in a run's that diagnoses fill.
+_OWN = ("figures", "diagnosis")
+
+
+def require_recordable(place: str) -> None:
+    """`UserError` if there is a run at a local path in whose folder this user may not write; diagnoses take minutes."""
+    folder = local(place)
+    if is_uri(place) or not file_exists(str(folder / "run.json")):
+        return
+    for path in (folder, *(folder / name for name in _OWN)):
+        # Not by pathlib, which raises where permissions forbid a look.
+        if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):  # noqa: PTH112
+            raise UserError(
+                f"{path} may not be written by this user, and diagnose adds diagnosis.json and figures to the run; "
+                f"copy {place} and diagnose the copy, or ask its owner for permission (chmod -R g+w)."
+            )
 
 
 def record_findings(run: RunEvidence, findings: Sequence[Finding], mute: Sequence[str], order: Sequence[str]) -> None:
@@ -48,4 +68,4 @@ def record_findings(run: RunEvidence, findings: Sequence[Finding], mute: Sequenc
             "findings": ordered,
         },
     )
-    publish(run.folder.place, ["figures/*", "diagnosis/*", path.name])
+    publish(run.folder.place, [*(f"{name}/*" for name in _OWN), path.name])

@@ -21,6 +21,7 @@ from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.errors import UserError
+from raylab2f.files.permissions import make_folders
 from raylab2f.preparation.contrast import segment_by_contrast
 from raylab2f.preparation.embedding import FOREGROUND_SCHEMA, check_foregrounds, smallest_canvas
 from raylab2f.preparation.grounded_sam import GroundedSam, GroundedSamConfig, require_transformers
@@ -228,7 +229,7 @@ def _grounded_sam(config: GroundedSamConfig) -> GroundedSam:
 def _require_writable(out: Path) -> None:
     probe = out / ".writable"
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folders(out)
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -7,6 +7,7 @@ deleted at the end.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,9 @@ from raylab2f.cluster.names import as_folder
 from raylab2f.cluster.training.memory_kills import MEMORY_RAN_OUT, memory_kill, memory_kills_are_deaths, release_slots
 from raylab2f.cluster.training.placement import FoldResources, Placement, cluster_nodes, place_folds
 from raylab2f.cluster.training.trials import RESTARTS, Fold, train_distributed
+from raylab2f.errors import UserError
 from raylab2f.files.mirror import erase, fetch, fetch_file
+from raylab2f.files.permissions import make_folders
 from raylab2f.files.places import absolute, file_exists, is_uri, join
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 
@@ -133,7 +136,9 @@ def _run_trials(
     # What a killed driver left there, or what came with somebody else's run, is of no use and may be pickled.
     erase(storage)
     if not is_uri(storage):
-        Path(storage).mkdir(parents=True, exist_ok=True)
+        if Path(storage).exists() and not os.access(storage, os.W_OK):
+            raise UserError(f"{storage} was left by another user's command; ask them to delete it.")
+        make_folders(Path(storage))
     space = {
         "task": ray.tune.grid_search([task.to_dict() for task in tasks]),
         "scaling": {

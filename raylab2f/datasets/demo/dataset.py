@@ -27,6 +27,7 @@ from raylab2f.datasets.manifest import MANIFEST_SCHEMA, write_manifest
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json
 from raylab2f.files.parquet import read_parquet
+from raylab2f.files.permissions import make_folders, share_below
 
 __all__ = ["demo_dataset"]
 
@@ -71,7 +72,7 @@ def demo_dataset(
     if _is_whole(target):
         return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(target.parent)
         _sweep_abandoned(target.parent)
         with _folder_in_place(target) as folder:
             rows = _render_all(config, folder, workers or _usable_cores(), progress)
@@ -189,6 +190,7 @@ def _folder_in_place(target: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        share_below(temporary)
         if target.exists() and not _is_whole(target):  # somebody deleted files from it
             target.rename(temporary / "damaged")
             shutil.rmtree(temporary / "damaged")
