@@ -25,7 +25,7 @@ import ray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from ray_head import BIN, Head, marked_processes, title
+from ray_head import BIN, Head, marked_processes, title, trains_a_fold
 from watched import Watched
 
 PICTURES, DEFECTIVE = 200, 40
@@ -243,7 +243,7 @@ def submit(head: Head, work: Path, out: str, *more: str) -> Watched:
 
 def training(mark: str) -> set[int]:
     """Processes that train a fold."""
-    return {pid for pid in marked_processes(mark) if "ImplicitFunc.train" in title(pid)}
+    return {pid for pid in marked_processes(mark) if trains_a_fold(pid)}
 
 
 def finished(out: Path) -> dict[str, int]:

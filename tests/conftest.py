@@ -35,23 +35,27 @@ def pytest_addoption(parser):
     )
 
 
-def pytest_itemcollected(item):
-    """Tests that share what took long to make stay in one process, and else those of one module."""
-    # Here, for the processes that share the tests read the groups before tests can be sorted.
-    shared = [fixture for fixture in SHARED if fixture in item.fixturenames]
-    item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.name))
-
-
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
-    """What takes long comes first, so that no process waits for another at the end."""
+    """Tests of one module, and modules that share what took long to make, stay in one process.
+
+    What takes long comes first, so that no process waits for another at the end.
+    """
+    shares = {}
+    for item in items:
+        used = [fixture for fixture in SHARED if fixture in item.fixturenames]
+        # A module goes as a whole, for it may have fixtures of its own.
+        shares[item.path] = min([*used, shares.get(item.path, item.path.name)], key=_rank)
     alone = {item.path.name for item in items if "shared_ray" in item.fixturenames}
     first = [*sorted(alone), *SHARED]
-    items.sort(key=lambda item: first.index(_group(item)) if _group(item) in first else len(first))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(shares[item.path]))
+    items.sort(key=lambda item: first.index(shares[item.path]) if shares[item.path] in first else len(first))
+    return (yield)
 
 
-def _group(item):
-    return item.get_closest_marker("xdist_group").args[0]
+def _rank(group):
+    return SHARED.index(group) if group in SHARED else len(SHARED)
 
 
 def pytest_generate_tests(metafunc):

@@ -97,18 +97,29 @@ def _stranger_at(address: str) -> str | None:
     with _connect(address) as connection:
         if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
             return None
-        connection.sendall(_PREFACE)
-        heard = b""
         try:
-            while len(heard) < _FRAME and (more := connection.recv(_FRAME - len(heard))):
-                heard += more
+            heard = _heard(connection, _PREFACE)
         except TimeoutError:
             return f"what listens there does not answer within {_KNOCK_SECONDS:g} s"
     if len(heard) == _FRAME and heard[_KIND] == _SETTINGS:
         return None
-    if heard.startswith((b"HTTP/", b"<")):
-        return "a web server listens there, as at a dashboard's port"
+    # A web server that hangs up on a request which it has not read to its end takes its answer back with it.
+    with _connect(address) as connection:
+        if heard.startswith((b"HTTP/", b"<")) or _heard(connection, b"HEAD / HTTP/1.0\r\n\r\n").startswith(b"HTTP/"):
+            return "a web server listens there, as at a dashboard's port"
     return "what listens there is no Ray cluster"
+
+
+def _heard(connection: socket.socket, said: bytes) -> bytes:
+    """The first bytes, at most a frame's head, of what is answered; few or none when the other side hangs up."""
+    heard = b""
+    try:
+        connection.sendall(said)
+        while len(heard) < _FRAME and (more := connection.recv(_FRAME - len(heard))):
+            heard += more
+    except ConnectionError:
+        pass
+    return heard
 
 
 def _connect(address: str) -> socket.socket:

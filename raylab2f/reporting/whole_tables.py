@@ -37,7 +37,8 @@ def print_table(
     if title:
         console.print(Text(title, style="italic"), soft_wrap=True)
     columns = [[Text(heading), *(row[place] for row in cells)] for place, heading in enumerate(headings)]
-    if sum(_longest_word(column) + _AROUND for column in columns) + 1 > console.width:
+    widths = _widths(columns, console.width - 1)
+    if widths is None:
         _print_records(headings, cells, console)
         return
     table = Table() if box else Table(box=None)
@@ -45,12 +46,27 @@ def print_table(
         table.add_column(
             Text(heading),
             justify="left" if place in left else "right",
-            overflow="fold",
-            min_width=_longest_word(columns[place]),
+            width=widths[place],
         )
     for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def _widths(columns: Sequence[Sequence[Text]], room: int) -> list[int] | None:
+    """How wide each column is, so that lines break between words only; `None` if that is not possible.
+
+    rich itself narrows the widest column first, also below its longest word.
+    """
+    least = [_longest_word(column) for column in columns]
+    widths = [max(cell.cell_len for cell in column) for column in columns]
+    while (over := sum(width + _AROUND for width in widths) - room) > 0:
+        slack = [width - at_least for width, at_least in zip(widths, least, strict=True)]
+        place = slack.index(max(slack))
+        if slack[place] <= 0:
+            return None
+        widths[place] -= min(over, max(1, slack[place] // 2))
+    return widths
 
 
 def _longest_word(column: Iterable[Text]) -> int:

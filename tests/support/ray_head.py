@@ -208,6 +208,11 @@ def title(pid):
         return ""
 
 
+def trains_a_fold(pid):
+    """Whether the process is that of a trial, which trains one fold after another."""
+    return "ray::Fold." in title(pid)
+
+
 def marked_processes(mark):
     """Ids of the living processes whose environment descends from one whose mark begins like this."""
     found = []

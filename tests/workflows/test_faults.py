@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from ray_head import MARK, marked_processes, title
+from ray_head import MARK, marked_processes, trains_a_fold
 
 SMALL_DISK = Path(__file__).parents[1] / "support" / "small_disk"
 # About what the shard of the 48 pictures takes; features take less and a model much more.
@@ -90,7 +90,7 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
             assert time.monotonic() < deadline, kills
             for fold, often in ((0, 1), (2, 3)):
                 checkpoint = folder / "folds" / str(fold) / "checkpoint.safetensors"
-                training = [pid for pid in marked_processes(mark) if "ImplicitFunc" in title(pid)]
+                training = [pid for pid in marked_processes(mark) if trains_a_fold(pid)]
                 if kills[fold] < often and checkpoint.exists() and training:
                     for pid in training:
                         os.kill(pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ray_head import BIN, marked_processes, title
+from ray_head import BIN, marked_processes, trains_a_fold
 
 import raylab2f
 
@@ -94,4 +94,4 @@ def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
 
 def trains(place):
     """Whether a node's processes include one that trains a fold."""
-    return any("ImplicitFunc" in title(pid) for pid in marked_processes(place))
+    return any(trains_a_fold(pid) for pid in marked_processes(place))
