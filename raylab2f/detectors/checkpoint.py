@@ -17,8 +17,12 @@ from raylab2f.detectors.base import Detector
 from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import atomic_path, write_json
+from raylab2f.files.strangers import read_json
 
 __all__ = ["load_detector", "load_training", "save_detector", "save_training"]
+
+#: Channels, positions, epochs or steps of a model, at most.
+_MOST = 1 << 20
 
 
 def save_detector(folder: Path, detector: Detector, feature_shapes: Sequence[tuple[int, int, int]]) -> None:
@@ -36,18 +40,28 @@ def save_detector(folder: Path, detector: Detector, feature_shapes: Sequence[tup
 def load_detector(folder: Path) -> Detector:
     """The detector saved in `folder`, ready to predict on the CPU."""
     try:
-        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        description = read_json(folder / "model.json")
         name = description["detector"]
         config = config_from_dict(name, description["config"])
         shapes = [(int(c), int(h), int(w)) for c, h, w in description["feature_shapes"]]
+        _require_buildable([description["config"], shapes])
         detector = detector_class(name)(config, shapes)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
     try:
         detector.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError) as error:
         raise UserError(f"{folder / 'model.safetensors'} is damaged ({error}); train the fold again.") from error
     return detector.eval()
+
+
+def _require_buildable(value: Any) -> None:
+    """`ValueError` for a number that no model of anybody's has; to build one so large would take all memory first."""
+    if isinstance(value, (list, tuple, dict)):
+        for inside in value.values() if isinstance(value, dict) else value:
+            _require_buildable(inside)
+    elif isinstance(value, (int, float)) and abs(value) > _MOST:
+        raise ValueError(f"it asks for {value:g} of something")
 
 
 def save_training(

@@ -12,6 +12,7 @@ from raylab2f.detectors.base import Detector, Schedule
 from raylab2f.detectors.csflow import CSFlow
 from raylab2f.detectors.glass import Glass
 from raylab2f.errors import UserError
+from raylab2f.files.typed_values import require_types
 
 __all__ = ["DETECTORS", "config_from_dict", "config_to_dict", "detector_class", "detector_names", "preset_config"]
 
@@ -20,6 +21,8 @@ DETECTORS: dict[str, type[Detector]] = {cls.name: cls for cls in (CSFlow, Glass)
 
 # Fields that whatever drives a detector reads or sets.
 _REQUIRED = ("backbone", "weights", "layers", "size", "schedule", "init_seed")
+# Height or width of a picture as a detector sees it, at most.
+_MOST_PIXELS = 1 << 14
 
 
 def detector_names() -> tuple[str, ...]:
@@ -63,10 +66,16 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 def config_from_dict(detector: str, values: dict[str, Any]) -> Any:
     """The inverse of `config_to_dict`; `UserError` names a field that the detector does not have."""
     config_class = detector_class(detector).config_class
-    unknown = set(values) - {field.name for field in fields(config_class)}
-    if unknown:
-        raise UserError(f"{detector} has no setting called {', '.join(sorted(unknown))}; remove it.")
-    return _from_dict(config_class, values)
+    try:
+        if unknown := set(values) - {field.name for field in fields(config_class)}:
+            raise UserError(f"{detector} has no setting called {', '.join(sorted(map(str, unknown)))}; remove it.")
+        require_types(config_class, values)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{detector}: the setting {error}; mend it.") from error
+    config = _from_dict(config_class, values)
+    if max(config.size) > _MOST_PIXELS:
+        raise UserError(f"{detector}: the setting size is {tuple(config.size)}; give at most {_MOST_PIXELS}.")
+    return config
 
 
 def _from_dict(config_class: type, values: dict[str, Any]) -> Any:

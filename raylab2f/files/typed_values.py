@@ -29,7 +29,11 @@ def require_types(cls: type, values: Any, where: str = "") -> None:
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{where.rstrip('.') or 'it'} is no mapping")
-    hints = get_type_hints(cls)
+    try:
+        hints = get_type_hints(cls)
+    except NameError:
+        # Another package's class, whose types are known to type checkers only.
+        hints = {field.name: Any for field in fields(cls)}
     known = {field.name: field for field in fields(cls) if field.init}
     for name in values:
         if name not in known:

@@ -22,7 +22,7 @@ def is_run_record(content: bytes) -> Mapping[str, Any] | None:
     """What a `run.json` says; `None` if this is none."""
     try:
         record = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and isinstance(record.get("settings"), dict) else None
 

@@ -22,6 +22,7 @@ import yaml
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.mirror import fetch_file, local, publish
 from raylab2f.files.places import absolute, is_uri, join, name_of, parent_of
+from raylab2f.files.strangers import require_regular
 from raylab2f.options.declaration import Declared
 from raylab2f.options.run_again import is_run_record, options_of_run
 
@@ -30,6 +31,7 @@ __all__ = ["read_settings", "write_settings"]
 _RECORD = "run.json"
 #: A file of settings is written by hand; whatever is larger is something else.
 _MOST_BYTES = 1 << 20
+_MOST_RECORD = 1 << 28
 _MOST_VALUES = 10_000
 _NULL = ("", "~", "null", "Null", "NULL")
 _APART = ("config", "save-config")
@@ -130,7 +132,8 @@ def _read(place: str) -> tuple[str, bytes]:
         if path.is_dir() or (is_uri(place) and not path.exists()):
             place = join(place, _RECORD)
             path = fetch_file(place)
-        if path.stat().st_size > _MOST_BYTES and name_of(place) != _RECORD:
+        require_regular(path)
+        if path.stat().st_size > (_MOST_RECORD if name_of(place) == _RECORD else _MOST_BYTES):
             raise UserError(f"{place}: a file of settings has at most {_MOST_BYTES >> 20} MiB; this is something else.")
         return place, path.read_bytes()
     except FileNotFoundError as error:

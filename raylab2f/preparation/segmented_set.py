@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from raylab2f.datasets.manifest import MANIFEST_SCHEMA, write_manifest
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import atomic_path, write_json, write_parquet
+from raylab2f.files.strangers import read_json
 from raylab2f.preparation.embedding import Box, bounding_box, embed
 from raylab2f.preparation.segmentation import NothingDetectedError, Segmenter
 
@@ -80,9 +81,9 @@ def ingredients_digest(row: Mapping[str, Any], stage: Mapping[str, Any]) -> str:
 def find_record(folder: Path, stage: str, image_id: str, digest: str) -> dict[str, Any] | None:
     """The record of a picture that was made from the same ingredients and whose outputs are there; else `None`."""
     try:
-        record = json.loads(_record_path(folder, stage, image_id).read_text(encoding="utf-8"))
+        record = read_json(_record_path(folder, stage, image_id))
         whole = record["ingredients"] == digest and all((folder / name).is_file() for name in record["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
     return record if whole else None
 

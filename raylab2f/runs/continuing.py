@@ -43,8 +43,11 @@ def _options(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _detector_options(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in {**config, **config.get("schedule", {})}.items():
-        if name not in ("schedule", _DRAWN):
+    schedule = config.get("schedule", {})
+    if isinstance(schedule, Mapping):
+        config = {**{name: value for name, value in config.items() if name != "schedule"}, **schedule}
+    for name, value in config.items():
+        if name != _DRAWN:
             yield f"--{name}" if name in _OF_DETECTOR else f"--set {name}", value
 
 

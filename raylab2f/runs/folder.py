@@ -19,16 +19,20 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from raylab2f.datasets.entries import first_few
 from raylab2f.errors import UserError
+from raylab2f.evaluation import check_rules
 from raylab2f.evaluation.plans.training_choice import TrainOn
 from raylab2f.files.atomic import remove_temporaries, write_json
 from raylab2f.files.locks import empty_folders_removed, folder_in_use
 from raylab2f.files.mirror import fetch, local
 from raylab2f.files.places import absolute, is_uri, join, name_of, names_in
+from raylab2f.files.strangers import read_json
+from raylab2f.files.typed_values import require_types
 from raylab2f.plugins import plugin_packages
 from raylab2f.preparation import PreparationSettings
 from raylab2f.runs.continuing import differing_options
@@ -40,6 +44,15 @@ __all__ = ["TUNE_FOLDER", "DataSettings", "RunFolder", "RunSettings"]
 TUNE_FOLDER = ".raylab2f-tune"
 
 _T = TypeVar("_T")
+
+# What settings may be at least and at most; more folds than anybody trains would be planned until memory ends.
+_RANGES: dict[str, tuple[float, float]] = {
+    "folds": (1, 10_000),
+    "seed": (0, 2**63),
+    "train_fraction": (1e-9, 1),
+    "epoch_scores": (0, 10**9),
+}
+_RULES = {*signature(check_rules).parameters, "mute"}
 
 _VERSIONED = ("raylab2f", "ray", "torch", "timm", "FrEIA", "numpy", "pyarrow", "scikit-learn")
 
@@ -115,7 +128,18 @@ class RunSettings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunSettings:
-        """The inverse of `to_dict`; a setting that is newer than the values has its default."""
+        """The inverse of `to_dict`; a setting that is newer than the values has its default.
+
+        Raises:
+            ValueError: a value is not what a run of ours can have.
+            UserError: likewise.
+        """
+        require_types(cls, values)
+        for name, (least, most) in _RANGES.items():
+            if not least <= values.get(name, least) <= most:
+                raise ValueError(f"{name} is not from {least:g} to {most:g}")
+        if unknown := set(values.get("evaluation", {})) - _RULES:
+            raise ValueError(f"there is no evaluation.{sorted(map(str, unknown))[0][:60]}")
         data: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()
         }
@@ -272,10 +296,10 @@ class RunFolder:
     def _recorded(self, pick: Callable[[dict[str, Any]], _T]) -> _T:
         """What `pick` finds in `run.json`."""
         try:
-            return pick(json.loads((self.path / "run.json").read_text(encoding="utf-8")))
+            return pick(read_json(self.path / "run.json"))
         except FileNotFoundError as error:
             raise UserError(f"{self.place} holds no run (no run.json); check --out.") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{join(self.place, 'run.json')} cannot be read ({error}); choose another --out."
             ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ from urllib.parse import urlsplit
 from raylab2f.errors import UserError
 from raylab2f.files.mirror import fetch_file
 from raylab2f.files.places import is_uri, join, place_of
+from raylab2f.files.strangers import read_json
 
 __all__ = ["recorded_cache"]
 
 _RECORD = "run.json"
-#: A record holds a few lines a fold; whatever is larger is something else.
-_MOST_BYTES = 1 << 26
 
 
 def recorded_cache(run: str) -> str | None:
@@ -27,12 +25,10 @@ def recorded_cache(run: str) -> str | None:
     """
     try:
         path = fetch_file(join(run, _RECORD))
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return None
-        cache: Any = json.loads(path.read_text(encoding="utf-8")).get("cache")
+        cache: Any = read_json(path).get("cache")
         if not isinstance(cache, str) or place_of(cache) != cache:
             return None
-    except (OSError, ValueError, AttributeError, RecursionError, UserError):
+    except (OSError, ValueError, AttributeError, UserError):
         return None
     if is_uri(cache):
         return cache if is_uri(run) and _bucket(cache) == _bucket(run) else None

@@ -26,6 +26,7 @@ from raylab2f.files.digests import digested_once
 from raylab2f.files.mirror import fetch, local, publish, remove
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import join, place_of, require_store
+from raylab2f.files.strangers import read_json
 from raylab2f.pitfalls import Caution, split_muted
 from raylab2f.reporting import Display
 from raylab2f.reporting.watchdog import stage_runs
@@ -219,9 +220,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         Caution("RL301", f"Fold {failure.fold} failed and does not count: {failure.message}") for failure in failed
     ]
     for task in finished:
-        restarted = json.loads((local(task.folder) / "fold.json").read_text(encoding="utf-8"))["decisions"].get(
-            "restarted"
-        )
+        restarted = read_json(local(task.folder) / "fold.json")["decisions"].get("restarted")
         if restarted:
             warnings.append(Caution("RL313", f"Fold {task.fold} was trained from its start again: {restarted}"))
     judge = partial(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.mirror import local, publish
 from raylab2f.files.places import file_exists, is_uri
+from raylab2f.files.strangers import read_json
 from raylab2f.workflows.evidence import RunEvidence
 
 __all__ = ["DIAGNOSIS_VERSION", "record_findings", "require_recordable"]
@@ -21,10 +22,11 @@ DIAGNOSIS_VERSION = 2
 
 # Folders in a run's that diagnoses fill.
 _OWN = ("figures", "diagnosis")
+_RECORD = "diagnosis.json"
 
 
 def require_recordable(place: str) -> None:
-    """`UserError` if there is a run at a local path in whose folder this user may not write; diagnoses take minutes."""
+    """`UserError` unless findings can be added to what a run at a local path holds of them; diagnoses take minutes."""
     folder = local(place)
     if is_uri(place) or not file_exists(str(folder / "run.json")):
         return
@@ -35,6 +37,7 @@ def require_recordable(place: str) -> None:
                 f"{path} may not be written by this user, and diagnose adds diagnosis.json and figures to the run; "
                 f"copy {place} and diagnose the copy, or ask its owner for permission (chmod -R g+w)."
             )
+    _earlier(folder / _RECORD)
 
 
 def record_findings(run: RunEvidence, findings: Sequence[Finding], mute: Sequence[str], order: Sequence[str]) -> None:
@@ -44,12 +47,8 @@ def record_findings(run: RunEvidence, findings: Sequence[Finding], mute: Sequenc
         mute: codes; findings of these are marked.
         order: names of diagnoses in the order in which they stand; others, those of other packages, follow by name.
     """
-    path = run.folder.path / "diagnosis.json"
-    kept: dict[str, Any] = {}
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if before.get("version") == DIAGNOSIS_VERSION:
-            kept = {finding["name"]: finding for finding in before["findings"]}
+    path = run.folder.path / _RECORD
+    kept = _earlier(path)
     for finding in findings:
         kept[finding.name] = finding.to_dict(mute)
         if finding.evidence.num_rows:
@@ -69,3 +68,19 @@ def record_findings(run: RunEvidence, findings: Sequence[Finding], mute: Sequenc
         },
     )
     publish(run.folder.place, [*(f"{name}/*" for name in _OWN), path.name])
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """Findings that are recorded, by name; none where there is no record, or one of another version."""
+    try:
+        before = read_json(path)
+        if before["version"] != DIAGNOSIS_VERSION:
+            return {}
+        findings = {finding["name"]: finding for finding in before["findings"]}
+    except FileNotFoundError:
+        return {}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no record of diagnoses; remove it, and they are made anew.") from error
+    if not all(isinstance(name, str) and isinstance(finding, Mapping) for name, finding in findings.items()):
+        raise UserError(f"{path} is no record of diagnoses; remove it, and they are made anew.")
+    return findings

@@ -5,13 +5,12 @@ import os
 
 import numpy as np
 import pytest
+from odd_values import ODD, WHOLE_FILES, changed, places
 
 from raylab2f.errors import UserError
 from raylab2f.features import FeatureStore, drop_damaged_parts, finish_store, missing_parts, write_part
 from raylab2f.preparation import PictureShards, drop_damaged_shards, finish_shards, write_shard
 from raylab2f.preparation.shards import shard_path
-
-ODD = ["many", 3, -1, 10**30, 1e300, True, None, [], {}, [[1]], {"l": "x"}, "../../etc/passwd"]
 
 
 @pytest.fixture
@@ -28,24 +27,6 @@ def shards(tmp_path):
     write_shard(shard_path(tmp_path, 0), ["a", "b"], blank, blank[..., 0] > 0, blank[..., 0] > 0)
     finish_shards(tmp_path, ["a", "b"], False, {})
     return tmp_path
-
-
-def places(value, path=()):
-    """The path of everything inside a JSON value."""
-    if path:
-        yield path
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inside:
-        yield from places(item, (*path, key))
-
-
-def changed(record, path, odd):
-    copy = json.loads(json.dumps(record))
-    inner = copy
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = odd
-    return json.dumps(copy)
 
 
 def unless_damaged(read):
@@ -76,15 +57,6 @@ def test_any_value_of_shards_may_be_odd(shards):
             mark.write_text(changed(json.loads(sound), path, odd))
             found = unless_damaged(lambda: PictureShards.open(shards).image_ids)
             assert found is None or all(isinstance(one, str) for one in found), (path, odd)
-
-
-WHOLE_FILES = {
-    "nested": lambda path: path.write_text("[" * 100_000),
-    "digits": lambda path: path.write_text('{"parts": ' + "9" * 100_000 + "}"),
-    "a list": lambda path: path.write_text("[1]"),
-    "bytes": lambda path: path.write_bytes(b"\xff\x00"),
-    "a pipe": lambda path: os.mkfifo(path),
-}
 
 
 @pytest.mark.parametrize("odd", WHOLE_FILES)

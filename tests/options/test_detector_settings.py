@@ -72,7 +72,7 @@ def test_options_and_settings_are_read_alike():
         ("csflow", "samples_per_epoch=many", "a whole number, or none"),
         ("csflow", "kernel_sizes=3,4", "odd"),
         ("csflow", "kernel_sizes=3,,3", "several with commas"),
-        ("csflow", "learning_rate=nan", "above 0"),
+        ("csflow", "learning_rate=nan", "a finite number"),
         ("csflow", "learning_rate=none", "a number"),
         ("csflow", "size=64,64", "HEIGHTxWIDTH"),
         ("csflow", "init_seed=5", "--seed"),

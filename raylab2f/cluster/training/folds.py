@@ -6,7 +6,6 @@ deleted at the end.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,10 +22,11 @@ from raylab2f.cluster.names import as_folder
 from raylab2f.cluster.training.memory_kills import MEMORY_RAN_OUT, memory_kill, memory_kills_are_deaths, release_slots
 from raylab2f.cluster.training.placement import FoldResources, Placement, cluster_nodes, place_folds
 from raylab2f.cluster.training.trials import RESTARTS, Fold, train_distributed
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 from raylab2f.files.mirror import erase, fetch, fetch_file
 from raylab2f.files.permissions import make_folders
 from raylab2f.files.places import absolute, file_exists, is_uri, join
+from raylab2f.files.strangers import read_json
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 
 __all__ = ["FoldFailure", "Progress", "run_folds"]
@@ -220,8 +220,6 @@ def _trial_name(trial: Trial) -> str:
 
 def _why(folder: str, error: str | None) -> str:
     try:
-        return str(
-            json.loads(fetch_file(join(folder, "error.json")).read_text(encoding="utf-8"))["error"]
-        ).splitlines()[0]
-    except OSError:
+        return first_line(read_json(fetch_file(join(folder, "error.json")))["error"])
+    except (OSError, KeyError, TypeError, UserError):
         return error or "it ended without a result"

@@ -27,6 +27,7 @@ from raylab2f.datasets.entries import NOMINAL, Entry, Found, LayoutOptions
 from raylab2f.datasets.layouts.categories import child, choose, find
 from raylab2f.datasets.layouts.listed import place_below
 from raylab2f.errors import UserError
+from raylab2f.files.strangers import require_regular
 
 __all__ = ["LOOKED_FOR", "read", "recognises"]
 
@@ -114,6 +115,7 @@ def _list_files(category: Path) -> Iterator[Path]:
 
 def _content(file: Path) -> dict[str, Any]:
     try:
+        require_regular(file)
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error}).") from error

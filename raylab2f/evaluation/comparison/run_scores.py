@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow as pa
 from raylab2f.errors import UserError, first_line
 from raylab2f.evaluation.score_table import COLUMNS, read_scores
 from raylab2f.files.cells import clean_name
+from raylab2f.files.strangers import read_json
 from raylab2f.files.tables import read_table
 
 __all__ = ["RunScores", "agreed_settings", "read_run", "require_same_plan"]
@@ -62,9 +63,7 @@ def read_run(path: str | Path, name: str | None = None) -> RunScores:
         UserError: no such run, a fold without scores, or files that cannot be read.
     """
     path = Path(path)
-    folders = sorted(
-        (entry for entry in path.glob("folds/*") if entry.is_dir() and entry.name.isdigit()), key=lambda e: int(e.name)
-    )
+    folders = sorted(_fold_folders(path), key=lambda folder: int(folder.name))
     if not folders:
         raise UserError(f"'{path}' holds no run (no folds/0/split.parquet); give the folder of a finished run.")
     tables, plan = [], {}
@@ -156,6 +155,16 @@ def agreed_settings(
     return agreed
 
 
+def _fold_folders(path: Path) -> list[Path]:
+    """None where there are none; an `OSError` where this user may not look, which is something else."""
+    try:
+        return [
+            entry for entry in (path / "folds").iterdir() if re.fullmatch("[0-9]{1,9}", entry.name) and entry.is_dir()
+        ]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _join(tables: Sequence[pa.Table], path: Path) -> pa.Table:
     try:
         return pa.concat_tables(tables, promote_options="permissive")
@@ -188,7 +197,7 @@ def _read_record(path: Path) -> tuple[dict[str, Any], bool]:
     if not path.is_file():
         return {}, False
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         settings = dict(record["settings"])
         # Runs from before there was a choice trained good objects.
         trained = dict(dict(record.get("dataset", {})).get("train_on", {})).get("train_on")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from raylab2f.evaluation.comparison.runs import Difference
 from raylab2f.files.atomic import atomic_path, write_json, write_parquet
 from raylab2f.files.mirror import local, publish
 from raylab2f.files.places import join
+from raylab2f.files.strangers import read_json
 from raylab2f.preparation import PreparationSettings
 from raylab2f.reporting import Display
 from raylab2f.runs.data import rendered_dataset
@@ -138,7 +138,7 @@ def run_variants(
 
 def estimate_of(run: RunEvidence, metric: str, level: str) -> dict[str, Any]:
     """`mean`, `low` and `high` of a run's summary; `None` where undefined."""
-    summary = json.loads(run.folder.summary.read_text(encoding="utf-8"))
+    summary = read_json(run.folder.summary)
     for estimate in summary["estimates"]:
         if estimate["metric"] == metric and estimate["level"] == level:
             interval = estimate["interval"] or {"low": None, "high": None}
