@@ -60,9 +60,11 @@ def _fits(kind: Any, value: Any) -> bool:
         return any(_fits(part, value) for part in parts)
     if origin is Literal:
         return any(type(value) is type(part) and value == part for part in parts)
-    if origin is tuple:
+    if tuple in (kind, origin):
         if not isinstance(value, (list, tuple)):
             return False
+        if not parts:
+            return True
         if parts[-1:] == (Ellipsis,):
             return all(_fits(parts[0], item) for item in value)
         return len(value) == len(parts) and all(map(_fits, parts, value))
