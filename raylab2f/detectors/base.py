@@ -193,6 +193,14 @@ class Detector(nn.Module, ABC):
     def feature_requests(cls, config: Any) -> tuple[FeatureRequest, ...]:
         """The frozen features that a detector of this configuration reads."""
 
+    @classmethod
+    def check_shapes(cls, config: Any, shapes: Sequence[tuple[int, int, int]]) -> None:
+        """`UserError` if no detector of this configuration can be made for maps (C, H, W) of these shapes.
+
+        Asked before any picture is prepared; what is not refused here fails the folds.
+        """
+        return
+
     @abstractmethod
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
         """Look at the whole training partition once, before the first step or after a restart.

@@ -44,7 +44,7 @@ def load_detector(folder: Path) -> Detector:
         name = description["detector"]
         config = config_from_dict(name, description["config"])
         shapes = [(int(c), int(h), int(w)) for c, h, w in description["feature_shapes"]]
-        _require_buildable([description["config"], shapes])
+        _require_buildable([{**description["config"], "init_seed": 0}, shapes])
         detector = detector_class(name)(config, shapes)
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error

@@ -34,6 +34,7 @@ from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import fold_is_finished
 from raylab2f.runs.fold_memory import feature_bytes, held_bytes
 from raylab2f.runs.folder import RunFolder, RunSettings
+from raylab2f.runs.possible_size import require_possible_size
 from raylab2f.runs.splits import plan_splits, settled_merge, settled_training, training_cautions
 from raylab2f.workflows.inputs import resolve_preparation
 
@@ -134,6 +135,7 @@ def _forecast(
     resources: FoldResources,
 ) -> Forecast:
     config = config_from_dict(settings.detector, settings.config)
+    require_possible_size(settings.detector, config)
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from raylab2f.cluster.training.placement import FoldResources
 from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import write_manifest
+from raylab2f.detectors.registry import config_from_dict
 from raylab2f.errors import UserError
 from raylab2f.evaluation import plan_sizes
 from raylab2f.evaluation.plans.iid_check import check_iid
@@ -25,6 +26,7 @@ from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.runs.fold import FoldTask
 from raylab2f.runs.folder import RunFolder, RunSettings
+from raylab2f.runs.possible_size import require_possible_size
 from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training, training_cautions
 from raylab2f.workflows.inputs import prepare_inputs
 
@@ -70,6 +72,8 @@ def plan_run(
     copies = with_copies(dataset.manifest, settings.preparation.angles)
     assumed = settled is None or settled["merged"]
     splits = plan_splits(settings, dataset.manifest, copies, identity, merge=assumed)
+    if not folder.exists():
+        require_possible_size(settings.detector, config_from_dict(settings.detector, settings.config))
     gpus_come = resources.grow and bool(resources.gpus)
     inputs = prepare_inputs(settings, dataset.manifest, identity, cache, display, gpus_come=gpus_come)
     muted = settings.evaluation.get("mute", ())

@@ -1,13 +1,15 @@
 """A run.json that says what none of ours says is refused in one sentence, whatever it is, or read as it stands."""
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from odd_values import ODD, WHOLE_FILES, changed, places
 
 from raylab2f.cli.run_cv import run_cv
-from raylab2f.detectors.checkpoint import load_detector
-from raylab2f.detectors.registry import config_from_dict, config_to_dict, preset_config
+from raylab2f.detectors.checkpoint import load_detector, save_detector
+from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class, preset_config
 from raylab2f.errors import UserError
 from raylab2f.evaluation.comparison.run_scores import read_run
 from raylab2f.files.atomic import write_json
@@ -17,7 +19,7 @@ from raylab2f.runs.folder import DataSettings, RunFolder, RunSettings
 from raylab2f.runs.recorded_cache import recorded_cache
 
 OPTIONS = declared(run_cv)
-DETECTORS = ["csflow", "glass"]
+SHAPES = {"csflow": [(8, 4, 4), (8, 2, 2), (8, 1, 1)], "glass": [(8, 4, 4)]}
 
 
 def record(detector):
@@ -98,16 +100,18 @@ def test_a_record_that_is_none(tmp_path, odd):
     assert len(refusals(tmp_path)) >= 4
 
 
-@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("detector", SHAPES)
 def test_any_value_of_a_models_description_may_be_odd(tmp_path, detector):
-    config = config_to_dict(preset_config(detector, "fast"))
-    sound = {"detector": detector, "config": config, "feature_shapes": [[8, 4, 4]]}
+    # Seeds are the one number that is large in sound descriptions too.
+    config = replace(preset_config(detector, "fast"), init_seed=2**62)
+    save_detector(tmp_path, detector_class(detector)(config, SHAPES[detector]), SHAPES[detector])
+    assert load_detector(tmp_path).config == config
+    sound = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
     for path in places(sound):
         for odd in ODD:
             (tmp_path / "model.json").write_text(changed(sound, path, odd), encoding="utf-8")
-            # There are no weights: a description that is sound as well is refused for them.
-            with pytest.raises((UserError, FileNotFoundError)):
-                load_detector(tmp_path)
+            with suppress(UserError):
+                assert load_detector(tmp_path).name in SHAPES
 
 
 def test_numbers_of_a_record_are_of_its_types(tmp_path):

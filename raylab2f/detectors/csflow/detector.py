@@ -52,7 +52,7 @@ class CSFlow(Detector):
         backbone: nn.Module | None = None,
     ) -> None:
         super().__init__(config, feature_shapes, backbone)
-        _check_shapes(config, feature_shapes)
+        self.check_shapes(config, feature_shapes)
         self.flow = cross_scale_flow(
             feature_shapes,
             hidden_channels=config.hidden_channels,
@@ -69,6 +69,24 @@ class CSFlow(Detector):
             FeatureRequest(config.backbone, config.weights, config.layers, (height >> scale, width >> scale))
             for scale in range(_SCALES)
         )
+
+    @classmethod
+    def check_shapes(cls, config: CSFlowConfig, shapes: Sequence[tuple[int, int, int]]) -> None:
+        """Three maps, each exactly half the size of the one before, of at least two channels."""
+        sizes = [shape[1:] for shape in shapes]
+        halves = all(
+            coarse == (fine[0] // 2, fine[1] // 2) and fine[0] % 2 == fine[1] % 2 == 0
+            for fine, coarse in pairwise(sizes)
+        )
+        if len(shapes) != _SCALES or not halves:
+            height, width = config.size
+            raise UserError(
+                f"--size {height}x{width}: CS-Flow needs three feature maps, each half the size of the one before, but "
+                f"gets {', '.join(f'{h}x{w}' for h, w in sizes)}; choose a height and width that are multiples of four "
+                "times the layer's stride, such as 64, 128 or 256 for stride 16."
+            )
+        if shapes[0][0] < 2:
+            raise UserError(f"--layers {','.join(config.layers)}: CS-Flow needs at least 2 channels.")
 
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
         """Nothing to decide."""
@@ -122,19 +140,3 @@ class CSFlow(Detector):
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
-
-
-def _check_shapes(config: CSFlowConfig, shapes: Sequence[tuple[int, int, int]]) -> None:
-    sizes = [shape[1:] for shape in shapes]
-    halves = all(
-        coarse == (fine[0] // 2, fine[1] // 2) and fine[0] % 2 == fine[1] % 2 == 0 for fine, coarse in pairwise(sizes)
-    )
-    if len(shapes) != _SCALES or not halves:
-        height, width = config.size
-        raise UserError(
-            f"--size {height}x{width}: CS-Flow needs three feature maps, each half the size of the one before, but "
-            f"gets {', '.join(f'{h}x{w}' for h, w in sizes)}; choose a height and width that are multiples of four "
-            "times the layer's stride, such as 64, 128 or 256 for stride 16."
-        )
-    if shapes[0][0] < 2:
-        raise UserError(f"--layers {','.join(config.layers)}: CS-Flow needs at least 2 channels.")

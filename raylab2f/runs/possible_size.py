@@ -1,0 +1,64 @@
+"""Can a detector be made for pictures of a size? Told before any of them is prepared, with the smallest that can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from raylab2f.detectors.registry import detector_class
+from raylab2f.errors import UserError
+from raylab2f.features import Backbone, BackboneSpec, create_backbone
+
+__all__ = ["require_possible_size"]
+
+# Heights and widths that are tried when the one asked for is impossible: multiples of this, up to that.
+_STEP, _LARGEST = 16, 1024
+
+
+def require_possible_size(detector: str, config: Any) -> None:
+    """Hold a configuration's size against what its backbone makes of it; nothing is computed.
+
+    Raises:
+        UserError: the backbone cannot take pictures of this size, or the detector the maps that it makes of them; or
+            the weights cannot be had.
+    """
+    backbones: dict[BackboneSpec, Backbone] = {}
+    refusal = _refusal(detector, config, backbones)
+    if refusal is None:
+        return
+    smallest = _possible(detector, config, _STEP, backbones)
+    if smallest is None:
+        raise refusal
+    said = f"{smallest}x{smallest} is the smallest square of a multiple of {_STEP} that can be"
+    if (wanted := min(config.size)) > smallest:
+        larger = _possible(detector, config, -(-wanted // _STEP) * _STEP, backbones)
+        said += f", and {larger}x{larger} the next above {wanted}" if larger else ""
+    raise UserError(f"{str(refusal).partition(';')[0]}; {said}.") from refusal
+
+
+def _possible(detector: str, config: Any, least: int, backbones: dict[BackboneSpec, Backbone]) -> int | None:
+    """The first height, and width, that can be."""
+    for size in range(least, _LARGEST + 1, _STEP):
+        if _refusal(detector, replace(config, size=(size, size)), backbones) is None:
+            return size
+    return None
+
+
+def _refusal(detector: str, config: Any, backbones: dict[BackboneSpec, Backbone]) -> UserError | None:
+    cls = detector_class(detector)
+    shapes: list[tuple[int, int, int]] = []
+    for request in cls.feature_requests(config):
+        spec = BackboneSpec(request.backbone, request.weights, request.layers)
+        if spec not in backbones:
+            backbones[spec] = create_backbone(spec)
+        try:
+            shapes += backbones[spec].feature_shapes(request.size)
+        except UserError as error:
+            height, width = config.size
+            reason = str(error).partition(": ")[2]
+            return UserError(f"--size {height}x{width}: {reason}")
+    try:
+        cls.check_shapes(config, shapes)
+    except UserError as error:
+        return error
+    return None
