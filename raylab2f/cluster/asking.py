@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from raylab2f.cluster.surroundings import environment_with
 from raylab2f.reporting.watchdog import is_verbose
@@ -16,6 +17,7 @@ __all__ = ["Answer", "ask", "knock"]
 
 _KNOCK_SECONDS = 10.0
 _ASKING_SECONDS = 60.0
+_NODE_SECONDS = 5
 # The process that asks imports from where this one does, and not from the current folder.
 _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from raylab2f.cluster.asking import answer; answer(sys.argv[1])"
 # Ray waits so many seconds for each of the services of a head that listens but does not answer.
@@ -31,8 +33,9 @@ class Answer:
     """What was found.
 
     Arguments:
-        kind: `cluster`: a head that lets us in; `refused`: one that does not accept the token, or wants one;
-            `stranger`: something else than Ray; `silence`: nothing; `malformed`: the address is none.
+        kind: `cluster`: a head that lets us in; `refused`: one that does not accept the token, or wants one; `closed`:
+            one whose sockets on this machine this account may not use; `stranger`: something else than Ray; `silence`:
+            nothing; `malformed`: the address is none.
         said: more about it, without a full stop.
     """
 
@@ -79,8 +82,8 @@ def _answer(address: str) -> Answer:
         # Ray itself goes to this machine's outward address where a loopback one is given.
         if stranger := _stranger_at(address if ":" in address and not client else found):
             return Answer("stranger", stranger)
-        if not client:
-            GcsClient(address=found)
+        if not client and (socket := _closed_socket(GcsClient(address=found))):
+            return Answer("closed", socket)
     except AuthenticationError as error:
         return Answer("refused", _one_line(error))
     except ValueError as error:
@@ -90,6 +93,18 @@ def _answer(address: str) -> Answer:
         kind = "refused" if "nauthenticated" in str(error) or "AuthToken" in str(error) else "silence"
         return Answer(kind, _one_line(error))
     return Answer("cluster")
+
+
+def _closed_socket(head: Any) -> str | None:
+    """The socket by which a program would reach the node of this machine, if it may not; Ray aborts without a word."""
+    from ray._private.services import get_node_to_connect_for_driver
+
+    try:
+        path = get_node_to_connect_for_driver(head, timeout_seconds=_NODE_SECONDS).raylet_socket_name
+    except Exception:
+        # No node of this machine's is found; Ray itself says so.
+        return None
+    return None if os.access(path, os.W_OK) else str(path)
 
 
 def _stranger_at(address: str) -> str | None:

@@ -17,8 +17,9 @@ from raylab2f.errors import UserError
 
 __all__ = ["joined_cluster", "require_cluster"]
 
-# So many seconds Ray tries to reach the head: one that runs answers at once or not at all.
-_PATIENCE = {"RAY_gcs_server_port_wait_time_s": "5"}
+# So many seconds Ray tries to reach the head: one that runs answers at once or not at all. It does without a file of
+# events beside the head's, in a folder that only the account of the head may write: it would abort.
+_MANNERS = {"RAY_gcs_server_port_wait_time_s": "5", "RAY_event_log_reporter_enabled": "0"}
 _WHERE = "give the head node's HOST:PORT (6379 unless `ray start` was told another)"
 
 
@@ -34,7 +35,7 @@ def joined_cluster(address: str) -> Iterator[None]:
     try:
         require_cluster(address)
         try:
-            with environment_with(_PATIENCE), core_lines_aside():
+            with environment_with(_MANNERS), core_lines_aside():
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
         except AuthenticationError as error:
             raise UserError(f"--address {address}: {refusal()}.") from error
@@ -65,6 +66,8 @@ def require_cluster(address: str) -> None:
         "refused": refusal(),
         "stranger": f"{answer.said}; {_WHERE}",
         "malformed": f"{answer.said}; {_WHERE}",
+        "closed": f"another account's node is on this machine, and this account may not use its socket {answer.said}; "
+        "`raylab2f submit` runs a command there as that account, and docs/howto/shared-folders.md says how to share it",
         "silence": f"no Ray cluster answers there{said}; check `ray status`, or {_WHERE}",
     }
     raise UserError(f"--address {address}: {fault[answer.kind]}.")

@@ -12,16 +12,20 @@ import re
 import stat
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from raylab2f.errors import UserError
 
-__all__ = ["delete_damaged", "file_mode", "is_shared", "lock_mode", "make_folders", "share_below"]
+__all__ = ["delete_damaged", "file_mode", "is_shared", "lock_mode", "make_folders", "open_to_all", "share_below"]
 
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _GROUP_FILE, _GROUP_FOLDER = 0o060, stat.S_ISGID | 0o070
 _UMASK = re.compile(r"^Umask:\s*([0-7]+)$", re.MULTILINE)
 _asking = threading.Lock()
+# The user's, while another one is set.
+_laid_aside: list[int] = []
 
 
 def is_shared(folder: Path) -> bool:
@@ -76,6 +80,20 @@ def share_below(folder: Path) -> None:
         Path(parent).chmod(stat.S_IMODE(Path(parent).stat().st_mode) | _GROUP_FOLDER)
 
 
+@contextmanager
+def open_to_all() -> Iterator[None]:
+    """Inside the block, whatever others' code makes is open to everybody who may enter the folder above.
+
+    What is made by us has its mode all the same: as the user's umask says.
+    """
+    _laid_aside.append(_umask())
+    os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(_laid_aside.pop())
+
+
 def delete_damaged(path: Path) -> None:
     """Delete a file of a cache that is not as it was written, if it is there.
 
@@ -98,7 +116,7 @@ def _make(path: Path) -> None:
         if is_shared(path.parent):
             _make_shared(path)
         else:
-            path.mkdir()
+            path.mkdir(0o777 & ~_umask())
     except OSError:
         # Somebody else was quicker, or a file lies there.
         if not path.is_dir():
@@ -108,7 +126,7 @@ def _make(path: Path) -> None:
 def _make_shared(path: Path) -> None:
     """A folder that is the group's from the moment when others see it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
-    temporary.mkdir()
+    temporary.mkdir(0o777 & ~_umask())
     try:
         temporary.chmod(stat.S_IMODE(temporary.stat().st_mode) | _GROUP_FOLDER)
         # In place of another's that is still empty; one that is not stays.
@@ -119,6 +137,8 @@ def _make_shared(path: Path) -> None:
 
 
 def _umask() -> int:
+    if _laid_aside:
+        return _laid_aside[0]
     try:
         if found := _UMASK.search(Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")):
             return int(found[1], 8)

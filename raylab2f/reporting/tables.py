@@ -32,6 +32,8 @@ _SHOWN = (
 
 _PART_RATES = ("recall", "overkill_rate")
 
+_PARTITIONS = {"train": "trains", "threshold": "chooses the threshold", "inference": "is judged"}
+
 _SHORTCUTS = {
     "threshold-on-inference": "a threshold chosen on the judged pictures",
     "split-by-picture": "a split by picture",
@@ -178,7 +180,7 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) ->
         lines = (
             ("pictures, turned copies included", f"{row['pictures']:,}"),
             ("folds", f"{row['folds']}{done}"),
-            ("pictures that train and are judged, a fold", f"{row['train_pictures']:,} + {row['judged_pictures']:,}"),
+            *((f"{what}, a fold", _partition(row["partitions"][name])) for name, what in _PARTITIONS.items()),
             ("folds at a time", f"{row['parallel']}, each with {slots}"),
             ("memory of a fold's pictures and features, per worker", _size(row["fold_bytes"])),
             ("storage: prepared pictures, at most", _size(row["shard_bytes"]) or "in the cache"),
@@ -192,6 +194,11 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) ->
         print_table(("", ""), lines, console, title=f"{row['detector']} seed {row['seed']}: nothing was run")
         for sentence in row["assumed"]:
             console.print(f"assumed: {escape(sentence)}", highlight=False, soft_wrap=True)
+
+
+def _partition(sizes: Mapping[str, int]) -> str:
+    said = f"{sizes['pictures']:,} pictures of {sizes['objects']:,} parts"
+    return f"{said}, {sizes['anomalous_objects']:,} of them defective" if sizes["anomalous_objects"] else said
 
 
 def _size(count: int) -> str:

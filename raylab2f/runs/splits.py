@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raylab2f.errors import UserError
 from raylab2f.evaluation import plan_fold
 from raylab2f.evaluation.plans.fold_plan import PICTURE_SPLIT_WARNING
 from raylab2f.evaluation.plans.training_choice import TrainingChoice, choose_training
@@ -15,7 +16,14 @@ from raylab2f.pitfalls import Caution
 from raylab2f.preparation import select_pictures
 from raylab2f.runs.folder import RunSettings
 
-__all__ = ["plan_cautions", "plan_splits", "settled_merge", "settled_training", "training_cautions"]
+__all__ = [
+    "check_breakdown_columns",
+    "plan_cautions",
+    "plan_splits",
+    "settled_merge",
+    "settled_training",
+    "training_cautions",
+]
 
 # Rules of thumb: pictures that train, at least, and their share of the good ones.
 _FEW_PICTURES = 20
@@ -48,6 +56,16 @@ def plan_splits(
         for fold in range(settings.folds)
     )
     return [select_pictures(plan, pictures, settings.preparation) for plan in plans]
+
+
+def check_breakdown_columns(settings: RunSettings, manifest: pa.Table) -> None:
+    """`UserError` where figures shall be broken down by what no picture has; else told only after training."""
+    for column in settings.evaluation.get("by") or ():
+        if column not in manifest.column_names or manifest[column].null_count == manifest.num_rows:
+            raise UserError(
+                f"--by {column}: no picture has a {column}; give --{column}s PATTERN, or a manifest with a column "
+                f"{column}."
+            )
 
 
 def settled_training(settings: RunSettings, manifest: pa.Table, *, merge: bool) -> TrainingChoice:

@@ -35,7 +35,13 @@ from raylab2f.runs.fold import fold_is_finished
 from raylab2f.runs.fold_memory import feature_bytes, held_bytes
 from raylab2f.runs.folder import RunFolder, RunSettings
 from raylab2f.runs.possible_size import require_possible_size
-from raylab2f.runs.splits import plan_splits, settled_merge, settled_training, training_cautions
+from raylab2f.runs.splits import (
+    check_breakdown_columns,
+    plan_splits,
+    settled_merge,
+    settled_training,
+    training_cautions,
+)
 from raylab2f.workflows.inputs import resolve_preparation
 
 __all__ = ["Forecast", "forecast_runs"]
@@ -52,7 +58,7 @@ class Forecast:
         detector, seed: which run.
         pictures: prepared ones, turned copies included.
         folds, finished: planned, and done already in the run's folder.
-        train_pictures, judged_pictures: of the largest fold.
+        partitions: of the fold with most training pictures, see `plan_sizes`.
         parallel: folds at the same time.
         cpus, gpus: per fold.
         shard_bytes: of the prepared pictures at most, for they are compressed; 0 when they are in the cache.
@@ -69,8 +75,7 @@ class Forecast:
     pictures: int
     folds: int
     finished: int
-    train_pictures: int
-    judged_pictures: int
+    partitions: dict[str, dict[str, int]]
     parallel: int
     cpus: int
     gpus: float
@@ -135,6 +140,7 @@ def _forecast(
     resources: FoldResources,
 ) -> Forecast:
     config = config_from_dict(settings.detector, settings.config)
+    check_breakdown_columns(settings, manifest)
     require_possible_size(settings.detector, config)
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
@@ -142,7 +148,9 @@ def _forecast(
     splits = plan_splits(settings, manifest, pictures, identity, merge=merge)
     for warning in split_muted(training_cautions(settings, splits, manifest), settings.evaluation.get("mute", ()))[0]:
         display.warn(warning)
-    sizes = _largest_fold(splits, pictures)
+    partitions = _largest_fold(splits, pictures)
+    trains = partitions["train"]["pictures"]
+    judged = sum(partitions[name]["pictures"] for name in ("threshold", "inference"))
     caution = settled_training(settings, manifest, merge=merge).caution
     if caution is not None and caution.code not in settings.evaluation.get("mute", ()):
         display.warn(caution)
@@ -173,18 +181,17 @@ def _forecast(
         pictures=count,
         folds=settings.folds,
         finished=finished,
-        train_pictures=sizes["train"],
-        judged_pictures=sizes["judged"],
+        partitions=partitions,
         parallel=placement.parallel,
         cpus=placement.cpus_per_worker * resources.workers,
         gpus=placement.gpus_per_worker * resources.workers,
         shard_bytes=0 if shards_found else shard_bytes,
         feature_bytes=0 if stores_found else count * each,
-        fold_bytes=held_bytes(settings.detector, config, sizes["train"], sizes["judged"], each),
+        fold_bytes=held_bytes(settings.detector, config, trains, judged, each),
         prepare_seconds=0.0 if shards_found else count * rates.prepare / cpus,
         extract_seconds=0.0 if stores_found else count * rates.extract / (gpus or cpus / placement.cpus_per_worker),
         start_seconds=max(0.0, rates.ready_at - asked),
-        fold_seconds=_fold_seconds(config.schedule, sizes, rates),
+        fold_seconds=_fold_seconds(config.schedule, trains, judged, rates),
         assumed=assumed,
     )
 
@@ -197,12 +204,9 @@ def _assume_merge(settings: RunSettings, manifest: pa.Table) -> tuple[bool, tupl
     return True, ("the check decides to merge the given nominal test pictures; without them fewer pictures train",)
 
 
-def _largest_fold(splits: Sequence[pa.Table], pictures: pa.Table) -> dict[str, int]:
-    """Pictures that train and that are judged, in the fold with most training pictures."""
-    counts = [plan_sizes(split, pictures) for split in splits]
-    largest = max(counts, key=lambda sizes: sizes["train"]["pictures"])
-    judged = sum(largest[name]["pictures"] for name in ("threshold", "inference"))
-    return {"train": largest["train"]["pictures"], "judged": judged}
+def _largest_fold(splits: Sequence[pa.Table], pictures: pa.Table) -> dict[str, dict[str, int]]:
+    """Sizes of the partitions in the fold with most training pictures."""
+    return max((plan_sizes(split, pictures) for split in splits), key=lambda sizes: sizes["train"]["pictures"])
 
 
 def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
@@ -212,6 +216,6 @@ def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
     return nominal.select(_COPIED).take(places).to_pylist()
 
 
-def _fold_seconds(schedule: Any, sizes: dict[str, int], rates: Rates) -> float:
-    per_epoch = min(sizes["train"], schedule.samples_per_epoch or sizes["train"])
-    return schedule.epochs * per_epoch * rates.train + sizes["judged"] * rates.predict
+def _fold_seconds(schedule: Any, trains: int, judged: int, rates: Rates) -> float:
+    per_epoch = min(trains, schedule.samples_per_epoch or trains)
+    return schedule.epochs * per_epoch * rates.train + judged * rates.predict

@@ -27,7 +27,14 @@ from raylab2f.reporting import Display
 from raylab2f.runs.fold import FoldTask
 from raylab2f.runs.folder import RunFolder, RunSettings
 from raylab2f.runs.possible_size import require_possible_size
-from raylab2f.runs.splits import plan_cautions, plan_splits, settled_merge, settled_training, training_cautions
+from raylab2f.runs.splits import (
+    check_breakdown_columns,
+    plan_cautions,
+    plan_splits,
+    settled_merge,
+    settled_training,
+    training_cautions,
+)
 from raylab2f.workflows.inputs import prepare_inputs
 
 __all__ = ["RunPlan", "plan_run"]
@@ -67,6 +74,7 @@ def plan_run(
     Raises:
         UserError: the plan is impossible, or differs from the one that the folder holds.
     """
+    check_breakdown_columns(settings, dataset.manifest)
     settled = settled_merge(settings, dataset.manifest)
     # Mistakes in the plan are told before the pictures are prepared.
     copies = with_copies(dataset.manifest, settings.preparation.angles)

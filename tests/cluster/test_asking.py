@@ -2,12 +2,13 @@
 
 import http.server
 import socket
+import subprocess
 import threading
 from contextlib import contextmanager
 
 import pytest
 from in_process import raylab2f
-from ray_head import free_ports
+from ray_head import BIN, free_ports
 
 from raylab2f.cluster.asking import ask
 
@@ -80,7 +81,10 @@ def test_what_is_no_address_is_said():
 def test_a_command_says_it_in_one_sentence(tmp_path):
     with web_server() as address:
         for command in (["jobs", "list"], ["cluster", "doctor", "--cache", tmp_path]):
-            process = raylab2f(*command, "--address", address)
+            # A process of its own, for this one may be in a cluster already.
+            process = subprocess.run(
+                [BIN / "raylab2f", *command, "--address", address], capture_output=True, text=True, check=False
+            )
             assert process.returncode == 2
             [said] = process.stderr.splitlines()
             assert said.startswith(f"error: --address {address}: a web server listens there")

@@ -209,8 +209,8 @@ def title(pid):
 
 
 def trains_a_fold(pid):
-    """Whether the process is that of a trial, which trains one fold after another."""
-    return "ray::Fold." in title(pid)
+    """Whether the process is that of a trial, and at work; it trains one fold after another."""
+    return "ray::Fold.train" in title(pid)
 
 
 def marked_processes(mark):

@@ -105,7 +105,7 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
     assert process.returncode == 0, errors
     assert kills == {0: 1, 2: 3}
     failures = {failure["fold"]: failure["message"] for failure in json.loads(said.splitlines()[-1])}
-    assert failures.keys() == {1, 2, 3}
+    assert failures.keys() == {1, 2, 3}, failures
     assert "loss became" in failures[1]
     assert "memory" in failures[3]
 

@@ -9,6 +9,12 @@ import pytest
 
 from raylab2f.workflows.forecast import Forecast
 
+PARTITIONS = {
+    "trains, a fold": "train",
+    "chooses the threshold, a fold": "threshold",
+    "is judged, a fold": "inference",
+}
+
 
 def _cell(text, name):
     return re.search(rf"{re.escape(name)} *│ *(.*?) *│", text)[1]
@@ -34,7 +40,9 @@ def test_a_dry_run_writes_nothing_and_knows_the_sizes(finished_run, run, cache, 
         for file in folder.glob("*.npy")
     )
     assert _cell(process.stdout, "storage: features") == f"{stored / (1 << 10):.1f} KiB"
-    assert _cell(process.stdout, "pictures that train and are judged, a fold") == "24 + 24"
+    for row, name in PARTITIONS.items():
+        sizes = told["partitions"][0][name]
+        assert _cell(process.stdout, row).startswith(f"{sizes['pictures']} pictures of {sizes['objects']} parts")
 
 
 def _is_of(store, data_set, layer, size):
@@ -55,6 +63,24 @@ def test_a_dry_run_meets_the_mistakes_of_the_run(run, tmp_path):
     assert "--gpus-per-fold 64" in process.stderr
 
 
+@pytest.mark.parametrize("dry", [["--dry-run"], []], ids=["forecast", "run"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--by", "condition"], "--by condition: no picture has a condition"),
+        (["--detector", "csflow", "--layers", "blocks.4", "--size", "40x64"], "64x64 is the smallest square"),
+    ],
+    ids=["by", "size"],
+)
+def test_what_would_fail_after_the_training_is_told_before_anything_is_prepared(run, tmp_path, dry, options, said):
+    process = run(*options, "--folds", 2, "--out", tmp_path / "out", "--cache", tmp_path / "cache", *dry, check=False)
+    assert process.returncode == 2, process.stdout
+    assert said in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "cache").glob("pictures/*"))
+
+
 @pytest.fixture
 def forecast():
     return Forecast(
@@ -63,8 +89,7 @@ def forecast():
         pictures=100,
         folds=10,
         finished=0,
-        train_pictures=50,
-        judged_pictures=20,
+        partitions={},
         parallel=4,
         cpus=1,
         gpus=0,

@@ -140,7 +140,7 @@ def test_a_run_on_a_store_is_not_overwritten_and_not_continued_with_other_settin
     code, _, error = say("run-cv", *options)
     assert (code, "--out s3://bucket/runs/first holds a run already" in error) == (2, True)
     code, _, error = say("run-cv", *options, "--resume", "--seed", 1)
-    assert (code, "another seed" in error) == (2, True)
+    assert (code, "--seed 0 then, 1 now" in error) == (2, True), error
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from raylab2f.cluster.names import as_folder
 from raylab2f.cluster.training.memory_kills import MEMORY_RAN_OUT, memory_kill, memory_kills_are_deaths, release_slots
 from raylab2f.cluster.training.placement import FoldResources, Placement, cluster_nodes, place_folds
+from raylab2f.cluster.training.staging import staged_for_the_heads_account
 from raylab2f.cluster.training.trials import RESTARTS, Fold, train_distributed
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.mirror import erase, fetch, fetch_file
@@ -150,25 +151,25 @@ def _run_trials(
         "storage": storage,
     }
     watcher = _ProgressCallback(progress, lambda error: not _may_go_on(error, workers))
-    tuner = ray.tune.Tuner(
-        trainable,
-        param_space=space,
-        tune_config=ray.tune.TuneConfig(
-            max_concurrent_trials=placement.parallel,
-            reuse_actors=True,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-        ),
-        run_config=ray.tune.RunConfig(
-            name="folds",
-            storage_path=storage,
-            verbose=0,
-            failure_config=ray.tune.FailureConfig(max_failures=RESTARTS if workers == 1 else 0),
-            callbacks=[watcher],
-        ),
-    )
     try:
-        with memory_kills_are_deaths():
+        with memory_kills_are_deaths(), staged_for_the_heads_account():
+            tuner = ray.tune.Tuner(
+                trainable,
+                param_space=space,
+                tune_config=ray.tune.TuneConfig(
+                    max_concurrent_trials=placement.parallel,
+                    reuse_actors=True,
+                    trial_name_creator=_trial_name,
+                    trial_dirname_creator=_trial_name,
+                ),
+                run_config=ray.tune.RunConfig(
+                    name="folds",
+                    storage_path=storage,
+                    verbose=0,
+                    failure_config=ray.tune.FailureConfig(max_failures=RESTARTS if workers == 1 else 0),
+                    callbacks=[watcher],
+                ),
+            )
             tuner.fit()
     except OutOfMemoryError as error:
         # Tune asks dead trials for their last result; ours is in the folds' folders.
