@@ -185,10 +185,12 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) ->
             ("memory of a fold's pictures and features, per worker", _size(row["fold_bytes"])),
             ("storage: prepared pictures, at most", _size(row["shard_bytes"]) or "in the cache"),
             ("storage: features", _size(row["feature_bytes"]) or "in the cache"),
+            ("time: read the table, start Ray", _time(row["begin_seconds"])),
             ("time: prepare pictures", _time(row["prepare_seconds"]) or "in the cache"),
             ("time: extract features", _time(row["extract_seconds"]) or "in the cache"),
-            ("time: start of a process", _time(row["start_seconds"])),
+            ("time: until the first fold trains", _time(row["start_seconds"])),
             ("time: a fold", _time(row["fold_seconds"])),
+            ("time: summary and diagnoses", _time(row["finish_seconds"])),
             ("time: everything, if nobody else uses the cluster", _time(row["seconds"])),
         )
         print_table(("", ""), lines, console, title=f"{row['detector']} seed {row['seed']}: nothing was run")

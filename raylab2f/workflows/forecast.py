@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,9 @@ __all__ = ["Forecast", "forecast_runs"]
 
 _COPIED = ("path", "foreground_path", "mask_path", "rotation")
 _MASKS = 2
+# Of each stage on the cluster, and of the summary at the end: how often as long as a process takes to start; measured,
+# see benchmarks/forecast.md.
+_STAGE_STARTS = 2
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,10 @@ class Forecast:
         shard_bytes: of the prepared pictures at most, for they are compressed; 0 when they are in the cache.
         feature_bytes: of the feature stores; 0 when they are in the cache.
         fold_bytes: of the features and pictures that a fold holds in memory, once per worker.
-        prepare_seconds, extract_seconds: before the first fold; 0 when found in the cache.
-        start_seconds: until a process on the cluster is ready to train.
+        finish_seconds: for the summary and the cheap diagnoses.
+        begin_seconds: until the pictures' names are read and Ray is there; measured.
+        prepare_seconds, extract_seconds: before the first fold, start of processes included; 0 when found in the cache.
+        start_seconds: until the first fold trains.
         fold_seconds: training and scoring of the largest fold on one worker.
         assumed: what had to be assumed, as sentences.
     """
@@ -82,6 +87,8 @@ class Forecast:
     shard_bytes: int
     feature_bytes: int
     fold_bytes: int
+    begin_seconds: float
+    finish_seconds: float
     prepare_seconds: float
     extract_seconds: float
     start_seconds: float
@@ -90,10 +97,10 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Until the last fold has ended, if nobody else uses the cluster."""
+        """Until the summary is there, if nobody else uses the cluster."""
         rounds = math.ceil((self.folds - self.finished) / self.parallel)
         folds = self.start_seconds + rounds * self.fold_seconds if rounds else 0.0
-        return self.prepare_seconds + self.extract_seconds + folds
+        return self.begin_seconds + self.prepare_seconds + self.extract_seconds + folds + self.finish_seconds
 
 
 def forecast_runs(
@@ -110,6 +117,8 @@ def forecast_runs(
     Raises:
         UserError: whatever would stop the run as well: the folder, the data, the plan, the weights, the resources.
     """
+    # What the program took until here it took to import, which is work of the processor.
+    asked = time.monotonic() - time.process_time()
     cache = place_of(cache)
     require_store(cache)
     folders = [RunFolder(place_of(folder)) for _, folder in runs]
@@ -124,8 +133,11 @@ def forecast_runs(
     for warning in split_muted(dataset.warnings, muted)[0]:
         display.warn(warning)
     with ray_session(address):
+        begin = time.monotonic() - asked
         return [
-            _forecast(settings, folder, dataset.manifest, identity, cache, display, resources)
+            replace(
+                _forecast(settings, folder, dataset.manifest, identity, cache, display, resources), begin_seconds=begin
+            )
             for (settings, _), folder in zip(runs, folders, strict=True)
         ]
 
@@ -173,6 +185,7 @@ def _forecast(
         cls.feature_requests(config), identity, preparation.to_dict(), cache, settings.feature_dtype
     )
     stores_found = all(file_exists(join(place, "store.json")) for place, _ in stores)
+    stage = _STAGE_STARTS * max(0.0, rates.ready_at - asked)
     each = feature_bytes(rates.shapes, settings.feature_dtype)
     shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
     return Forecast(
@@ -188,9 +201,13 @@ def _forecast(
         shard_bytes=0 if shards_found else shard_bytes,
         feature_bytes=0 if stores_found else count * each,
         fold_bytes=held_bytes(settings.detector, config, trains, judged, each),
-        prepare_seconds=0.0 if shards_found else count * rates.prepare / cpus,
-        extract_seconds=0.0 if stores_found else count * rates.extract / (gpus or cpus / placement.cpus_per_worker),
-        start_seconds=max(0.0, rates.ready_at - asked),
+        begin_seconds=0.0,
+        prepare_seconds=0.0 if shards_found else stage + count * rates.prepare / cpus,
+        extract_seconds=0.0
+        if stores_found
+        else stage + count * rates.extract / (gpus or cpus / placement.cpus_per_worker),
+        start_seconds=stage,
+        finish_seconds=stage,
         fold_seconds=_fold_seconds(config.schedule, trains, judged, rates),
         assumed=assumed,
     )

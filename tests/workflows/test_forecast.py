@@ -96,6 +96,8 @@ def forecast():
         shard_bytes=0,
         feature_bytes=0,
         fold_bytes=0,
+        begin_seconds=2.0,
+        finish_seconds=1.0,
         prepare_seconds=5.0,
         extract_seconds=7.0,
         start_seconds=3.0,
@@ -104,11 +106,11 @@ def forecast():
 
 
 def test_folds_go_in_rounds(forecast):
-    assert forecast.seconds == 5 + 7 + 3 + 3 * 60
-    assert replace(forecast, parallel=5).seconds == 5 + 7 + 3 + 2 * 60
-    assert replace(forecast, finished=8).seconds == 5 + 7 + 3 + 60
+    assert forecast.seconds == 2 + 1 + 5 + 7 + 3 + 3 * 60
+    assert replace(forecast, parallel=5).seconds == 2 + 1 + 5 + 7 + 3 + 2 * 60
+    assert replace(forecast, finished=8).seconds == 2 + 1 + 5 + 7 + 3 + 60
 
 
 def test_a_finished_run_needs_no_process(forecast):
     done = replace(forecast, finished=10, prepare_seconds=0.0, extract_seconds=0.0)
-    assert done.seconds == 0
+    assert done.seconds == 2 + 1
