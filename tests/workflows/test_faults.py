@@ -46,7 +46,8 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
     undisturbed, _ = csflow_run
     folder = tmp_path / "run"
     shutil.copytree(undisturbed, folder)
-    settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    settings, dataset = record["settings"], record["dataset"]["fingerprint"]
     tasks = []
     for fold in range(4):
         place = folder / "folds" / str(fold)
@@ -68,8 +69,8 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
                 "detector": "csflow",
                 "config": config,
                 "seed": 0,
-                "pictures": str(next((cache / "pictures").iterdir())),
-                "stores": csflow_stores(cache, config),
+                "pictures": csflow_shards(cache, dataset, config),
+                "stores": csflow_stores(cache, dataset, config),
                 # A checkpoint after every epoch: at most one is lost.
                 "checkpoint_seconds": 0.0,
             }
@@ -118,12 +119,27 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
     np.testing.assert_allclose(scores(folder, 0)["score"], scores(undisturbed, 0)["score"], rtol=1e-3)
 
 
-def csflow_stores(cache, config):
+def csflow_shards(cache, dataset, config):
+    """The folder of the data set's pictures as they are; other tests' lie beside it."""
+    for path in cache.glob("pictures/*/shards.json"):
+        mark = json.loads(path.read_text(encoding="utf-8"))
+        preparation = mark["preparation"]
+        if mark["dataset"] == dataset and _as_they_are(preparation) and preparation["size"] == config["size"]:
+            return str(path.parent)
+    raise FileNotFoundError(dataset)
+
+
+def _as_they_are(preparation):
+    return not (preparation["angles"] or preparation["mask_background"] or preparation["canvas"])
+
+
+def csflow_stores(cache, dataset, config):
     """The folders of the three scales' features, finest first."""
     found = {}
     for path in (cache / "features").glob("*/store.json"):
         ingredients = json.loads(path.read_text(encoding="utf-8"))["ingredients"]
-        if list(ingredients["layers"]) == config["layers"]:
+        of_data = ingredients["dataset"] == dataset and _as_they_are(ingredients["preparation"])
+        if of_data and list(ingredients["layers"]) == config["layers"]:
             found[tuple(ingredients["size"])] = str(path.parent)
     height, width = config["size"]
     return [found[height >> scale, width >> scale] for scale in range(3)]
