@@ -55,6 +55,8 @@ PITFALLS = {
     "RL311": "Pixel metrics on few masks",
     "RL312": "Scores the wrong way round",
     "RL313": "A fold trained again",
+    "RL314": "No better than the nearest neighbour",
+    "RL315": "A training that does not learn",
 }
 
 

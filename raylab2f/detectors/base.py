@@ -47,7 +47,7 @@ class Schedule:
     """How long and in which portions a detector trains.
 
     Arguments:
-        epochs: number of epochs; the last one is the model (no choice by looking at test data).
+        epochs: number of epochs; the last one is the model (no choice by looking at test data). 0: `begin` is all.
         batch_size: pictures per optimiser step, over all workers together.
         samples_per_epoch: at most so many pictures, drawn anew, make an epoch; `None`: all.
         max_grad_norm: clip the gradient's norm over all parameters; `None`: do not.
@@ -63,7 +63,8 @@ class Schedule:
     final_rate: float = 1.0
 
     def __post_init__(self) -> None:
-        require_range(self, "epochs", "batch_size", "samples_per_epoch", least=1)
+        require_range(self, "epochs", least=0)
+        require_range(self, "batch_size", "samples_per_epoch", least=1)
         require_range(self, "max_grad_norm", above=0)
         require_range(self, "final_rate", least=0, most=1)
 
@@ -200,6 +201,11 @@ class Detector(nn.Module, ABC):
         Asked before any picture is prepared; what is not refused here fails the folds.
         """
         return
+
+    @classmethod
+    def gives_likelihoods(cls, config: Any) -> bool:
+        """Whether scores are likelihoods with this configuration; `scores_are_likelihoods`, unless it depends on it."""
+        return cls.scores_are_likelihoods
 
     @abstractmethod
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from raylab2f.errors import UserError
 
-__all__ = ["require_range"]
+__all__ = ["require_epochs", "require_range"]
 
 
 def require_range(
@@ -35,3 +35,8 @@ def require_range(
                 )
                 words += [f"at most {most:g}"] if most < math.inf else []
                 raise UserError(f"--set {name}: {item} cannot be; give a number {' and '.join(words)}.")
+
+
+def require_epochs(schedule: Any) -> None:
+    """`UserError` where a detector that trains step by step is given a schedule without an epoch."""
+    require_range(schedule, "epochs", least=1)

@@ -10,14 +10,16 @@ from typing import Any
 from raylab2f import plugins
 from raylab2f.detectors.base import Detector, Schedule
 from raylab2f.detectors.csflow import CSFlow
+from raylab2f.detectors.gaussian import Mahalanobis, Padim
 from raylab2f.detectors.glass import Glass
+from raylab2f.detectors.patchcore import PatchCore
 from raylab2f.errors import UserError
 from raylab2f.files.typed_values import require_types
 
 __all__ = ["DETECTORS", "config_from_dict", "config_to_dict", "detector_class", "detector_names", "preset_config"]
 
 #: raylab2f's own.
-DETECTORS: dict[str, type[Detector]] = {cls.name: cls for cls in (CSFlow, Glass)}
+DETECTORS: dict[str, type[Detector]] = {cls.name: cls for cls in (CSFlow, Glass, Mahalanobis, Padim, PatchCore)}
 
 # Fields that whatever drives a detector reads or sets.
 _REQUIRED = ("backbone", "weights", "layers", "size", "schedule", "init_seed")

@@ -13,6 +13,7 @@ Example:
 """
 
 import raylab2f.blas  # noqa: F401  # before anything computes
+from raylab2f.evaluation.against_baseline import with_baseline
 from raylab2f.evaluation.decisions.thresholds import STRATEGIES, choose_threshold, parse_strategy
 from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.plans.fold_plan import assert_exclusive, plan_fold, plan_sizes
@@ -31,4 +32,5 @@ __all__ = [
     "plan_fold",
     "plan_sizes",
     "read_scores",
+    "with_baseline",
 ]

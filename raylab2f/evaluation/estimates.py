@@ -11,7 +11,7 @@ import pyarrow as pa
 from raylab2f.evaluation.intervals.methods import Ends
 from raylab2f.evaluation.outcomes.judging import Estimate
 
-__all__ = ["METRICS_SCHEMA", "EstimateRow", "Interval", "estimate_rows", "metrics_table"]
+__all__ = ["METRICS_SCHEMA", "BaselineRow", "EstimateRow", "Interval", "estimate_rows", "metrics_table"]
 
 METRICS_SCHEMA = pa.schema(
     [
@@ -59,6 +59,29 @@ class EstimateRow:
     folds: int
     interval: Interval | None
     intervals: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class BaselineRow:
+    """A detector's metric beside that of a baseline on the same folds.
+
+    Arguments:
+        name: of the baseline.
+        level, metric: as in a summary.
+        mean, low, high: the baseline's, and its interval; `None` where it does not apply.
+        difference, difference_low, difference_high: the detector's minus the baseline's, paired object by object. All
+            intervals have the summary's confidence.
+    """
+
+    name: str
+    level: str
+    metric: str
+    mean: float
+    low: float | None
+    high: float | None
+    difference: float
+    difference_low: float | None
+    difference_high: float | None
 
 
 def estimate_rows(

@@ -16,7 +16,7 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.cautions import find_cautions
 from raylab2f.evaluation.decisions.object_scores import ObjectScore, parse_object_score
 from raylab2f.evaluation.decisions.thresholds import Strategy, parse_strategy
-from raylab2f.evaluation.estimates import METRICS_SCHEMA, EstimateRow, Interval, estimate_rows, metrics_table
+from raylab2f.evaluation.estimates import METRICS_SCHEMA, BaselineRow, EstimateRow, Interval, estimate_rows, metrics_table
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
 from raylab2f.evaluation.intervals.interval_table import Replicator, build_intervals, overlap_ratio
 from raylab2f.evaluation.intervals.methods import INTERVALS
@@ -54,6 +54,7 @@ class Summary:
         warnings: what to know before the figures are trusted.
         muted: warnings of codes that the caller silenced.
         metrics: value of every fold, of `METRICS_SCHEMA`.
+        baseline: the detector beside what nobody has to train; see `with_baseline`.
     """
 
     dataset: Mapping[str, Any] | None
@@ -68,6 +69,7 @@ class Summary:
     warnings: tuple[Caution, ...]
     muted: tuple[Caution, ...]
     metrics: pa.Table
+    baseline: tuple[BaselineRow, ...] = ()
 
     def find(self, metric: str, *, level: str = "object", strategy: str | None = None) -> EstimateRow:
         """The estimate of a metric; without `strategy` the first one that has it."""
@@ -88,6 +90,7 @@ class Summary:
             "settings": dict(self.settings),
             "estimates": [asdict(row) | {"intervals": [asdict(i) for i in row.intervals]} for row in self.estimates],
             "shortcuts": [asdict(shortcut) for shortcut in self.shortcuts],
+            "baseline": [asdict(row) for row in self.baseline],
             "warnings": [warning.to_dict() for warning in self.warnings],
             "muted": [warning.to_dict() for warning in self.muted],
         }

@@ -21,7 +21,7 @@ class DetectorChoice:
 
     detector: Annotated[
         tuple[str, ...],
-        Option(f"{one_of('csflow', 'glass', *added_names(DETECTORS))}; repeatable.", panel=_PANEL),
+        Option(f"{one_of('csflow', 'glass', 'mahalanobis', 'padim', 'patchcore', *added_names(DETECTORS))}; repeatable.", panel=_PANEL),
     ] = ("glass",)
     preset: Annotated[
         str | None, Option("demo, fast or paper.", usual="demo on the demo data, else fast", panel=_PANEL)

@@ -63,6 +63,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         _print_parts(summary, strategy, console)
     _print_pixel_level(summary, console)
     _print_shortcuts(summary, console)
+    _print_baseline(summary, console)
     for warning in summary["warnings"]:
         line = f"[bold yellow]warning {warning['code']}:[/] {escape(warning['text'])}"
         console.print(line, highlight=False, soft_wrap=True)
@@ -116,6 +117,19 @@ def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
             )
 
 
+def _print_baseline(summary: dict[str, Any], console: Console) -> None:
+    """What nobody has to train reaches on the same features; nothing in summaries from before it was asked."""
+    for row in summary.get("baseline", ()):
+        own = f"{row['level']} {row['metric']} {_span(row['mean'], row['low'], row['high'])}"
+        gap = _span(row["difference"], row["difference_low"], row["difference_high"], "+.3f")
+        console.print(
+            f"{row['name']} on the same features: {own}; {summary['detector'] or 'the detector'} minus it: {gap}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
 def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
     """Print verdicts, each with its code, its bound and why, and which pages tell more; `findings` as in
     `diagnosis.json`.
@@ -158,10 +172,13 @@ def _what(summary: dict[str, Any]) -> str:
 def _cell(estimate: dict[str, Any] | None) -> str:
     if estimate is None or estimate["mean"] is None:
         return ""
-    interval = estimate["interval"]
-    if not interval or interval["low"] is None:
-        return f"{estimate['mean']:.3f}"
-    return f"{estimate['mean']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
+    interval = estimate["interval"] or {"low": None, "high": None}
+    return _span(estimate["mean"], interval["low"], interval["high"])
+
+
+def _span(value: float, low: float | None, high: float | None, style: str = ".3f") -> str:
+    """A figure with its interval, where there is one."""
+    return f"{value:{style}}" if low is None else f"{value:{style}} ({low:{style}} to {high:{style}})"
 
 
 def _confidence(summary: dict[str, Any]) -> float:

@@ -31,6 +31,7 @@ from raylab2f.files.parquet import read_parquet
 from raylab2f.files.strangers import read_json, require_readable
 from raylab2f.preparation import PictureShards
 from raylab2f.runs.epoch_scores import EpochScores
+from raylab2f.runs.nearest_neighbour import nearest_neighbour_scores
 from raylab2f.runs.pixels import write_pixels
 from raylab2f.seeding import torch_seed
 
@@ -168,7 +169,7 @@ def run_fold(
         seed=seed,
         first_epoch=len(history),
         worker=worker,
-        module=wrap(detector) if wrap else None,
+        module=wrap(detector) if wrap and schedule.epochs else None,
     )
     for epoch in epochs:
         history.append({"loss": epoch.loss, "pictures_per_second": epoch.pictures_per_second})
@@ -187,9 +188,10 @@ def run_fold(
 
     del train, optimizers
     manifest = fetch_file(task.manifest)
-    _write_scores(task, manifest, detector, inputs, split, scored, device)
+    spread = _write_scores(task, manifest, detector, inputs, split, scored, device)
+    _write_baseline(folder, inputs, split, scored, seed, device)
     save_detector(folder, detector, inputs.feature_shapes)
-    files = ["split.parquet", "scores.parquet", "maps.parquet", "model.safetensors", "model.json"]
+    files = ["split.parquet", "scores.parquet", "baseline.parquet", "maps.parquet", "model.safetensors", "model.json"]
     if write_pixels(folder, manifest, _image_ids(split, "inference"), detector, inputs.shards, device):
         files.append("pixels.parquet")
     if kept:
@@ -201,6 +203,7 @@ def run_fold(
         "decisions": decisions,
         "resumed_from_epoch": resumed_from,
         "history": history,
+        "map_spread": spread,
         "seconds": time.time() - started,
         "device": str(device),
         "workers": worker.count,
@@ -277,14 +280,21 @@ def _write_scores(
     split: pa.Table,
     image_ids: Sequence[str],
     device: torch.device,
-) -> None:
-    """Score the threshold and inference partitions in chunks; maps go to disk as they come."""
+) -> float:
+    """Score the threshold and inference partitions in chunks; maps go to disk as they come.
+
+    Returns:
+        The largest standard deviation within a map, relative to the map's mean square: 0 where all are constant.
+    """
     folder = local(task.folder)
+    spread = 0.0
     scores: list[np.ndarray] = []
     writer: pq.ParquetWriter | None = None
     with atomic_path(folder / "maps.parquet") as temporary:
         for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device):
             scores.append(chunk_scores)
+            size = np.sqrt(np.square(maps, dtype=np.float64).mean(axis=(1, 2)))
+            spread = max(spread, float((maps.std(axis=(1, 2), dtype=np.float64) / np.maximum(size, 1e-30)).max()))
             table = pa.table({"image_id": chunk, "map": pa.FixedShapeTensorArray.from_numpy_ndarray(maps)})
             writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
             writer.write_table(table)
@@ -300,6 +310,23 @@ def _write_scores(
         for image_id, score in zip(image_ids, np.concatenate(scores), strict=True)
     ]
     write_parquet(folder / "scores.parquet", pa.Table.from_pylist(rows, schema=SCORES_SCHEMA))
+    return spread
+
+
+def _write_baseline(
+    folder: Path, inputs: _FoldInputs, split: pa.Table, image_ids: Sequence[str], seed: int, device: torch.device
+) -> None:
+    """What the nearest neighbour makes of the pictures that the detector scored."""
+
+    def samples(names: Sequence[str]) -> Samples:
+        return inputs.samples(names, device, for_training=False)
+
+    train = _image_ids(split, "train")
+    scores = nearest_neighbour_scores(
+        inputs.config, inputs.feature_shapes, samples, train, image_ids, seed, PREDICT_CHUNK
+    )
+    table = pa.table({"image_id": pa.array(image_ids, pa.string()), "score": pa.array(scores, pa.float64())})
+    write_parquet(folder / "baseline.parquet", table)
 
 
 def _image_ids(split: pa.Table, partition: str) -> list[str]:

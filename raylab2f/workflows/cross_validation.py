@@ -20,7 +20,7 @@ from raylab2f.cluster.slots import slots_awaited
 from raylab2f.cluster.training.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.training.placement import FoldResources, cluster_nodes, place_folds
 from raylab2f.datasets.manifest import fingerprint
-from raylab2f.evaluation import evaluate
+from raylab2f.evaluation import evaluate, with_baseline
 from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.digests import digested_once
 from raylab2f.files.mirror import fetch, local, publish, remove
@@ -34,6 +34,7 @@ from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import FoldTask, fold_is_finished
 from raylab2f.runs.fold_memory import fold_memory
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
+from raylab2f.runs.learning import learning_cautions
 from raylab2f.runs.progress_record import LOG, ProgressRecord
 from raylab2f.runs.siblings import find_picture_split
 from raylab2f.workflows.plans import RunPlan, plan_run
@@ -208,10 +209,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
     if not finished:
         return RunOutcome(plan.folder.place, None, tuple(failed))
     scores = pa.concat_tables(read_parquet(local(task.folder) / "scores.parquet") for task in finished)
-    pixels = [
-        table.append_column("fold", pa.array([task.fold] * table.num_rows, pa.int32()))
-        for task, table in _tables(finished, "pixels.parquet")
-    ]
+    pixels = [_with_fold(task, table) for task, table in _tables(finished, "pixels.parquet")]
     epoch_scores = [table for _, table in _tables(finished, "epoch_scores.parquet")]
     sibling = find_picture_split(plan.folder, plan.settings, plan.description["fingerprint"])
     if sibling is not None:
@@ -219,10 +217,11 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
     warnings = plan.warnings + [
         Caution("RL301", f"Fold {failure.fold} failed and does not count: {failure.message}") for failure in failed
     ]
-    for task in finished:
-        restarted = read_json(local(task.folder) / "fold.json")["decisions"].get("restarted")
-        if restarted:
-            warnings.append(Caution("RL313", f"Fold {task.fold} was trained from its start again: {restarted}"))
+    records = [read_json(local(task.folder) / "fold.json") for task in finished]
+    for record in records:
+        if restarted := record["decisions"].get("restarted"):
+            warnings.append(Caution("RL313", f"Fold {record['fold']} was trained from its start again: {restarted}"))
+    warnings += learning_cautions(records)
     judge = partial(
         evaluate,
         scores,
@@ -244,11 +243,21 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
             raise
         display.warn(f"{sibling[0]} cannot be judged, and nothing is said of what a split by picture would claim")
         summary = judge()
+    if plan.settings.detector != "patchcore":
+        baseline = [_with_fold(task, table) for task, table in _tables(finished, "baseline.parquet")]
+        # Folds that another version finished have none.
+        if len(baseline) == len(finished):
+            mute = plan.settings.evaluation.get("mute", ())
+            summary = with_baseline(summary, scores, pa.concat_tables(baseline), mute)
     write_parquet(plan.folder.metrics, summary.metrics)
     values = summary.to_dict()
     write_json(plan.folder.summary, values)
     publish(plan.folder.place, ["metrics.parquet", "tensorboard/*", LOG, "summary.json"])
     return RunOutcome(plan.folder.place, json.loads(json.dumps(values)), tuple(failed))
+
+
+def _with_fold(task: FoldTask, table: pa.Table) -> pa.Table:
+    return table.append_column("fold", pa.array([task.fold] * table.num_rows, pa.int32()))
 
 
 def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa.Table]]:

@@ -296,9 +296,10 @@ def _threshold(work: _Work) -> Finding:
 
 
 def _likelihood(work: _Work) -> Finding:
-    detector = work.run.settings.detector
-    if not detector_class(detector).scores_are_likelihoods:
-        return skipped("likelihood", f"{detector} is no likelihood model.")
+    settings = work.run.settings
+    config = config_from_dict(settings.detector, settings.config)
+    if not detector_class(settings.detector).gives_likelihoods(config):
+        return skipped("likelihood", f"{settings.detector} gives no likelihoods with these settings.")
     trained = work.run.scores.filter(work.run.scores["trained"])
     return diagnose_likelihood(trained, complexity_table(work.run), seed=work.seed)
 

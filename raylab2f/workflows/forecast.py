@@ -235,4 +235,5 @@ def _probe_pictures(pictures: pa.Table) -> list[dict[str, Any]]:
 
 def _fold_seconds(schedule: Any, trains: int, judged: int, rates: Rates) -> float:
     per_epoch = min(trains, schedule.samples_per_epoch or trains)
-    return schedule.epochs * per_epoch * rates.train + judged * rates.predict
+    # A detector without epochs looks at every picture once.
+    return max(1, schedule.epochs) * per_epoch * rates.train + judged * rates.predict

@@ -15,7 +15,7 @@ from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.pictures.extract import backbone_features, backbone_spec
 from raylab2f.cluster.pictures.ingest import prepare_files
-from raylab2f.detectors.base import Samples
+from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import predict_batches, train_epochs
 from raylab2f.features import create_backbone
@@ -102,10 +102,7 @@ def _probe(
         if cls.trains_on_pictures:
             samples.pictures = torch.from_numpy(pictures).to(device)[copies]
             samples.foregrounds = torch.from_numpy(foregrounds).to(device)[copies]
-        schedule = replace(config.schedule, epochs=2, batch_size=batch_size, samples_per_epoch=None)
-        detector.begin(samples, settings.seed)
-        epochs = list(train_epochs(detector, samples, schedule, detector.optimizers(), seed=settings.seed))
-        train_seconds = 1 / epochs[-1].pictures_per_second
+        train_seconds = _train_seconds(detector, samples, settings.seed)
         started = time.perf_counter()
         list(predict_batches(detector, samples, batch_size))
         predict_seconds = (time.perf_counter() - started) / batch_size
@@ -113,6 +110,17 @@ def _probe(
             break
     count = len(rows)
     return Rates(prepare_seconds / count, extract_seconds / count, train_seconds, predict_seconds, ready_at, shapes)
+
+
+def _train_seconds(detector: Detector, samples: Samples, seed: int) -> float:
+    """Seconds per picture of an epoch's second round; of the fit, where there is no epoch."""
+    started = time.perf_counter()
+    detector.begin(samples, seed)
+    if not detector.config.schedule.epochs:
+        return (time.perf_counter() - started) / len(samples)
+    schedule = replace(detector.config.schedule, epochs=2, batch_size=len(samples), samples_per_epoch=None)
+    epochs = list(train_epochs(detector, samples, schedule, detector.optimizers(), seed=seed))
+    return 1 / epochs[-1].pictures_per_second
 
 
 def _timed(work: Callable[[], _T]) -> tuple[_T, float]:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Prediction, Samples, Step
 from raylab2f.detectors.csflow.config import CSFLOW_PRESETS, CSFlowConfig
 from raylab2f.detectors.csflow.flow import cross_scale_flow
+from raylab2f.detectors.image_score import score_of_map
 from raylab2f.errors import UserError
 from raylab2f.seeding import torch_seed
 
@@ -88,6 +89,11 @@ class CSFlow(Detector):
         if shapes[0][0] < 2:
             raise UserError(f"--layers {','.join(config.layers)}: CS-Flow needs at least 2 channels.")
 
+    @classmethod
+    def gives_likelihoods(cls, config: CSFlowConfig) -> bool:
+        """With the published image score."""
+        return config.image_score == "mean"
+
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
         """Nothing to decide."""
         return {}
@@ -120,7 +126,7 @@ class CSFlow(Detector):
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
-        """Image score: mean of z²/2 over all latent dimensions.
+        """Image score: mean of z²/2 over all latent dimensions, or what the configuration asks of the map.
 
         The map is the mean over the scales of their maps (mean over channels of z²), coarser ones brought to the
         finest grid: a defect of any size shows, and no scale outweighs the others.
@@ -131,6 +137,8 @@ class CSFlow(Detector):
         assert isinstance(total, Tensor)
         finest = (z[0].shape[-2], z[0].shape[-1])
         maps = torch.stack([_resize(scale.pow(2).mean(dim=1), finest) for scale in z]).mean(dim=0)
+        if self.config.image_score != "mean":
+            return Prediction(score_of_map(maps, self.config.image_score), maps)
         return Prediction(0.5 * total / dimensions, maps)
 
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from raylab2f.detectors.base import Schedule
-from raylab2f.detectors.ranges import require_range
+from raylab2f.detectors.ranges import require_epochs, require_range
 from raylab2f.errors import UserError
 
 __all__ = ["GLASS_PRESETS", "HYPOTHESES", "GlassConfig"]
@@ -30,7 +30,10 @@ class GlassConfig:
         hidden: width of the discriminator.
         adaptor_rate, adaptor_decay: learning rate and weight decay of the feature adaptor (Adam).
         discriminator_rate, discriminator_decay: the same of the discriminator (AdamW).
+        feature_scaling, feature_norm: what is done to patch features before the adaptor, see `FeatureScaling`. Bounds,
+            noise and rates below are lengths in what comes out.
         hypothesis: `manifold`, `hypersphere`, or `auto`: the spectrogram rule decides.
+        bounds: distances that global anomalies keep from the nominal feature they come from (manifold).
         noise_std: of the Gaussian noise from which global anomalies start.
         ascent_steps, ascent_rate, project_every: gradient ascent on them.
         radius_quantile: of the nominal features' distances to the centre, for the hypersphere.
@@ -52,8 +55,11 @@ class GlassConfig:
     adaptor_decay: float = 1e-5
     discriminator_rate: float = 2e-4
     discriminator_decay: float = 1e-2
+    feature_scaling: str = "none"
+    feature_norm: float = 5.0
     hypothesis: str = "auto"
     noise_std: float = 0.015
+    bounds: tuple[float, float] = (0.5, 1.0)
     ascent_steps: int = 20
     ascent_rate: float = 0.001
     project_every: int = 5
@@ -66,9 +72,10 @@ class GlassConfig:
     init_seed: int = 0
 
     def __post_init__(self) -> None:
+        require_epochs(self.schedule)
         require_range(self, "size", "embedding", "hidden", "project_every", least=1)
         # A rate of 0 leaves the adaptor as it began; a discriminator that does not learn detects nothing.
-        require_range(self, "discriminator_rate", "smoothing_sigma", above=0)
+        require_range(self, "discriminator_rate", "smoothing_sigma", "feature_norm", "bounds", above=0)
         require_range(self, "adaptor_rate", "adaptor_decay", "discriminator_decay", "transparency_std", least=0)
         require_range(self, "noise_std", "ascent_steps", "ascent_rate", least=0)
         require_range(self, "radius_quantile", "hard_quantile", "transparency_mean", least=0, most=1)

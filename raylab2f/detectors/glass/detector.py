@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Prediction, Samples, Step
+from raylab2f.detectors.feature_scaling import FeatureScaling
 from raylab2f.detectors.glass.config import GLASS_PRESETS, GlassConfig
 from raylab2f.detectors.glass.discriminator import Discriminator, feature_adaptor
-from raylab2f.detectors.glass.embedding import PatchEmbedding
+from raylab2f.detectors.patch_embedding import PatchEmbedding
 from raylab2f.detectors.glass.hypothesis import prefers_hypersphere
 from raylab2f.detectors.glass.local_anomalies import draw_local_anomaly
-from raylab2f.detectors.glass.smoothing import smooth_upsample
+from raylab2f.detectors.smoothing import smooth_upsample
 from raylab2f.detectors.glass.textures import Textures
 from raylab2f.detectors.glass.training_pass import Patches, TrainingPass, hypersphere_pass, manifold_pass
 from raylab2f.errors import UserError
@@ -55,6 +56,7 @@ class Glass(Detector):
         generator = torch.Generator().manual_seed(torch_seed(config.init_seed, "glass"))
         self.grid = (feature_shapes[0][1], feature_shapes[0][2])
         self.embedding = PatchEmbedding([shape[0] for shape in feature_shapes], config.embedding)
+        self.scaling = FeatureScaling(config.feature_scaling, config.embedding, config.feature_norm)
         self.adaptor = feature_adaptor(config.embedding, generator)
         self.discriminator = Discriminator(config.embedding, config.hidden, generator)
         self.hypersphere = config.hypothesis == "hypersphere"
@@ -79,7 +81,11 @@ class Glass(Detector):
         (backbone,) = self._backbone
         if backbone is not None:
             backbone.to(samples.device)
-        # The embedding is linear: that of the mean is the mean of all.
+        self.scaling.fit(
+            self.embedding(samples.batch(rows).features).flatten(0, 1)
+            for rows in torch.arange(len(samples)).split(_CHUNK)
+        )
+        # Embedding and scaling are affine: that of the mean is the mean of all.
         self._mean_patches = self.embed([_mean(level)[None].to(samples.dtype) for level in samples.features])[0]
         if self.config.hypothesis == "auto":
             assert samples.pictures is not None, "the hypothesis is decided by the pictures"
@@ -142,7 +148,7 @@ class Glass(Detector):
 
     def embed(self, levels: Sequence[Tensor]) -> Tensor:
         """Backbone levels to patch features (B, P, E), before the adaptor."""
-        return self.embedding(levels)
+        return self.scaling(self.embedding(levels))
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:

@@ -14,9 +14,6 @@ from raylab2f.detectors.glass.losses import bce_loss, focal_loss
 
 __all__ = ["Patches", "TrainingPass", "hypersphere_pass", "manifold_pass"]
 
-# Distances that global anomalies keep from the nominal feature they come from (manifold hypothesis).
-_MANIFOLD_BOUNDS = (0.5, 1.0)
-
 
 @dataclass(frozen=True)
 class Patches:
@@ -66,7 +63,7 @@ def manifold_pass(
     """
     true = discriminator.adapt_and_hide(adaptor, patches.true)
     nominal = true.detach()
-    offset = push_uphill(discriminator, nominal, nominal, patches.noise, _MANIFOLD_BOUNDS, _ascent(config))
+    offset = push_uphill(discriminator, nominal, nominal, patches.noise, config.bounds, _ascent(config))
     anomalies = true + offset @ discriminator.hidden.weight.T
     local = discriminator.adapt_and_hide(adaptor, patches.local)
     return _judged(discriminator, offset, true, anomalies, local, patches.is_local, config)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from raylab2f.detectors.glass.embedding import PatchEmbedding
+from raylab2f.detectors.patch_embedding import PatchEmbedding
 
 
 def step_by_step(levels, length):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from raylab2f.detectors.glass.smoothing import smooth_upsample
+from raylab2f.detectors.smoothing import smooth_upsample
 
 
 @pytest.mark.parametrize(

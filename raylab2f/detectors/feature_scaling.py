@@ -1,0 +1,81 @@
+"""Patch features brought to a known scale, in which a detector's lengths mean the same for any backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from raylab2f.errors import UserError
+
+__all__ = ["SCALINGS", "FeatureScaling"]
+
+SCALINGS = ("none", "uniform", "whitened")
+
+# Of the mean variance; directions in which nominal features hardly vary are not blown up beyond it.
+_LEAST_VARIANCE = 1e-2
+
+
+class FeatureScaling(nn.Module):
+    """Features (N, E) minus the nominal mean, times a matrix; their nominal distance from 0 is `norm` afterwards.
+
+    Arguments:
+        kind: `none`: as they are; `uniform`: all directions alike; `whitened`: each direction by its own deviation.
+        length: E.
+        norm: root of the mean square of nominal features' distances from their mean, afterwards.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, kind: str, length: int, norm: float) -> None:
+        super().__init__()
+        if kind not in SCALINGS:
+            raise UserError(f"--set feature_scaling={kind}: choose one of {', '.join(SCALINGS)}.")
+        self.kind, self.norm = kind, norm
+        if kind != "none":
+            self.register_buffer("mean", torch.zeros(length))
+            self.register_buffer("matrix", torch.eye(length))
+
+    @torch.no_grad()
+    def fit(self, portions: Iterable[Tensor]) -> None:
+        """Measure nominal features, (n, E) at a time, in float64."""
+        if self.kind == "none":
+            return
+        origin: Tensor | None = None
+        count = 0
+        for portion in portions:
+            features = portion.double()
+            if origin is None:
+                # Around a first portion's mean, sums of squares lose no digits.
+                origin = features.mean(dim=0)
+                total, squares = torch.zeros_like(origin), origin.new_zeros(len(origin), len(origin))
+            features -= origin
+            total += features.sum(dim=0)
+            squares += features.T @ features
+            count += len(features)
+        assert origin is not None, "no features"
+        shift = total / count
+        covariance = squares / count - torch.outer(shift, shift)
+        self.mean.copy_(origin + shift)
+        self.matrix.copy_(self._matrix(covariance))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., E) scaled."""
+        if self.kind == "none":
+            return features
+        return (features - self.mean) @ self.matrix
+
+    def _matrix(self, covariance: Tensor) -> Tensor:
+        variance = covariance.trace()
+        one = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+        if variance <= 0:
+            return one
+        if self.kind == "uniform":
+            return one * (self.norm / variance.sqrt())
+        values, vectors = torch.linalg.eigh(covariance)
+        values = values.clamp(min=0) + _LEAST_VARIANCE * variance / len(covariance)
+        whitening = (vectors / values.sqrt()) @ vectors.T
+        after = (whitening @ covariance @ whitening).trace()
+        return whitening * (self.norm / after.sqrt())

@@ -1,0 +1,65 @@
+"""Settings and presets of PatchCore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raylab2f.detectors.base import Schedule
+from raylab2f.detectors.fitted import NO_STEPS, require_no_epochs
+from raylab2f.detectors.ranges import require_range
+
+__all__ = ["PATCHCORE_PRESETS", "PatchCoreConfig"]
+
+
+@dataclass(frozen=True)
+class PatchCoreConfig:
+    """Settings of PatchCore; defaults are the publication's (PatchCore-10%).
+
+    Arguments:
+        backbone, weights, layers: levels of a timm model, finest first, see `raylab2f.features`.
+        size: height and width in pixels.
+        schedule: no epochs; the size of the portions in which training pictures are looked at.
+        embedding: length of a patch feature.
+        coreset: share of the nominal patches that the memory holds.
+        most_patches: so many at most: the memory's budget, `most_patches * embedding * 4` bytes in a file.
+        most_candidates: patches among which the memory is chosen, drawn at random where there are more; 512 bytes each
+            while it is chosen.
+        projection: length of the random projection in which patches are compared while the memory is chosen.
+        neighbours: for the re-weighting of the image score; 1: none.
+        smoothing_sigma: of the displayed anomaly map, in pixels.
+        init_seed: everything random descends from it.
+    """
+
+    backbone: str = "wide_resnet50_2.tv_in1k"
+    weights: str = "hub"
+    layers: tuple[str, ...] = ("layer2", "layer3")
+    size: tuple[int, int] = (224, 224)
+    schedule: Schedule = NO_STEPS
+    embedding: int = 1024
+    coreset: float = 0.1
+    most_patches: int = 100_000
+    most_candidates: int = 1_000_000
+    projection: int = 128
+    neighbours: int = 9
+    smoothing_sigma: float = 4.0
+    init_seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_no_epochs(self.schedule)
+        require_range(self, "size", "embedding", "most_patches", "most_candidates", "projection", "neighbours", least=1)
+        require_range(self, "coreset", above=0, most=1)
+        require_range(self, "smoothing_sigma", above=0)
+
+
+# For a CPU: few patches, chosen among few.
+_FAST = PatchCoreConfig(
+    backbone="tf_efficientnet_lite0",
+    weights="bundled",
+    layers=("blocks.2", "blocks.4"),
+    size=(160, 160),
+    embedding=384,
+    most_patches=4_000,
+    most_candidates=60_000,
+)
+
+PATCHCORE_PRESETS = {"paper": PatchCoreConfig(), "fast": _FAST, "demo": _FAST}

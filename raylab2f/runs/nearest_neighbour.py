@@ -1,0 +1,70 @@
+"""What the plain nearest neighbour makes of a fold's features: the line that a detector should beat.
+
+A memory of nominal patches drawn at random, the distance of a picture's farthest patch to it: PatchCore without its
+choice of the memory and without its re-weighting, which nobody has to train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from raylab2f.detectors.base import Samples
+from raylab2f.detectors.patchcore import PatchCore, PatchCoreConfig
+from raylab2f.detectors.training import predict_batches
+
+__all__ = ["nearest_neighbour_scores"]
+
+# Few enough to take seconds on one core; with more, little changes.
+_PATCHES = 2048
+_EMBEDDING = 384
+_BATCH = 32
+
+
+def nearest_neighbour_scores(
+    config: Any,
+    shapes: Sequence[tuple[int, int, int]],
+    samples: Callable[[Sequence[str]], Samples],
+    train: Sequence[str],
+    judged: Sequence[str],
+    seed: int,
+    portion: int,
+) -> NDArray[np.float32]:
+    """Scores (n,) of the `judged` pictures.
+
+    Arguments:
+        config: of the detector whose features they are; its finest maps are taken, one per layer.
+        shapes: (C, H, W) of all its maps.
+        samples: the named pictures' features.
+        train: names of the pictures that trained.
+        seed: which patches are remembered descends from it.
+        portion: so many judged pictures are in memory at a time.
+    """
+    finest = slice(len(config.layers))
+    plain = PatchCoreConfig(
+        backbone=config.backbone,
+        weights=config.weights,
+        layers=config.layers,
+        size=config.size,
+        embedding=_EMBEDDING,
+        coreset=1.0,
+        most_patches=_PATCHES,
+        most_candidates=_PATCHES,
+        neighbours=1,
+    )
+    known = samples(train)
+    detector = PatchCore(plain, shapes[finest]).to(known.device)
+    detector.begin(Samples(known.features[finest]), seed)
+    del known
+    scores = [
+        batch_scores.numpy()
+        for start in range(0, len(judged), portion)
+        for batch_scores, _ in predict_batches(
+            detector, Samples(samples(judged[start : start + portion]).features[finest]), _BATCH
+        )
+    ]
+    return np.concatenate(scores) if scores else np.empty(0, np.float32)
