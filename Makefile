@@ -13,6 +13,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python tools/install.py
 	@touch $(STAMP)
+	@echo "Ready. For the command raylab2f: . $(BIN)/activate"
 
 demo: setup
 	$(BIN)/raylab2f run-cv --folds 10

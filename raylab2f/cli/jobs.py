@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shlex
 import sys
 from contextlib import suppress
@@ -58,6 +59,7 @@ def submit(
 
     console = Console()
     jobs = Jobs(address)
+    address = address or os.environ.get("RAY_API_SERVER_ADDRESS")
     name = jobs.submit(command, name=name, title=title, python=python, send_package=not installed)
     _say(console, f"submitted {name}")
     if follow:
@@ -71,9 +73,13 @@ def list_jobs(address: DashboardAddressOption = None) -> None:
     """All jobs that the cluster remembers, newest first."""
     from raylab2f.cluster.operations.jobs import Jobs
 
+    console = Console()
     rows = [(job.name, job.status, _moment(job.started), _duration(job), job.command) for job in Jobs(address).all()]
+    if not rows:
+        _say(console, "no jobs")
+        return
     headings = ("job", "status", "started", "took", "command")
-    print_table(headings, rows, Console(), left=range(len(headings)))
+    print_table(headings, rows, console, left=range(len(headings)))
 
 
 @jobs_app.command("status")
@@ -138,7 +144,11 @@ def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None
     from raylab2f.cluster.operations.jobs import Jobs
 
     job = Jobs(address).stop(name)
-    _say(Console(), f"{name}: {job.status}")
+    console = Console()
+    _say(console, f"{name}: {job.status}")
+    if out := _out_of(job.command):
+        again = ["raylab2f", "submit", *(["--address", address] if address else [])]
+        _say(console, f"go on with it: {shlex.join([*again, '--', 'run-cv', '--resume', '--out', out])}")
 
 
 def _follow(name: str, address: str | None) -> None:
@@ -157,8 +167,9 @@ def _follow(name: str, address: str | None) -> None:
         _say(console, f"end it: {_again('stop', name, address)}")
         # Not by typer's exception, whose code means that a command of this machine was interrupted.
         sys.exit(exit_code())
-    if job.status != "SUCCEEDED":
-        _say(console, f"{name}: {job.status}: {job.message}")
+    succeeded = job.status == "SUCCEEDED"
+    _say(console, f"{name}: {job.status}{'' if succeeded else f': {job.message}'}")
+    if not succeeded:
         sys.exit(job.exit_code or 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -120,6 +121,7 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None
     """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
     from raylab2f.reporting import Display, print_findings, print_summary
     from raylab2f.reporting.stopping import say_how_to_go_on
+    from raylab2f.runs.text_file import text_file
     from raylab2f.workflows.cross_validation import run_cross_validation
     from raylab2f.workflows.diagnosis import CHEAP, diagnose_run
 
@@ -134,8 +136,12 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None
             continue
         print_summary(outcome.summary, console)
         mute = settings.evaluation["mute"]
-        findings = diagnose_run(place, cache=how["cache"], display=display, only=CHEAP, stored_only=True, mute=mute)
-        print_findings([finding.to_dict(mute) for finding in findings], console)
+        found = diagnose_run(place, cache=how["cache"], display=display, only=CHEAP, stored_only=True, mute=mute)
+        findings = [finding.to_dict(mute) for finding in found]
+        print_findings(findings, console)
+        with text_file(place, "summary.txt") as paper:
+            print_summary(outcome.summary, paper)
+            print_findings(findings, paper)
         console.print(
             f"results in {place}; raylab2f diagnose {shlex.quote(place)} looks closer",
             highlight=False,
@@ -147,10 +153,13 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None
 
 def _how_to_go_on(places: Sequence[str]) -> str:
     """What to do after the command was stopped."""
+    from raylab2f.reporting import stopping
+
     if not all(file_exists(join(place, "run.json")) for place in places):
         return "nothing was begun yet; give the same command again"
     out = places[0] if len(places) == 1 else parent_of(places[0])
-    return f"raylab2f run-cv --resume --out {shlex.quote(out)} goes on from there"
+    sent = "submit -- " if os.environ.get(stopping.SUBMITTED) else ""
+    return f"raylab2f {sent}run-cv --resume --out {shlex.quote(out)} goes on from there"
 
 
 def _report_failures(outcomes: list[RunOutcome]) -> None:

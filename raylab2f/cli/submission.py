@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import PurePosixPath
 from typing import Any
 
 from raylab2f.cli.place_options import require_absolute, require_shared
 from raylab2f.errors import UserError
 from raylab2f.files.places import name_of
+from raylab2f.options.detector import DetectorChoice
 from raylab2f.options.detector_settings import files_of
 
 __all__ = ["check_submission"]
@@ -42,16 +45,33 @@ def check_submission(words: Sequence[str], program: Any) -> tuple[str, list[str]
     if values.get("config") is not None:
         sent = [words[0], *_spelled_out(context)]
         values = values | {"config": None}
+    # A run that goes on has its cache's place in its folder.
+    known = ("cache",) if values.get("resume") else ()
     for option in ("out", "cache"):
-        if option in _NEEDED.get(words[0], ()) and values[option] is None:
+        if option in _NEEDED.get(words[0], ()) and option not in known and values[option] is None:
             raise UserError(f"{called}: give --{option}, a place on the nodes' shared storage or on an object store.")
     require_shared(command.params, values)
     if words[0] != "run-cv":
         return words[0], sent
     for name, path in files_of(values["weights"], values["settings"]).items():
         require_absolute(name, path)
+    if not values.get("resume"):
+        _check_detectors(values)
     data = "demo" if values["data"] is None else PurePosixPath(name_of(values["data"])).stem
     return "-".join([words[0], data, *values["detector"]]), sent
+
+
+def _check_detectors(values: Mapping[str, Any]) -> None:
+    """`UserError` for settings that a detector cannot have; one that only the nodes may know is for them to judge."""
+    from raylab2f.detectors.registry import detector_names
+
+    choice = DetectorChoice(**{field.name: values[field.name] for field in fields(DetectorChoice)})
+    known = detector_names()
+    for detector in choice.detector:
+        if detector in known:
+            choice.config(detector, choice.preset or "fast")
+        elif near := difflib.get_close_matches(detector, known, n=1):
+            raise UserError(f"--detector {detector}: no such detector is installed here; do you mean {near[0]}?")
 
 
 def _spelled_out(context: Any) -> list[str]:

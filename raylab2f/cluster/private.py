@@ -34,6 +34,9 @@ _PATIENCE = {"RAY_gcs_server_port_wait_time_s": "120"}
 # nothing to tell of a private one. There is no switch, but a port that cannot be: Ray logs it, and goes on without.
 _NO_SERVER = {"AUTOSCALER_METRIC_PORT": "-1", "DASHBOARD_METRIC_PORT": "-1"}
 
+# Nobody outside is told that a cluster was started, unless its user wants it so.
+_NO_USAGE_STATS = "RAY_USAGE_STATS_ENABLED"
+
 # Under `uv run`, Ray would pack the working folder, however large, and unpack it for workers on the same machine.
 _PACK_UNDER_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 _REASON_LENGTH = 400
@@ -81,7 +84,7 @@ def _own_environment(token: Path | None) -> Iterator[None]:
     Arguments:
         token: a file for a token of this cluster's own; `None`: the user's token.
     """
-    with environment_with({_PACK_UNDER_UV: "0", **_PATIENCE, **_NO_SERVER}):
+    with environment_with({_PACK_UNDER_UV: "0", **_PATIENCE, **_NO_SERVER, _NO_USAGE_STATS: "0"}):
         kept = {name: os.environ[name] for name in _TOKENS if name in os.environ}
         # Ray reads these two once, when it is imported. The second is off where Ray knows no clusters of several
         # machines, such as macOS; then it takes a loopback address as a node's, and looks for none that others reach.

@@ -46,6 +46,13 @@ class FoldTally:
         if epoch > first:
             fold["seconds_left"] = (moment - began) / (epoch - first) * (epochs - epoch)
 
+    def stop(self) -> None:
+        """The command ends before its folds do."""
+        for fold in self.folds.values():
+            if fold["state"] == "running":
+                fold["state"] = "stopped"
+                fold.pop("seconds_left", None)
+
     @property
     def any_waits_alone(self) -> bool:
         """Whether folds wait and none runs."""
@@ -65,8 +72,10 @@ def tally_line(tally: Mapping[str, Any]) -> str:
     states = [fold["state"] for fold in folds]
     done = states.count("finished") + before
     counts = [f"{done} of {len(folds) + before} done"]
-    counts += [f"{states.count(state)} {state}" for state in ("running", "waiting", "failed") if state in states]
-    running = [fold for fold in folds if fold["state"] == "running"]
+    counts += [
+        f"{states.count(state)} {state}" for state in ("running", "stopped", "waiting", "failed") if state in states
+    ]
+    running = [fold for fold in folds if fold["state"] in ("running", "stopped")]
     parts = [f"folds: {', '.join(counts)}", *(_running(fold) for fold in running[:_NAMED])]
     if len(running) > _NAMED:
         parts.append(f"{len(running) - _NAMED} more")
@@ -75,7 +84,7 @@ def tally_line(tally: Mapping[str, Any]) -> str:
 
 def _running(fold: Mapping[str, Any]) -> str:
     if "epoch" not in fold:
-        return f"{fold['fold']} starts"
+        return f"{fold['fold']} {'starts' if fold['state'] == 'running' else 'had not begun'}"
     left = f", {_time(fold['seconds_left'])} left" if "seconds_left" in fold else ""
     return f"{fold['fold']} epoch {fold['epoch']} of {fold['epochs']}, loss {fold['loss']:.4g}{left}"
 

@@ -15,6 +15,7 @@ from types import FrameType
 
 __all__ = [
     "INTERRUPTED",
+    "SUBMITTED",
     "exit_code",
     "hear_signals_again",
     "how_to_go_on",
@@ -23,6 +24,8 @@ __all__ = [
     "stopped_by_signals",
 ]
 
+#: Environment variable of a command that runs as a job: the job's name.
+SUBMITTED = "RAYLAB2F_JOB"
 #: Exit code after Ctrl-C; after other signals it is 128 and the signal's number likewise.
 INTERRUPTED = 130
 

@@ -106,6 +106,8 @@ def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
 def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
     """What shortcuts would have claimed, for pictures: one line each."""
     for row in summary["shortcuts"]:
+        if f"{row['claimed']:.3f}" == f"{row['honest']:.3f}":
+            continue
         if row["level"] == "image" and row["metric"] in ("balanced_accuracy", "auroc"):
             strategy = "" if row["strategy"] == "any" else f" ({row['strategy']})"
             console.print(
@@ -193,7 +195,8 @@ def print_forecasts(forecasts: Sequence[Mapping[str, Any]], console: Console) ->
     """
     for row in forecasts:
         done = f", {row['finished']} of them finished" if row["finished"] else ""
-        slots = f"{row['cpus']} cores" + (f", {row['gpus']:g} GPUs" if row["gpus"] else "")
+        cores = "1 core" if row["cpus"] == 1 else f"{row['cpus']} cores"
+        slots = cores + (f", {row['gpus']:g} GPUs" if row["gpus"] else "")
         lines = (
             ("pictures, turned copies included", f"{row['pictures']:,}"),
             ("folds", f"{row['folds']}{done}"),

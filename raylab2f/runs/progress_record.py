@@ -48,6 +48,11 @@ class ProgressRecord:
         if numbers.get("done") or time.monotonic() - self._written > _SECONDS:
             self._write(last=bool(numbers.get("done")))
 
+    def stop(self) -> None:
+        """Record that the command ends before its folds do; those that are over stay so."""
+        self.tally.stop()
+        self._write(last=True)
+
     def _write(self, *, last: bool = False) -> None:
         self._written = time.monotonic()
         moment = datetime.datetime.now(tz=datetime.timezone.utc).isoformat(timespec="seconds")
@@ -67,7 +72,10 @@ def progress_of_run(place: str) -> list[str]:
     """
     path = fetch_file(join(place, _NAME))
     if not path.parent.is_dir() or not fetch_file(join(place, "run.json")).exists():
-        raise UserError(f"{place} holds no run; give the name of a job, or the folder of a run.")
+        raise UserError(
+            f"{place} holds no run, or none yet: it appears once its pictures are read. Give the name of a job, or the "
+            "folder of a run."
+        )
     if not path.exists():
         return [f"{place}: no fold has begun"]
     content = read_json(path, _MOST_BYTES)

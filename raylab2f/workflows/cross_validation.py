@@ -162,11 +162,14 @@ def _run_missing_folds(
     def waiting() -> str | None:
         return slots_awaited(placement.cpus_per_worker * workers, placement.gpus_per_worker * workers)
 
+    records = [_record(plan, titles) for plan in plans]
     with ExitStack() as stack:
+        for record in records:
+            stack.callback(record.stop)
         listeners: list[Progress] = [
             stack.enter_context(display.folds(titles, len(tasks) - len(missing), waiting)),
             metrics.guard(metrics(FoldMonitor, tasks, titles)),
-            *(_record(plan, titles) for plan in plans),
+            *records,
         ]
         if tensorboard:
             # Its import takes most of a second, which nobody else shall wait for.

@@ -8,6 +8,7 @@ import ray
 from typer.testing import CliRunner
 
 from raylab2f.cli.app import app
+from raylab2f.cluster.operations.jobs import _first_part
 from raylab2f.errors import UserError
 
 web = pytest.importorskip("aiohttp.web", reason="needs raylab2f[cluster]")
@@ -70,6 +71,12 @@ def test_commands_are_listed_as_they_are(dashboard):
     result = run("jobs", "list", "--address", dashboard)
     assert result.exit_code == 0
     assert JOB["entrypoint"] in result.output
+
+
+def test_of_rays_message_on_a_failure_the_log_in_it_is_left_out():
+    message = "Job entrypoint command failed with exit code 2, last available logs (truncated to 20,000 chars):\nerror"
+    assert _first_part(message) == "Job entrypoint command failed with exit code 2"
+    assert _first_part("Job was intentionally stopped.") == "Job was intentionally stopped"
 
 
 def test_a_log_that_breaks_off_says_how_to_see_it_again(dashboard):

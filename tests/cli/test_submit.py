@@ -88,3 +88,34 @@ def test_whatever_mlflow_takes_may_be_its_store(store):
 )
 def test_what_is_missing_is_named(command, sentence):
     assert sentence in said_of(*command)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--detector", "csflo"], "do you mean csflow"),
+        (["--detector", "glass", "--set", "nonsense=1"], "nonsense"),
+        (["--detector", "csflow", "--set", "kernel_sizes=4,4"], "odd"),
+        (["--detector", "glass", "--preset", "slow"], "--preset slow"),
+        # A detector of a package that only the nodes have.
+        (["--detector", "somebodys-own"], "no Ray dashboard"),
+    ],
+)
+def test_a_detector_that_cannot_be_is_told_before_anything_is_sent(options, sentence):
+    assert sentence in said_of(*RUN, *options)
+
+
+def test_a_run_that_goes_on_knows_its_cache():
+    assert "no Ray dashboard" in said_of("run-cv", "--resume", "--out", "/shared/run")
+
+
+def test_two_dashes_before_the_command_may_be_left_out():
+    words = ["submit", "--address", "http://127.0.0.1:1", *RUN, "--data", "here/parts"]
+    result = CliRunner().invoke(app, words)
+    assert "here/parts must be an absolute path" in str(result.exception)
+
+
+def test_where_rays_client_looks_is_named(monkeypatch):
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:1")
+    result = CliRunner().invoke(app, ["jobs", "status", "first"])
+    assert str(result.exception).startswith("RAY_API_SERVER_ADDRESS=http://127.0.0.1:1: no Ray dashboard")

@@ -27,6 +27,22 @@ def test_a_runs_folder_says_how_far_it_is_without_a_cluster(run):
     assert str(run / "log.txt") in done.stdout
 
 
+def test_folds_that_ran_when_the_command_was_stopped_run_no_more(run):
+    record = ProgressRecord(str(run), [str(run / "folds" / k) for k in "123"], 0)
+    record(str(run / "folds" / "1"), {"done": True})
+    record(str(run / "folds" / "2"), {"epoch": 7, "epochs": 60, "loss": 2.0, "pictures_per_second": 1.0})
+    record.stop()
+    said = raylab2f("jobs", "status", run).stdout
+    assert "folds: 1 of 3 done, 1 stopped, 1 waiting; fold 2 epoch 7 of 60, loss 2" in said
+    assert "left" not in said
+
+
+def test_a_folder_without_a_run_yet_is_told_from_none(tmp_path):
+    done = raylab2f("jobs", "status", tmp_path)
+    assert done.returncode == 2
+    assert "none yet" in done.stderr
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -31,6 +31,10 @@ def trained_at(folder):
 
 def test_a_run_leaves_what_the_readme_promises(finished_run, read_summary):
     folder, process = finished_run
+    shown = (folder / "summary.txt").read_text(encoding="utf-8")
+    assert "threshold youden" in shown
+    assert "diagnosis" in shown
+    assert "\x1b" not in shown
     summary = read_summary(folder)
     assert summary["folds"] == {"planned": 3, "finished": 3}
     assert summary["detector"] == "glass"

@@ -75,12 +75,13 @@ def diagnosed(small):
     run, cache, display = small
     done = {}
 
-    def diagnose(name, only=PLANTED):
-        if name not in done:
+    def diagnose(name, only=PLANTED, *, stored_only=False):
+        if (name, stored_only) not in done:
             folder = run(name)
-            findings = diagnose_run(folder, cache=cache, display=display, only=only, pictures_per_fold=12)
-            done[name] = {finding.name: finding for finding in findings}, folder
-        findings, folder = done[name]
+            options = {"only": only, "pictures_per_fold": 12, "stored_only": stored_only}
+            findings = diagnose_run(folder, cache=cache, display=display, **options)
+            done[name, stored_only] = {finding.name: finding for finding in findings}, folder
+        findings, folder = done[name, stored_only]
         return {name: finding.verdict for name, finding in findings.items()}, findings, folder
 
     return diagnose
@@ -129,13 +130,13 @@ def test_diagnoses_can_be_made_view_by_view(diagnosed, small):
 
 
 def test_clutter_that_follows_the_label_is_a_background_shortcut(diagnosed):
-    verdicts, findings, _ = diagnosed("clutter")
+    verdicts, findings, _ = diagnosed("clutter", stored_only=True)
     assert failed(verdicts) == {"background"}, [findings[name].why for name in failed(verdicts)]
     assert findings["background"].measure("background-auroc").estimate.value > 0.8
 
 
 def test_a_split_by_picture_is_leakage(diagnosed):
-    verdicts, findings, _ = diagnosed("by-picture")
+    verdicts, findings, _ = diagnosed("by-picture", stored_only=True)
     assert failed(verdicts) == {"leakage"}, [findings[name].why for name in failed(verdicts)]
     assert findings["leakage"].figure.name == "objects-in-two-partitions"
 
@@ -147,8 +148,17 @@ def test_turned_evaluation_pictures_are_a_missing_invariance(diagnosed):
 
 
 def test_another_exposure_of_the_test_pictures_is_a_shift(diagnosed):
-    verdicts, findings, _ = diagnosed("exposure")
+    verdicts, findings, _ = diagnosed("exposure", stored_only=True)
     assert failed(verdicts) == {"shift"}, [findings[name].why for name in failed(verdicts)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "pitfall"), [("clutter", "background"), ("by-picture", "leakage"), ("exposure", "shift")]
+)
+def test_altered_pictures_set_off_no_other_alarm(diagnosed, name, pitfall):
+    verdicts, findings, _ = diagnosed(name)
+    assert failed(verdicts) == {pitfall}, [findings[name].why for name in failed(verdicts)]
 
 
 def test_pictures_as_they_are_get_their_scores_again(small):
@@ -190,7 +200,7 @@ def test_the_command_prints_json_and_keeps_earlier_findings(diagnosed, small):
 
 def test_failing_verdicts_are_no_failure_of_the_command(diagnosed, small):
     _, cache, _ = small
-    _, _, folder = diagnosed("by-picture")
+    _, _, folder = diagnosed("by-picture", stored_only=True)
     options = ["diagnose", str(folder), "--only", "leakage", "--stored-only", "--cache", str(cache)]
     result = CliRunner().invoke(app.app, options, catch_exceptions=False)
     assert result.exit_code == 0

@@ -8,6 +8,8 @@ storage that the nodes share; nothing is copied back.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import shlex
 import time
 import uuid
@@ -26,12 +28,15 @@ from raylab2f.cluster.joining import require_cluster
 from raylab2f.cluster.surroundings import core_lines_aside
 from raylab2f.cluster.token import refusal, use_token
 from raylab2f.errors import UserError, first_line
+from raylab2f.reporting.stopping import SUBMITTED
 from raylab2f.reporting.watchdog import resting
 
 __all__ = ["Job", "Jobs"]
 
 _POLL_SECONDS = 0.3
 _ANSWER_SECONDS = 10.0
+# Ray's own accounts of what it sends and of connections that close.
+_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ class Jobs:
         self.address = address
         use_token()
         if address and "://" not in address:
-            require_cluster(address)
+            _require_cluster(address)
+        for logger in _TALKATIVE:
+            logging.getLogger(logger).setLevel(logging.WARNING)
         with self._errors_for_users(), core_lines_aside():
             if address and address.startswith("http"):
                 # Ray's client would wait for ever where something listens and does not answer.
@@ -101,7 +108,7 @@ class Jobs:
             send_package: run this package; else the one installed on the nodes.
         """
         name = name or f"{title}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
-        environment: dict[str, object] = {"env_vars": {"PYTHONUNBUFFERED": "1"}}
+        environment: dict[str, object] = {"env_vars": {"PYTHONUNBUFFERED": "1", SUBMITTED: name}}
         if send_package:
             environment |= {"py_modules": [str(Path(raylab2f.__file__).parent)], "excludes": ["__pycache__"]}
         with self._errors_for_users():
@@ -113,7 +120,7 @@ class Jobs:
 
     def status(self, name: str) -> Job:
         """What there is to say of one job; `UserError` when there is none of this name."""
-        with self._errors_for_users():
+        with self._errors_for_users(name):
             return _job(name, self.client.get_job_info(name))
 
     def all(self) -> list[Job]:
@@ -161,22 +168,56 @@ class Jobs:
         return job
 
     @contextmanager
-    def _errors_for_users(self) -> Iterator[None]:
-        where = f"--address {self.address or 'of the cluster on this machine'}"
+    def _errors_for_users(self, name: str = "of this name") -> Iterator[None]:
+        where = f"--address {self.address}" if self.address else _usual_address()
         try:
             yield
         except AuthenticationError as error:
             raise UserError(f"{where}: {refusal()}.") from error
         except (OSError, RequestException, RayError, ValueError) as error:
+            if "multiple active Ray instances" in str(error):
+                raise UserError(
+                    "Several Ray clusters run on this machine; say which is meant: --address http://HEAD:8265, or the "
+                    "environment variable RAY_API_SERVER_ADDRESS."
+                ) from error
+            if "BadStatusLine" in str(error):
+                raise UserError(
+                    f"{where}: what listens there is no web server; give the dashboard's address, http://HEAD:8265."
+                ) from error
             raise UserError(f"{where}: no Ray dashboard answers there ({_reason(error)}).") from error
         except RuntimeError as error:
             if "ray[default]" in str(error):
                 raise UserError("Ray's job client is not installed; install raylab2f[cluster].") from error
             if "404" in str(error) or "does not exist" in str(error):
-                raise UserError(f"{where}: the cluster knows no such job; see `raylab2f jobs list`.") from error
+                raise UserError(f"{where}: the cluster knows no job {name}; see `raylab2f jobs list`.") from error
             if "already" in str(error) and "submission_id" in str(error):
                 raise UserError("--name: the cluster has a job of this name; choose another.") from error
             raise UserError(f"{where}: the cluster cannot do that ({first_line(error)}).") from error
+
+
+def _require_cluster(address: str) -> None:
+    """`UserError` unless a cluster is at HOST:PORT; a dashboard, which is there without http:// in front, is told."""
+    try:
+        require_cluster(address)
+    except UserError as error:
+        if "web server" not in str(error):
+            raise
+        raise UserError(
+            f"--address {address}: a web server listens there; if it is the dashboard, give http://{address}."
+        ) from error
+
+
+def _usual_address() -> str:
+    """Where Ray's client goes if no address is given, as a sentence begins."""
+    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+        if os.environ.get(name):
+            return f"{name}={os.environ[name]}"
+    return "the cluster on this machine"
+
+
+def _first_part(message: str) -> str:
+    """Ray's sentence about a job, without the log that it appends to it."""
+    return message.partition(", last available logs")[0].partition("\n")[0].rstrip(".")
 
 
 def _reason(error: Exception) -> str:
@@ -199,7 +240,7 @@ def _job(name: str, details: object) -> Job:
     return Job(
         name=name,
         status=str(getattr(getattr(details, "status", ""), "value", "")),
-        message=str(getattr(details, "message", "") or ""),
+        message=_first_part(str(getattr(details, "message", "") or "")),
         command=str(getattr(details, "entrypoint", "")),
         started=seconds("start_time"),
         ended=seconds("end_time"),
