@@ -36,7 +36,8 @@ class FeatureScaling(nn.Module):
         self.kind, self.norm = kind, norm
         if kind != "none":
             self.register_buffer("mean", torch.zeros(length))
-            self.register_buffer("matrix", torch.eye(length))
+            # A number where all directions are alike, which spares a product.
+            self.register_buffer("matrix", torch.ones(()) if kind == "uniform" else torch.eye(length))
 
     @torch.no_grad()
     def fit(self, portions: Iterable[Tensor]) -> None:
@@ -65,15 +66,15 @@ class FeatureScaling(nn.Module):
         """(..., E) scaled."""
         if self.kind == "none":
             return features
-        return (features - self.mean) @ self.matrix
+        centred = features - self.mean
+        return centred * self.matrix if self.matrix.ndim == 0 else centred @ self.matrix
 
     def _matrix(self, covariance: Tensor) -> Tensor:
         variance = covariance.trace()
-        one = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
         if variance <= 0:
-            return one
+            return torch.ones_like(variance) if self.kind == "uniform" else torch.eye(len(covariance)).to(covariance)
         if self.kind == "uniform":
-            return one * (self.norm / variance.sqrt())
+            return self.norm / variance.sqrt()
         values, vectors = torch.linalg.eigh(covariance)
         values = values.clamp(min=0) + _LEAST_VARIANCE * variance / len(covariance)
         whitening = (vectors / values.sqrt()) @ vectors.T

@@ -20,7 +20,7 @@ def check_image_score(text: str) -> None:
 
 
 def score_of_map(maps: Tensor, how: str) -> Tensor:
-    """Scores (B,) of anomaly maps (B, h, w): their mean, maximum, or mean of the K highest (of all, if there are fewer).
+    """Scores (B,) of anomaly maps (B, h, w): their mean, maximum, or mean of the K highest, of all if there are fewer.
 
     Small defects drown in a mean; a maximum hangs on a single place.
     """

@@ -44,9 +44,7 @@ def with_baseline(summary: Summary, table: pa.Table, baseline: pa.Table, mute: S
     rows = [_row(own[found.level], found) for found in compared.differences]
     found = [caution for row in rows if (caution := _caution(detector, row))][:1]
     shown, muted = split_muted(found, mute)
-    return replace(
-        summary, baseline=tuple(rows), warnings=(*summary.warnings, *shown), muted=(*summary.muted, *muted)
-    )
+    return replace(summary, baseline=tuple(rows), warnings=(*summary.warnings, *shown), muted=(*summary.muted, *muted))
 
 
 def _rescored(table: pa.Table, baseline: pa.Table) -> pa.Table:

@@ -16,7 +16,14 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.cautions import find_cautions
 from raylab2f.evaluation.decisions.object_scores import ObjectScore, parse_object_score
 from raylab2f.evaluation.decisions.thresholds import Strategy, parse_strategy
-from raylab2f.evaluation.estimates import METRICS_SCHEMA, BaselineRow, EstimateRow, Interval, estimate_rows, metrics_table
+from raylab2f.evaluation.estimates import (
+    METRICS_SCHEMA,
+    BaselineRow,
+    EstimateRow,
+    Interval,
+    estimate_rows,
+    metrics_table,
+)
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
 from raylab2f.evaluation.intervals.interval_table import Replicator, build_intervals, overlap_ratio
 from raylab2f.evaluation.intervals.methods import INTERVALS

@@ -13,6 +13,8 @@ from raylab2f.plugins import DETECTORS, added_names
 __all__ = ["DetectorChoice"]
 
 _PANEL = "Detector"
+# The registry's, which would import torch for a page of help.
+_OWN = ("csflow", "glass", "mahalanobis", "padim", "patchcore")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,10 @@ class DetectorChoice:
 
     detector: Annotated[
         tuple[str, ...],
-        Option(f"{one_of('csflow', 'glass', 'mahalanobis', 'padim', 'patchcore', *added_names(DETECTORS))}; repeatable.", panel=_PANEL),
+        Option(
+            f"{one_of(*_OWN, *added_names(DETECTORS))}; repeatable.",
+            panel=_PANEL,
+        ),
     ] = ("glass",)
     preset: Annotated[
         str | None, Option("demo, fast or paper.", usual="demo on the demo data, else fast", panel=_PANEL)

@@ -50,4 +50,3 @@ def test_trainings_that_learn_are_left_alone(losses):
 
 def test_runs_from_before_it_was_recorded_are_left_alone():
     assert learning_cautions([{"fold": 0, "history": [{"loss": 1.0}]}]) == []
-

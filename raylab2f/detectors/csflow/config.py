@@ -31,7 +31,7 @@ class CSFlowConfig:
         kernel_sizes: one per coupling block.
         clamp: bound of the log scales.
         learning_rate, adam_eps, weight_decay: of Adam.
-        image_score: `mean`: of all latent dimensions, as published; `max` or `topk-mean:K`: of the anomaly map's values.
+        image_score: `mean`: of all latent dimensions, as published; `max` or `topk-mean:K`: of the anomaly map.
         init_seed: permutations and initial parameters descend from it.
     """
 

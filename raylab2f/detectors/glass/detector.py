@@ -14,12 +14,13 @@ from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Prediction,
 from raylab2f.detectors.feature_scaling import FeatureScaling
 from raylab2f.detectors.glass.config import GLASS_PRESETS, GlassConfig
 from raylab2f.detectors.glass.discriminator import Discriminator, feature_adaptor
-from raylab2f.detectors.patch_embedding import PatchEmbedding
 from raylab2f.detectors.glass.hypothesis import prefers_hypersphere
 from raylab2f.detectors.glass.local_anomalies import draw_local_anomaly
-from raylab2f.detectors.smoothing import smooth_upsample
 from raylab2f.detectors.glass.textures import Textures
 from raylab2f.detectors.glass.training_pass import Patches, TrainingPass, hypersphere_pass, manifold_pass
+from raylab2f.detectors.image_score import score_of_map
+from raylab2f.detectors.patch_embedding import PatchEmbedding
+from raylab2f.detectors.smoothing import smooth_upsample
 from raylab2f.errors import UserError
 from raylab2f.seeding import numpy_generator, torch_seed
 
@@ -152,10 +153,10 @@ class Glass(Detector):
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
-        """Map: the discriminator's output at each patch; image score: its maximum."""
+        """Map: the discriminator's output at each patch; image score: its maximum, or what the configuration asks."""
         hidden = self.discriminator.adapt_and_hide(self.adaptor, self.embed(batch.features).flatten(0, 1))
         maps = self.discriminator.judge(hidden).view(len(batch), *self.grid)
-        return Prediction(maps.flatten(1).amax(dim=1), maps)
+        return Prediction(score_of_map(maps, self.config.image_score), maps)
 
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """Bilinear, then a Gaussian."""

@@ -44,7 +44,8 @@ def greedy_coreset(points: Tensor, count: int, first: int = 0) -> Tensor:
         outside = float(bound[size]) if len(bound) > size else -1.0
         block = block[:size]
         within = _squared_distances(points[block], squares[block], points[block], squares[block])
-        own, taken = nearest[block].clone(), []
+        own = nearest[block].clone()
+        taken: list[int] = []
         while len(chosen) + len(taken) < count:
             farthest = int(own.argmax())
             if taken and float(own[farthest]) < outside:
