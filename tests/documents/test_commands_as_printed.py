@@ -1,7 +1,7 @@
 """Every command and every piece of Python in the documentation does what it is there for, as printed, on small data.
 
-`run-cv` gets options beside those printed that make its detectors small, and nothing else is changed but the names of a
-cluster's machines and shared folder.
+`run-cv` gets options beside those printed that make its detectors small, and few folds; nothing else is changed but the
+names of a cluster's machines and shared folder.
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from in_process import raylab2f
 
 pytestmark = [pytest.mark.documents, pytest.mark.xdist_group("documents")]
 
-SMALL = {"--epochs": "1", "--replicates": "100", "--max-parallel-folds": "1"}
+SMALL = {"--epochs": "1", "--replicates": "100", "--max-parallel-folds": "1", "--folds": "2"}
+MOST_FOLDS = 3
 #: The smallest sizes that the presets' layers allow.
 SIZES = {"glass": "64", "csflow": "128"}
 #: What readers have done before they come to a page that speaks of it.
@@ -51,7 +52,10 @@ def small(words):
         return list(words)
     size = max((SIZES[name] for name in _after("--detector", words)), key=int, default=SIZES["glass"])
     options = SMALL | {"--size": size}
-    return [*words, *(part for name in options if name not in words for part in (name, options[name]))]
+    added = [part for name in options if name not in words for part in (name, options[name])]
+    folds = _after("--folds", words)
+    few = [str(min(int(word), MOST_FOLDS)) if word in folds and word.isdigit() else word for word in words]
+    return [*few, *added]
 
 
 def _after(option, words):

@@ -87,9 +87,8 @@ class GlassConfig:
             raise UserError(f"--set hypothesis={self.hypothesis}: choose one of {', '.join(HYPOTHESES)}.")
 
 
-# For a CPU: a small backbone and embedding, and few steps, larger at first and small at the end. Rates, epochs, score and
-# hypothesis were chosen on castings, commutators and rendered parts (benchmarks/detectors.md). The spectrogram rule of
-# `auto` chose worse on all of them, or no better.
+# For a CPU: a small backbone and embedding, and few steps, larger at first and small at the end. Rates, score and
+# hypothesis were chosen on castings, commutators and rendered parts (benchmarks/detectors.md).
 _FAST = GlassConfig(
     backbone="tf_efficientnet_lite0",
     weights="bundled",
