@@ -20,6 +20,7 @@ from torch import nn
 
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
+from raylab2f.detectors.patchcore import PatchCore
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
 from raylab2f.errors import UserError
@@ -189,9 +190,12 @@ def run_fold(
     del train, optimizers
     manifest = fetch_file(task.manifest)
     spread = _write_scores(task, manifest, detector, inputs, split, scored, device)
-    _write_baseline(folder, inputs, split, scored, seed, device)
+    files = ["split.parquet", "scores.parquet", "maps.parquet", "model.safetensors", "model.json"]
+    # PatchCore is the line, and more.
+    if task.detector != PatchCore.name:
+        _write_baseline(folder, inputs, split, scored, seed, device)
+        files.append("baseline.parquet")
     save_detector(folder, detector, inputs.feature_shapes)
-    files = ["split.parquet", "scores.parquet", "baseline.parquet", "maps.parquet", "model.safetensors", "model.json"]
     if write_pixels(folder, manifest, _image_ids(split, "inference"), detector, inputs.shards, device):
         files.append("pixels.parquet")
     if kept:

@@ -16,12 +16,32 @@ from raylab2f.detectors.base import Samples
 from raylab2f.detectors.patchcore import PatchCore, PatchCoreConfig
 from raylab2f.detectors.training import predict_batches
 
-__all__ = ["nearest_neighbour_scores"]
+__all__ = ["MOST_PATCHES", "nearest_neighbour", "nearest_neighbour_scores"]
 
-# Few enough to take seconds on one core; with more, little changes.
-_PATCHES = 2048
+#: So many patches are remembered; few enough to take seconds on one core; with more, little changes.
+MOST_PATCHES = 2048
 _EMBEDDING = 384
 _BATCH = 32
+
+
+def nearest_neighbour(config: Any, shapes: Sequence[tuple[int, int, int]]) -> PatchCore:
+    """The line for a detector with this configuration: PatchCore, plain, on its finest map of each layer.
+
+    Arguments:
+        shapes: (C, H, W) of all the detector's maps.
+    """
+    plain = PatchCoreConfig(
+        backbone=config.backbone,
+        weights=config.weights,
+        layers=config.layers,
+        size=config.size,
+        embedding=_EMBEDDING,
+        coreset=1.0,
+        most_patches=MOST_PATCHES,
+        most_candidates=MOST_PATCHES,
+        neighbours=1,
+    )
+    return PatchCore(plain, shapes[: len(config.layers)])
 
 
 def nearest_neighbour_scores(
@@ -44,19 +64,8 @@ def nearest_neighbour_scores(
         portion: so many judged pictures are in memory at a time.
     """
     finest = slice(len(config.layers))
-    plain = PatchCoreConfig(
-        backbone=config.backbone,
-        weights=config.weights,
-        layers=config.layers,
-        size=config.size,
-        embedding=_EMBEDDING,
-        coreset=1.0,
-        most_patches=_PATCHES,
-        most_candidates=_PATCHES,
-        neighbours=1,
-    )
     known = samples(train)
-    detector = PatchCore(plain, shapes[finest]).to(known.device)
+    detector = nearest_neighbour(config, shapes).to(known.device)
     detector.begin(Samples(known.features[finest]), seed)
     del known
     scores = [

@@ -20,6 +20,7 @@ from raylab2f.cluster.slots import slots_awaited
 from raylab2f.cluster.training.folds import FoldFailure, Progress, run_folds
 from raylab2f.cluster.training.placement import FoldResources, cluster_nodes, place_folds
 from raylab2f.datasets.manifest import fingerprint
+from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate, with_baseline
 from raylab2f.files.atomic import write_json, write_parquet
 from raylab2f.files.digests import digested_once
@@ -246,12 +247,14 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
             raise
         display.warn(f"{sibling[0]} cannot be judged, and nothing is said of what a split by picture would claim")
         summary = judge()
-    if plan.settings.detector != "patchcore":
-        baseline = [_with_fold(task, table) for task, table in _tables(finished, "baseline.parquet")]
-        # Folds that another version finished have none.
-        if len(baseline) == len(finished):
-            mute = plan.settings.evaluation.get("mute", ())
+    baseline = [_with_fold(task, table) for task, table in _tables(finished, "baseline.parquet")]
+    # Folds of PatchCore, and those that an older version finished, have none.
+    if len(baseline) == len(finished):
+        mute = plan.settings.evaluation.get("mute", ())
+        try:
             summary = with_baseline(summary, scores, pa.concat_tables(baseline), mute)
+        except UserError as error:
+            display.warn(f"nothing is said of the nearest neighbour on the same features: {error}")
     write_parquet(plan.folder.metrics, summary.metrics)
     values = summary.to_dict()
     write_json(plan.folder.summary, values)

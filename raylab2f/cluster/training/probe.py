@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,11 +16,13 @@ from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.pictures.extract import backbone_features, backbone_spec
 from raylab2f.cluster.pictures.ingest import prepare_files
 from raylab2f.detectors.base import Detector, Samples
+from raylab2f.detectors.patchcore import PatchCore
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import predict_batches, train_epochs
 from raylab2f.features import create_backbone
 from raylab2f.preparation import Preparation
 from raylab2f.runs.folder import RunSettings
+from raylab2f.runs.nearest_neighbour import MOST_PATCHES, nearest_neighbour
 
 __all__ = ["Rates", "measure_rates"]
 
@@ -106,10 +108,23 @@ def _probe(
         started = time.perf_counter()
         list(predict_batches(detector, samples, batch_size))
         predict_seconds = (time.perf_counter() - started) / batch_size
+        predict_seconds += _line_seconds(detector, samples, shapes)
         if train_seconds * batch_size > _STEP_SECONDS:
             break
     count = len(rows)
     return Rates(prepare_seconds / count, extract_seconds / count, train_seconds, predict_seconds, ready_at, shapes)
+
+
+def _line_seconds(detector: Detector, samples: Samples, shapes: Sequence[tuple[int, int, int]]) -> float:
+    """Seconds per picture of the nearest neighbour beside the detector's scores."""
+    if isinstance(detector, PatchCore):
+        return 0.0
+    line = nearest_neighbour(detector.config, shapes).to(samples.device)
+    line.memory = line.memory.new_zeros(MOST_PATCHES, line.memory.shape[1])
+    finest = Samples(samples.features[: len(detector.config.layers)])
+    started = time.perf_counter()
+    list(predict_batches(line, finest, len(samples)))
+    return (time.perf_counter() - started) / len(samples)
 
 
 def _train_seconds(detector: Detector, samples: Samples, seed: int) -> float:

@@ -87,8 +87,8 @@ class GlassConfig:
             raise UserError(f"--set hypothesis={self.hypothesis}: choose one of {', '.join(HYPOTHESES)}.")
 
 
-# For a CPU: a small backbone and embedding, and few steps, larger at first and small at the end. Rates, score and
-# hypothesis were chosen on castings, commutators and rendered parts (benchmarks/detectors.md).
+# For a CPU: a small backbone and embedding, and few steps, larger at first and small at the end. Rates and hypothesis
+# were chosen on castings, commutators and rendered parts (benchmarks/detectors.md).
 _FAST = GlassConfig(
     backbone="tf_efficientnet_lite0",
     weights="bundled",
@@ -100,7 +100,6 @@ _FAST = GlassConfig(
     discriminator_rate=2e-3,
     feature_scaling="uniform",
     hypothesis="manifold",
-    image_score="topk-mean:10",
     schedule=Schedule(epochs=8, batch_size=8, samples_per_epoch=392, final_rate=0.01),
 )
 
