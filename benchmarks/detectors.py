@@ -149,7 +149,7 @@ def run(options, data, detector, folds):
 
 def scores_of_maps(maps, judged):
     """Picture AUROC if the score were the mean of so many of the map's highest values; `all`: of all."""
-    values = np.stack([maps["map"].combine_chunks().to_numpy_ndarray()]).reshape(maps.num_rows, -1)
+    values = maps["map"].combine_chunks().to_numpy_ndarray().reshape(maps.num_rows, -1)
     values = -np.sort(-values, axis=1)
     place = {name: row for row, name in enumerate(maps["image_id"].to_pylist())}
     values = values[[place[name] for name in judged["image_id"]]]

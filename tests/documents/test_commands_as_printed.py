@@ -20,6 +20,8 @@ SMALL = {"--epochs": "1", "--replicates": "100", "--max-parallel-folds": "1", "-
 MOST_FOLDS = 3
 #: The smallest sizes that the presets' layers allow.
 SIZES = {"glass": "64", "csflow": "128"}
+#: Refuse epochs.
+FITTED = {"patchcore", "padim", "mahalanobis"}
 #: What readers have done before they come to a page that speaks of it.
 BEFORE = [
     Step("before", words=("run-cv", "--data", "parts.csv", "--folds", "3", "--out", f"runs/{name}", "--detector", name))
@@ -50,8 +52,11 @@ def small(words):
     of_a_run = "--resume" in words or any(word.startswith("runs/") for word in _after("--config", words))
     if words[0] != "run-cv" or of_a_run:
         return list(words)
-    size = max((SIZES[name] for name in _after("--detector", words)), key=int, default=SIZES["glass"])
+    detectors = _after("--detector", words)
+    size = max((SIZES.get(name, SIZES["glass"]) for name in detectors), key=int, default=SIZES["glass"])
     options = SMALL | {"--size": size}
+    if FITTED.intersection(detectors):
+        del options["--epochs"]
     added = [part for name in options if name not in words for part in (name, options[name])]
     folds = _after("--folds", words)
     few = [str(min(int(word), MOST_FOLDS)) if word in folds and word.isdigit() else word for word in words]
