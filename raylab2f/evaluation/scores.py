@@ -152,14 +152,26 @@ def _facts(
 
 
 def _number(names: np.ndarray, facts: np.ndarray) -> np.ndarray:
-    """Number names by the facts of their rows; see `Scores`. (n,) number of each row's name."""
+    """Number names by the facts of their rows; see `Scores`. (n,) number of each row's name.
+
+    Names are in the order of their rows' facts, as words are of their letters; those with the same facts, by name.
+    """
     _, member = np.unique(names, return_inverse=True)
-    content: list[list[list[int]]] = [[] for _ in range(int(member.max()) + 1)]
     order = np.lexsort(facts.T[::-1])
-    for owner, row in zip(member[order].tolist(), facts[order].tolist(), strict=True):
-        content[owner].append(row)
-    number = np.empty(len(content), dtype=np.int64)
-    number[sorted(range(len(content)), key=content.__getitem__)] = np.arange(len(content))
+    rank = np.empty(len(facts), dtype=np.int64)
+    rank[order] = np.cumsum(np.append(False, (facts[order][1:] != facts[order][:-1]).any(axis=1)))
+    letters = rank[np.lexsort((rank, member))]
+    length = np.bincount(member)
+    start = np.cumsum(length) - length
+    by_length = np.argsort(length, kind="stable")
+    ends = np.cumsum(np.bincount(length))
+    # From the last letter to the first, each sorting kept by the next; a word that ends is before those that go on.
+    sorted_names = np.empty(0, dtype=np.int64)
+    for place in range(len(ends) - 2, -1, -1):
+        sorted_names = np.concatenate((by_length[ends[place] : ends[place + 1]], sorted_names))
+        sorted_names = sorted_names[np.argsort(letters[start[sorted_names] + place], kind="stable")]
+    number = np.empty(len(length), dtype=np.int64)
+    number[sorted_names] = np.arange(len(length))
     return number[member]
 
 

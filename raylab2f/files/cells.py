@@ -50,6 +50,8 @@ _WHOLE = re.compile(r"([+-]?[0-9]+)[.,]0+")
 # As spreadsheets show long numbers: different ones may look alike.
 _ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+")
 _EXACT = 2**53
+# Names that are their own one spelling, unless they are missing: most are, and millions are quickly looked through.
+_ORDINARY = re.compile(r"[0-9A-Za-z_/-]+(?:\.[A-Za-z][0-9A-Za-z]*)?")
 
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _PLAIN = re.compile(rf"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+){_EXPONENT}|[+-]?inf(?:inity)?", re.IGNORECASE)
@@ -88,6 +90,8 @@ def clean_name(value: object) -> str | None:
     Raises:
         ValueError: a number that has lost digits on its way, so that different names may have become one.
     """
+    if isinstance(value, str) and _ORDINARY.fullmatch(value):
+        return None if value.lower() in _MISSING else value
     if is_missing(value):
         return None
     if isinstance(value, float):

@@ -41,7 +41,7 @@ from raylab2f.evaluation.comparison.paired_tests import (
 from raylab2f.evaluation.comparison.same_rows import require_same_rows
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.decisions.thresholds import parse_strategy
-from raylab2f.evaluation.intervals.bootstrap import CHUNK, object_weights, weighted_means
+from raylab2f.evaluation.intervals.bootstrap import CHUNK, weight_blocks, weighted_means
 from raylab2f.evaluation.intervals.interval_table import overlap_ratio
 from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
@@ -266,11 +266,11 @@ def _paired_replicates(
     parts: dict[str, list[np.ndarray]] = {name: [] for name in scores}
     for chunk in range(-(-replicates // CHUNK)):
         size = min(CHUNK, replicates - chunk * CHUNK)
-        drawn = object_weights(strata, size, numpy_generator(seed, "paired-bootstrap", chunk))
-        for name, problem in problems.items():
-            weights = np.empty_like(drawn)
-            weights[order[name]] = drawn
-            parts[name].append(weighted_means(problem, weights)[wanted])
+        for drawn in weight_blocks(strata, size, numpy_generator(seed, "paired-bootstrap", chunk)):
+            for name, problem in problems.items():
+                weights = np.empty_like(drawn)
+                weights[order[name]] = drawn
+                parts[name].append(weighted_means(problem, weights)[wanted])
     return {name: np.concatenate(blocks, axis=1) for name, blocks in parts.items()}
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Curve", "Ranking", "rank_scores", "sweep"]
+__all__ = ["Curve", "Ranking", "arrange_weights", "rank_scores", "sweep"]
+
+# From so many weightings on a loop over rows is faster than one over weightings.
+_WIDE = 256
 
 
 @dataclass(frozen=True)
@@ -64,33 +67,50 @@ def rank_scores(score: np.ndarray, owner: np.ndarray, label: np.ndarray) -> Rank
     return Ranking(ranked[first], np.cumsum(first) - 1, owner[order], label[order].astype(bool), order)
 
 
-def sweep(ranking: Ranking, weights: np.ndarray, rows: np.ndarray | None = None) -> Curve:
+def arrange_weights(weights: np.ndarray) -> np.ndarray:
+    """(objects, b) weights, laid out in memory as `sweep` reads them fastest."""
+    return np.require(weights, requirements="C" if weights.shape[1] >= _WIDE else "F")
+
+
+def sweep(ranking: Ranking, weights: np.ndarray) -> Curve:
     """Counts at every threshold for every weighting.
 
     Arguments:
         ranking: n rows in g groups.
         weights: (objects, b) weight of each object in each weighting.
-        rows: (n,) bool, rows that count; `None`: all.
     """
+    if weights.shape[1] < _WIDE:
+        return _sweep_along_columns(ranking, weights)
     groups, replicates = len(ranking.score), weights.shape[1]
     tp = np.empty((groups + 1, replicates), dtype=weights.dtype)
     fp = np.empty_like(tp)
     tp[0] = 0
     fp[0] = 0
-    counted = np.ones(len(ranking.group), dtype=bool) if rows is None else rows
     # The loop runs over rows; each step is one vector operation over all weightings (numpy's own cumsum along
     # an axis is several times slower).
     done = 0
-    columns = (ranking.group, ranking.owner, ranking.label, counted)
-    for group, owner, label, counts in zip(*(column.tolist() for column in columns), strict=True):
+    columns = (ranking.group, ranking.owner, ranking.label)
+    for group, owner, label in zip(*(column.tolist() for column in columns), strict=True):
         grows, stays = (tp, fp) if label else (fp, tp)
-        if group == done and counts:
+        if group == done:
             np.add(grows[group], weights[owner], out=grows[group + 1])
             stays[group + 1] = stays[group]
-        elif group == done:
-            grows[group + 1] = grows[group]
-            stays[group + 1] = stays[group]
-        elif counts:
+        else:
             grows[group + 1] += weights[owner]
         done = group + 1
     return Curve(tp, fp)
+
+
+def _sweep_along_columns(ranking: Ranking, weights: np.ndarray) -> Curve:
+    """The same sums in the same order, one weighting after the other; `Curve` lies in memory by columns."""
+    across = np.ascontiguousarray(weights.T)
+    last = np.flatnonzero(np.diff(ranking.group, append=-1))
+    counts = []
+    for rows in (ranking.label, ~ranking.label):
+        owner = ranking.owner[rows]
+        total = np.empty((len(across), len(owner) + 1), dtype=weights.dtype)
+        total[:, 0] = 0
+        np.cumsum(np.take(across, owner, axis=1), axis=1, out=total[:, 1:])
+        upto = np.append(0, np.cumsum(rows)[last])
+        counts.append(np.take(total, upto, axis=1).T)
+    return Curve(*counts)

@@ -39,8 +39,9 @@ __all__ = ["IntervalTable", "Replicator", "build_intervals", "overlap_ratio"]
 # (problem, replicates, seed) -> (estimates, replicates); a way to spread the bootstrap over processes.
 Replicator = Callable[[Problem, int, int], np.ndarray]
 
-# The naive bootstrap is there for contrast; more replicates would not make it more right.
-_NAIVE_REPLICATES = 2000
+# The naive bootstrap is there for contrast; more replicates would not make it more right. Of so many pictures that
+# these are more draws than that, it has fewer, but not fewer than the least.
+_NAIVE_REPLICATES, _NAIVE_DRAWS, _LEAST_NAIVE_REPLICATES = 2000, 2 * 10**8, 500
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ def build_intervals(
         if "object-bootstrap-percentile" in methods:
             ends["object-bootstrap-percentile"] = percentile_interval(drawn, confidence)
         if "object-bootstrap-bca" in methods:
-            left_out = jackknife_means(problem)
-            ends["object-bootstrap-bca"] = bca_interval(means, drawn, left_out, problem.strata, confidence)
+            left_out, strata = jackknife_means(problem, seed)
+            ends["object-bootstrap-bca"] = bca_interval(means, drawn, left_out, strata, confidence)
     if "corrected-t" in methods:
         ends["corrected-t"] = corrected_t_interval(folds, overlap_ratio(scores), confidence)
     if "clopper-pearson" in methods:
@@ -107,8 +108,9 @@ def build_intervals(
     if "delong" in methods:
         ends["delong"] = _delong(problem, means, confidence)
     if "naive-picture-bootstrap" in methods:
+        most = max(_NAIVE_DRAWS // len(scores.image_anomalous), _LEAST_NAIVE_REPLICATES)
         ends["naive-picture-bootstrap"] = _by_picture(
-            scores, problem, object_score, confidence, min(replicates, _NAIVE_REPLICATES), seed, replicator
+            scores, problem, object_score, confidence, min(replicates, _NAIVE_REPLICATES, most), seed, replicator
         )
     if "naive-t" in methods:
         ends["naive-t"] = naive_t_interval(folds, confidence)

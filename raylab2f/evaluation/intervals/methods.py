@@ -171,8 +171,8 @@ def bca_interval(
     Arguments:
         estimate: (e,) estimates from the data.
         replicates: (e, b) bootstrap replicates.
-        left_out: (e, n) estimates with one object left out at a time.
-        strata: (n,) stratum of each object.
+        left_out: (e, n) estimates with one object, or one of n groups of objects, left out at a time.
+        strata: (n,) stratum of each of these.
         confidence: in (0, 1).
     """
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -211,6 +211,7 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
     ranked = {level: np.empty((len(RANKING_METRICS), folds, replicates)) for level in problem.levels}
     for fold, cell in enumerate(problem.cells):
         curves = {level: sweep(cell[level].threshold, weights) for level in problem.levels}
+        candidates = {level: np.append(threshold_values(cell[level].threshold), np.nan) for level in problem.levels}
         for position, level in enumerate(problem.levels):
             inference = sweep(cell[level].inference.ranking, weights)
             parts = [sweep(pair[0].ranking, weights) for pair in cell[level].parts]
@@ -223,8 +224,7 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
                     shares = nominal_shares(cell[source].threshold, len(weights))
                     curve = sweep(cell[source].threshold, weights * shares[:, None])
                 cut = cuts(strategy, curve)
-                values = np.append(threshold_values(cell[source].threshold), np.nan)
-                thresholds[position, number, fold] = values[cut]
+                thresholds[position, number, fold] = candidates[source][cut]
                 here = cell[level].inference_by_object if strategy.on_objects else cell[level].inference
                 _count(counted[level], number, fold, inference, here.flagged[cut], cut >= 0)
                 for row, (part, anomalous) in enumerate(rates[level]):

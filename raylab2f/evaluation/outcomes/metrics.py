@@ -201,6 +201,9 @@ def metric_range(metric: str) -> tuple[float, float]:
 
 def _partial_area(tp: np.ndarray, fp: np.ndarray, width: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """(b,) unnormalised area left of fp = limit."""
+    # Beyond these thresholds every weighting is right of the limit.
+    some = int((fp[:-1] < limit).any(axis=1).sum())
+    tp, fp, width = tp[: some + 1], fp[: some + 1], width[:some]
     inside = np.clip(limit - fp[:-1], 0, width)
     # Between two thresholds the ROC curve is a straight line; cut short, its end is interpolated.
     share = inside / np.maximum(width, 1e-300)

@@ -7,9 +7,16 @@ from sklearn import metrics as sk
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.decisions.thresholds import STRATEGIES, choose_threshold, parse_strategy
 from raylab2f.evaluation.intervals import bootstrap
-from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks, jackknife_means, object_weights
+from raylab2f.evaluation.intervals.bootstrap import (
+    bootstrap_chunks,
+    jackknife_means,
+    object_weights,
+    weight_blocks,
+    weighted_means,
+)
+from raylab2f.evaluation.intervals.methods import bca_interval
 from raylab2f.evaluation.outcomes.judging import Estimate, build_problem, judge
-from raylab2f.evaluation.outcomes.means import fold_mean
+from raylab2f.evaluation.outcomes.means import fold_mean, mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import Costs
 from raylab2f.evaluation.scores import prepare_scores
 
@@ -151,15 +158,52 @@ def test_chunks_can_be_computed_anywhere_in_any_number(simulate, monkeypatch):
 def test_jackknife_leaves_one_object_out(simulate):
     table = simulate(seed=2)
     scores, problem = make_problem(table)
-    left_out = jackknife_means(problem)
+    left_out, strata = jackknife_means(problem, seed=0)
+    # Strata one after the other, the nominal one first.
+    order = np.argsort(problem.strata, kind="stable")
+    np.testing.assert_array_equal(strata, problem.strata[order])
     for gone in (0, 5, 20):
         weight = np.ones(len(problem.strata), dtype=int)
-        weight[gone] = 0
+        weight[order[gone]] = 0
         expected = np.mean(
             [slow_values(scores, problem.strategies[0], "image", fold, weight)["recall"] for fold in range(3)]
         )
         place = [(e.level, e.metric) for e in problem.estimates].index(("image", "recall"))
         assert left_out[place, gone] == pytest.approx(expected, abs=1e-12)
+
+
+def test_large_strata_lose_groups_and_the_acceleration_stays(simulate):
+    _, problem = make_problem(simulate(seed=4, anomalous=200, nominal=900, pictures=1), ("youden",))
+    means = mean_outcomes(problem, judge(problem, np.ones((len(problem.strata), 1))).values)[:, 0]
+    drawn = bootstrap_chunks(problem, 400, seed=0)
+    in_groups, strata = jackknife_means(problem, seed=1)
+    assert len(strata) == in_groups.shape[1] == 200 + 200
+    one_by_one = np.concatenate(
+        [
+            weighted_means(problem, 1.0 - np.eye(len(problem.strata))[:, start : start + 100])
+            for start in range(0, len(problem.strata), 100)
+        ],
+        axis=1,
+    )
+    place = [(e.level, e.metric) for e in problem.estimates].index(("object", "auroc"))
+    some = slice(place, place + 1)
+    ours = bca_interval(means[some], drawn[some], in_groups[some], strata, 0.95)
+    exact = bca_interval(means[some], drawn[some], one_by_one[some], problem.strata, 0.95)
+    spread = drawn[place].std()
+    assert abs(ours[0][0] - exact[0][0]) < 0.1 * spread
+    assert abs(ours[1][0] - exact[1][0]) < 0.1 * spread
+
+
+def test_replicates_do_not_depend_on_how_their_weights_are_held(simulate, monkeypatch):
+    _, problem = make_problem(simulate())
+    whole = bootstrap_chunks(problem, 60, seed=3)
+    monkeypatch.setattr(bootstrap, "_CACHED", 30)
+    np.testing.assert_array_equal(bootstrap_chunks(problem, 60, seed=3), whole)
+    monkeypatch.setattr(bootstrap, "_MOST_WEIGHTS", 7 * len(problem.strata))
+    blocks = list(weight_blocks(problem.strata, 20, np.random.default_rng(0)))
+    assert [block.shape[1] for block in blocks] == [7, 7, 6]
+    for block in blocks:
+        assert (block[problem.strata].sum(axis=0) == problem.strata.sum()).all()
 
 
 def test_pictures_as_units_equal_objects_of_one_picture(simulate):
@@ -173,7 +217,7 @@ def test_pictures_as_units_equal_objects_of_one_picture(simulate):
 
 def test_ratios_at_a_prevalence_come_from_the_mean_rates_in_every_replicate(simulate):
     _, problem = make_problem(simulate(separation=3.0, folds=5), ("youden", "conformal:0.4"))
-    for drawn in (bootstrap_chunks(problem, 50, seed=0), jackknife_means(problem)):
+    for drawn in (bootstrap_chunks(problem, 50, seed=0), jackknife_means(problem, seed=0)[0]):
         for strategy in ("youden", "conformal:0.4"):
             for level in ("image", "object"):
                 recall, overkill_rate, precision, npv = (
