@@ -42,6 +42,7 @@ PITFALLS = {
     "RL218": "Columns that are not read",
     "RL219": "Fewer good pictures than defective ones",
     "RL220": "Few pictures train",
+    "RL221": "Classes that their files tell apart",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

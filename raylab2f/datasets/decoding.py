@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import NoReturn
 
 from PIL import Image
@@ -24,6 +25,7 @@ __all__ = [
     "decode",
     "decoded_bytes",
     "is_lossy",
+    "kind_of_file",
     "open_picture",
     "opened_bytes",
     "orientation_of",
@@ -56,6 +58,13 @@ _LOSSLESS_FORMATS = ("PNG", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "ICO", "SG
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _OPENING = threading.Lock()
+# Quantisation of luminance at quality 50: ISO/IEC 10918-1, table K.1.
+_LUMINANCE = (
+    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
+    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
+    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
+    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+)
 
 
 class UnreadablePictureError(UserError):
@@ -179,6 +188,27 @@ def is_lossy(image: Image.Image, content: bytes) -> bool:
         marker = content.find(b"\xff\x52\x00")
         return marker < 0 or content[marker + 13 : marker + 14] != b"\x01"
     return True
+
+
+def kind_of_file(image: Image.Image) -> str:
+    """How a picture was saved, for people: its format and, of a JPEG, the quality as most programs count it.
+
+    The quality is the one for which libjpeg's scaling of the standard's luminance table comes nearest in sum, which
+    does not depend on the order in which a decoder lists the table.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return image.format or "unknown format"
+    tables: dict[int, list[int]] = getattr(image, "quantization", {})
+    if not tables.get(0):
+        return "JPEG"
+    found = sum(tables[0])
+    return f"JPEG of quality {min(range(1, 101), key=lambda quality: abs(_luminance_sum(quality) - found))}"
+
+
+@cache
+def _luminance_sum(quality: int) -> int:
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return sum(min(max((value * scale + 50) // 100, 1), 255) for value in _LUMINANCE)
 
 
 def opened_bytes(content: bytes) -> int:

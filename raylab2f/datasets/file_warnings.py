@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from raylab2f.datasets.entries import first_few
+from raylab2f.datasets.file_kinds import file_kind_warnings
 from raylab2f.datasets.mask_contents import PLAIN
 from raylab2f.datasets.probing import Probed
 from raylab2f.pitfalls import Caution
@@ -31,6 +32,7 @@ def file_warnings(probed: Sequence[Probed]) -> list[Caution]:
         *_several_classes(usable),
         *_turned_masks(probed),
         *_doubtful_backgrounds(usable),
+        *file_kind_warnings(usable),
     ]
 
 

@@ -36,6 +36,7 @@ from raylab2f.datasets.decoding import (
     decode,
     decoded_bytes,
     is_lossy,
+    kind_of_file,
     open_picture,
     opened_bytes,
     orientation_of,
@@ -78,6 +79,7 @@ class FileFacts:
         peak: highest value of a 16-bit grey picture, `None` for others.
         orientation: EXIF orientation, 1 to 8; 1 is upright.
         plainness: share of the pixels that have one of the eight commonest values, 0 to 1: near 1 in masks.
+        kind: how it was saved, for people: `PNG`, `JPEG of quality 85`.
     """
 
     width: int
@@ -86,6 +88,7 @@ class FileFacts:
     peak: int | None
     orientation: int = 1
     plainness: float = 0.0
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,8 @@ def _picture_facts(path: str, pixel_limit: int | None, hold: Hold) -> FileFacts:
         peak = int(extrema[1])  # type: ignore[arg-type]  # one channel: two numbers, which Pillow does not declare
     orientation = orientation_of(image)
     width, height = image.size[::-1] if orientation in QUARTER_TURNS else image.size
-    return FileFacts(width, height, hashlib.sha256(content).hexdigest(), peak, orientation, plainness(image))
+    digest = hashlib.sha256(content).hexdigest()
+    return FileFacts(width, height, digest, peak, orientation, plainness(image), kind_of_file(image))
 
 
 def _mask_facts(path: str, pixel_limit: int | None, hold: Hold) -> MaskFacts:

@@ -32,6 +32,7 @@ class Probed:
         turn_unseen: whether the EXIF orientations of the picture and of its mask or foreground differ, while sizes
             cannot tell whether they lie over each other.
         plainness: share of the picture's pixels that have one of its eight commonest values.
+        kind: how the picture was saved, for people.
     """
 
     entry: Entry
@@ -41,6 +42,7 @@ class Probed:
     transposed: bool = False
     turn_unseen: bool = False
     plainness: float = 0.0
+    kind: str = ""
 
 
 def probe_entries(
@@ -125,6 +127,7 @@ def _probe(entry: Entry, pixel_limit: int, budget: MemoryBudget) -> Probed:
         mask=mask,
         turn_unseen=any(_is_turn_unseen(picture, facts) for facts in (mask, foreground) if facts is not None),
         plainness=picture.plainness,
+        kind=picture.kind,
     )
 
 
