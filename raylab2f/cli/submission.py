@@ -10,7 +10,7 @@ from typing import Any
 
 from raylab2f.cli.place_options import require_absolute, require_shared
 from raylab2f.errors import UserError
-from raylab2f.files.places import name_of
+from raylab2f.files.places import is_uri, name_of
 from raylab2f.options.detector import DetectorChoice
 from raylab2f.options.detector_settings import files_of
 
@@ -57,6 +57,7 @@ def check_submission(words: Sequence[str], program: Any) -> tuple[str, list[str]
         require_absolute(name, path)
     if not values.get("resume"):
         _check_detectors(values)
+        _check_new(values["out"])
     data = "demo" if values["data"] is None else PurePosixPath(name_of(values["data"])).stem
     return "-".join([words[0], data, *values["detector"]]), sent
 
@@ -72,6 +73,14 @@ def _check_detectors(values: Mapping[str, Any]) -> None:
             choice.config(detector, choice.preset or "fast")
         elif near := difflib.get_close_matches(detector, known, n=1):
             raise UserError(f"--detector {detector}: no such detector is installed here; do you mean {near[0]}?")
+
+
+def _check_new(out: str) -> None:
+    """`UserError` where a new run's folder is not free; where it cannot be seen from here, the job finds out."""
+    from raylab2f.runs.folder import RunFolder
+
+    if not is_uri(out):
+        RunFolder(out).require_new()
 
 
 def _spelled_out(context: Any) -> list[str]:

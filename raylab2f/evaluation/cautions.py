@@ -56,8 +56,8 @@ def find_cautions(
         found.append(
             Caution(
                 "RL303",
-                f"Only {anomalous} anomalous object{'s are' if anomalous != 1 else ' is'} judged in any fold; with "
-                f"fewer than {FEW_OBJECTS} the intervals may be too narrow.",
+                f"All folds together judge {anomalous} anomalous object{'s' * (anomalous != 1)} only; with fewer than "
+                f"{FEW_OBJECTS} the intervals may be too narrow.",
             )
         )
     means = mean_outcomes(problem, outcomes.values)[:, 0]

@@ -202,16 +202,20 @@ class RunFolder:
             UserError: there is a run and it shall not go on, or cannot with these settings; or there are other files.
         """
         fetch(self.place, ["run.json"])
-        if not self.exists():
-            if others := names_in(self.place):
-                raise UserError(f"--out {self.place} holds no run, but {first_few(others)}; choose an empty folder.")
+        if not (resume and self.exists()):
+            self.require_new()
             return False
-        if not resume:
+        self.check_continues(settings)
+        return True
+
+    def require_new(self) -> None:
+        """`UserError` where a run was begun here, or other files are; what a store holds is fetched before."""
+        if self.exists():
             raise UserError(
                 f"--out {self.place} holds a run already; add --resume to go on with it, or choose another."
             )
-        self.check_continues(settings)
-        return True
+        if others := names_in(self.place):
+            raise UserError(f"--out {self.place} holds no run, but {first_few(others)}; choose an empty folder.")
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

@@ -245,6 +245,20 @@ def test_a_command_without_a_file_is_sent_as_it_is():
     assert check_submission(words, typer.main.get_command(app)) == ("run-cv-demo-glass", words)
 
 
+def test_a_folder_that_is_not_free_is_told_before_anything_is_sent(tmp_path):
+    program = typer.main.get_command(app)
+    words = ["run-cv", "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    assert check_submission(words, program)[1] == words
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds no run, but notes\.txt; choose an empty folder"):
+        check_submission(words, program)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    with pytest.raises(UserError, match=r"holds a run already; add --resume"):
+        check_submission(words, program)
+    assert check_submission([*words, "--resume"], program)[1] == [*words, "--resume"]
+
+
 def test_places_in_a_file_are_checked_as_others_are(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("data: parts\ncache: /shared/cache\nout: /shared/run\n", encoding="utf-8")

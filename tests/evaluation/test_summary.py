@@ -179,7 +179,7 @@ def test_rates_that_mirror_each_other_have_mirrored_intervals(simulate):
 def test_few_objects_single_folds_and_perfect_scores_are_warned_of(simulate):
     warnings = " ".join(evaluate(simulate(separation=30, folds=1), **QUICK).warnings)
     assert "only one fold" in warnings
-    assert "Only 6 anomalous objects are judged in any fold" in warnings
+    assert "All folds together judge 6 anomalous objects only" in warnings
     assert "Too few errors were seen to know how they vary, for recall of 'youden' at image level" in warnings
     assert "auroc at object level" in warnings
     assert evaluate(simulate(anomalous=40, nominal=40, separation=1.0), **QUICK).warnings == ()
@@ -227,9 +227,9 @@ def test_objects_that_only_choose_the_threshold_make_no_figure_surer(choosing):
         assert summary.find(metric).interval.low == pytest.approx(0.8299, abs=1e-4)
     # Beside it Wilson's, with normal quantiles in place of Student's.
     assert {i.method: i.low for i in summary.find("recall").intervals}["wilson"] == pytest.approx(0.8389, abs=1e-4)
-    assert not any("judged in any fold" in warning for warning in summary.warnings)
+    assert not any("All folds together judge" in warning for warning in summary.warnings)
     few = evaluate(one_fold(choosing, 19), **QUICK).warnings
-    assert any("Only 19 anomalous objects are judged in any fold" in warning for warning in few)
+    assert any("All folds together judge 19 anomalous objects only" in warning for warning in few)
 
 
 def test_even_one_judged_object_of_each_class_has_an_interval():

@@ -53,7 +53,7 @@ def small(shared_ray, tmp_path_factory):
     display = Display(Console(quiet=True))
     config = preset_config("glass", "fast")
     # Settings of its own: what is planted must be found, whatever the preset becomes.
-    rates = {"adaptor_rate": 2e-4, "discriminator_rate": 4e-4, "feature_scaling": "none", "hypothesis": "auto"}
+    rates = {"adaptor_rate": 2e-4, "discriminator_rate": 4e-4, "feature_scaling": "none", "hypothesis": "spectrogram"}
     config = replace(config, size=(64, 64), schedule=replace(config.schedule, epochs=3), **rates)
 
     def run(name):

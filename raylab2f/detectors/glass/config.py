@@ -12,7 +12,7 @@ from raylab2f.errors import UserError
 __all__ = ["GLASS_PRESETS", "HYPOTHESES", "GlassConfig"]
 
 _PAPER_SCHEDULE = Schedule(epochs=640, batch_size=8, samples_per_epoch=392)
-HYPOTHESES = ("auto", "manifold", "hypersphere")
+HYPOTHESES = ("spectrogram", "manifold", "hypersphere", "alternate")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class GlassConfig:
         discriminator_rate, discriminator_decay: the same of the discriminator (AdamW).
         feature_scaling, feature_norm: what is done to patch features before the adaptor, see `FeatureScaling`. Bounds,
             noise and rates below are lengths in what comes out.
-        hypothesis: `manifold`, `hypersphere`, or `auto`: the spectrogram rule decides.
+        hypothesis: `manifold`, `hypersphere`, `spectrogram`: the published rule chooses one of the two, or `alternate`:
+            one step with this, the next with that.
         bounds: distances that global anomalies keep from the nominal feature they come from (manifold).
         noise_std: of the Gaussian noise from which global anomalies start.
         ascent_steps, ascent_rate, project_every: gradient ascent on them.
@@ -59,7 +60,7 @@ class GlassConfig:
     discriminator_decay: float = 1e-2
     feature_scaling: str = "none"
     feature_norm: float = 5.0
-    hypothesis: str = "auto"
+    hypothesis: str = "spectrogram"
     noise_std: float = 0.015
     bounds: tuple[float, float] = (0.5, 1.0)
     ascent_steps: int = 20

@@ -88,7 +88,7 @@ class Glass(Detector):
         )
         # Embedding and scaling are affine: that of the mean is the mean of all.
         self._mean_patches = self.embed([_mean(level)[None].to(samples.dtype) for level in samples.features])[0]
-        if self.config.hypothesis == "auto":
+        if self.config.hypothesis == "spectrogram":
             assert samples.pictures is not None, "the hypothesis is decided by the pictures"
             # Fractions are cut off as published.
             self.hypersphere = prefers_hypersphere(_mean(samples.pictures).to(torch.uint8).cpu().numpy())
@@ -103,6 +103,8 @@ class Glass(Detector):
                     "be imitated on them; mend these masks or leave the foreground masks out."
                 )
             self._foregrounds = samples.foregrounds.cpu().numpy()
+        if self.config.hypothesis == "alternate":
+            return {"hypothesis": "alternate"}
         return {"hypothesis": "hypersphere" if self.hypersphere else "manifold"}
 
     def begin_epoch(self, samples: Samples, epoch: int) -> None:
@@ -130,6 +132,8 @@ class Glass(Detector):
         Where several workers share a batch, the hard patches and the hypersphere's radius are quantiles of each
         worker's own patches.
         """
+        if self.config.hypothesis == "alternate":
+            self.hypersphere = step.index % 2 == 1
         return self.training_pass(self.synthesise(batch, step)).loss
 
     def synthesise(self, batch: Batch, step: Step) -> Patches:

@@ -133,14 +133,14 @@ def test_the_norm_can_be_synchronised_over_workers(make):
 
 
 def test_auto_decides_by_the_mean_picture_and_says_so(make, samples):
-    assert make(hypothesis="auto").begin(samples, seed=1) == {"hypothesis": "manifold"}
+    assert make(hypothesis="spectrogram").begin(samples, seed=1) == {"hypothesis": "manifold"}
     pictures = torch.full_like(samples.pictures, 10)
     y, x = torch.meshgrid(
         torch.linspace(-1, 1, pictures.shape[1]), torch.linspace(-1, 1, pictures.shape[2]), indexing="ij"
     )
     pictures[:, x**2 + y**2 < 0.2] = 250
     aligned = Samples(samples.features, pictures)
-    assert make(hypothesis="auto").begin(aligned, seed=1) == {"hypothesis": "hypersphere"}
+    assert make(hypothesis="spectrogram").begin(aligned, seed=1) == {"hypothesis": "hypersphere"}
     assert make(hypothesis="manifold").begin(aligned, seed=1) == {"hypothesis": "manifold"}
 
 
