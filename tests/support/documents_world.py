@@ -74,9 +74,10 @@ class World:
             self.picture(f"{base}/test/broken/{number:03}.png", defective=True, mask=mask)
 
     def _mtd(self):
-        for kind, count in (("Free", 2 * GOOD), ("Blowhole", DEFECTIVE), ("Fray", DEFECTIVE)):
+        # Numbers so far apart that each picture shows a tile of its own.
+        for kind, count, first in (("Free", 2 * GOOD, 0), ("Blowhole", DEFECTIVE, 500), ("Fray", DEFECTIVE, 700)):
             for number in range(count):
-                stem = f"mtd/MT_{kind}/Imgs/exp1_num_{number + 1000 * len(kind)}"
+                stem = f"mtd/MT_{kind}/Imgs/exp1_num_{1000 * (first + number)}"
                 self.picture(f"{stem}.jpg", defective=kind != "Free", mask=f"{stem}.png", fills=True)
 
     def _casting(self):
