@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo docs docs-check test test-slow lint lock clean
+.PHONY: setup demo docs docs-check bench test test-slow lint lock clean
 
 setup: $(STAMP)
 
@@ -25,7 +25,13 @@ docs: setup
 
 # Every command and every piece of Python that README and docs print, on small data.
 docs-check: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m documents tests/documents
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" tests/documents
+
+# What is claimed of speed, one thread each, in a quarter of an hour; the tables go to benchmarks/*.md.
+bench: setup
+	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/bootstrap_speed.py
+	$(BIN)/python benchmarks/evaluate_scale.py
 
 # Tests on clusters wait a lot, so two processes share the tests.
 test: setup lint

@@ -14,7 +14,7 @@ from documents import PAGES, Step, steps
 from documents_world import World
 from in_process import raylab2f
 
-pytestmark = [pytest.mark.documents, pytest.mark.xdist_group("documents")]
+pytestmark = pytest.mark.xdist_group("documents")
 
 SMALL = {"--epochs": "1", "--replicates": "100", "--max-parallel-folds": "1", "--folds": "2"}
 MOST_FOLDS = 3
@@ -27,6 +27,8 @@ BEFORE = [
     Step("before", words=("run-cv", "--data", "parts.csv", "--folds", "3", "--out", f"runs/{name}", "--detector", name))
     for name in ("glass", "csflow")
 ]
+#: What readers meet first is run with every test, the other pages by `make docs-check`.
+ALWAYS = ("before", "README.md")
 #: What needs a model that is not here, or machines.
 ELSEWHERE = ("grounded-sam",)
 ON_A_CLUSTER = ("submit", "cluster", "jobs")
@@ -38,7 +40,11 @@ def _every_step():
     for step in [*BEFORE, *(step for page in PAGES for step in steps(page))]:
         if not any(word in ELSEWHERE for word in step.words):
             found.setdefault((step.words, step.source), step)
-    return list(found.values())
+    return [
+        pytest.param(step, id=str(step), marks=() if step.page in ALWAYS else pytest.mark.documents)
+        for step in found.values()
+        if not set(step.words[:1]) & set(ON_A_CLUSTER)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +90,7 @@ def _run_python(source):
     return said.getvalue()
 
 
-@pytest.mark.parametrize("step", [s for s in _every_step() if not set(s.words[:1]) & set(ON_A_CLUSTER)], ids=str)
+@pytest.mark.parametrize("step", _every_step())
 def test_what_a_page_shows_works(step, world, shared_ray, monkeypatch):
     monkeypatch.chdir(world)
     monkeypatch.setenv("RAYLAB2F_CACHE", str(world.parent / "cache"))

@@ -131,6 +131,7 @@ def test_diagnoses_can_be_made_view_by_view(diagnosed, small):
         assert evidence.num_rows
 
 
+@pytest.mark.slow
 def test_clutter_that_follows_the_label_is_a_background_shortcut(diagnosed):
     verdicts, findings, _ = diagnosed("clutter", stored_only=True)
     assert failed(verdicts) == {"background"}, [findings[name].why for name in failed(verdicts)]
@@ -149,6 +150,7 @@ def test_turned_evaluation_pictures_are_a_missing_invariance(diagnosed):
     assert findings["invariance"].measure("unseen-views").verdict == "fail"
 
 
+@pytest.mark.slow
 def test_another_exposure_of_the_test_pictures_is_a_shift(diagnosed):
     verdicts, findings, _ = diagnosed("exposure", stored_only=True)
     assert failed(verdicts) == {"shift"}, [findings[name].why for name in failed(verdicts)]

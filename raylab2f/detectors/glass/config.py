@@ -12,7 +12,7 @@ from raylab2f.errors import UserError
 __all__ = ["GLASS_PRESETS", "HYPOTHESES", "GlassConfig"]
 
 _PAPER_SCHEDULE = Schedule(epochs=640, batch_size=8, samples_per_epoch=392)
-HYPOTHESES = ("spectrogram", "manifold", "hypersphere", "alternate")
+HYPOTHESES = ("spectrogram", "manifold", "hypersphere")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class GlassConfig:
         discriminator_rate, discriminator_decay: the same of the discriminator (AdamW).
         feature_scaling, feature_norm: what is done to patch features before the adaptor, see `FeatureScaling`. Bounds,
             noise and rates below are lengths in what comes out.
-        hypothesis: `manifold`, `hypersphere`, `spectrogram`: the published rule chooses one of the two, or `alternate`:
-            one step with this, the next with that.
+        hypothesis: `manifold`, `hypersphere`, or `spectrogram`: the published rule chooses one of the two.
         bounds: distances that global anomalies keep from the nominal feature they come from (manifold).
         noise_std: of the Gaussian noise from which global anomalies start.
         ascent_steps, ascent_rate, project_every: gradient ascent on them.

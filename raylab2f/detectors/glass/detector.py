@@ -103,8 +103,6 @@ class Glass(Detector):
                     "be imitated on them; mend these masks or leave the foreground masks out."
                 )
             self._foregrounds = samples.foregrounds.cpu().numpy()
-        if self.config.hypothesis == "alternate":
-            return {"hypothesis": "alternate"}
         return {"hypothesis": "hypersphere" if self.hypersphere else "manifold"}
 
     def begin_epoch(self, samples: Samples, epoch: int) -> None:
@@ -132,8 +130,6 @@ class Glass(Detector):
         Where several workers share a batch, the hard patches and the hypersphere's radius are quantiles of each
         worker's own patches.
         """
-        if self.config.hypothesis == "alternate":
-            self.hypersphere = step.index % 2 == 1
         return self.training_pass(self.synthesise(batch, step)).loss
 
     def synthesise(self, batch: Batch, step: Step) -> Patches:
