@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from raylab2f.detectors.moments import moments
 from raylab2f.errors import UserError
 
 __all__ = ["SCALINGS", "FeatureScaling"]
@@ -44,23 +45,9 @@ class FeatureScaling(nn.Module):
         """Measure nominal features, (n, E) at a time, in float64."""
         if self.kind == "none":
             return
-        origin: Tensor | None = None
-        count = 0
-        for portion in portions:
-            features = portion.double()
-            if origin is None:
-                # Around a first portion's mean, sums of squares lose no digits.
-                origin = features.mean(dim=0)
-                total, squares = torch.zeros_like(origin), origin.new_zeros(len(origin), len(origin))
-            features -= origin
-            total += features.sum(dim=0)
-            squares += features.T @ features
-            count += len(features)
-        assert origin is not None, "no features"
-        shift = total / count
-        covariance = squares / count - torch.outer(shift, shift)
-        self.mean.copy_(origin + shift)
-        self.matrix.copy_(self._matrix(covariance))
+        mean, scatter, count = moments(portion[None] for portion in portions)
+        self.mean.copy_(mean[0])
+        self.matrix.copy_(self._matrix(scatter[0] / count))
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., E) scaled."""

@@ -13,6 +13,7 @@ from torch.nn import functional
 from raylab2f.detectors.base import Batch, FeatureRequest, Prediction, Samples
 from raylab2f.detectors.fitted import FittedDetector
 from raylab2f.detectors.gaussian.config import MAHALANOBIS_PRESETS, PADIM_PRESETS, GaussianConfig
+from raylab2f.detectors.moments import moments
 from raylab2f.detectors.smoothing import smooth_upsample
 from raylab2f.seeding import torch_seed
 
@@ -70,20 +71,10 @@ class _GaussianDetector(FittedDetector):
         groups, length = self.mean.shape
         portions = torch.arange(len(samples)).split(self.config.schedule.batch_size)
         for some in torch.arange(groups, device=self.mean.device).split(max(1, _ENTRIES // length**2)):
-            # Around a first portion's mean, sums of squares lose no digits.
-            origin = self._features(samples.batch(portions[0]).features)[some].double().mean(dim=1, keepdim=True)
-            total = origin.new_zeros(len(some), length)
-            squares = origin.new_zeros(len(some), length, length)
-            count = 0
-            for portion in portions:
-                centred = self._features(samples.batch(portion).features)[some].double() - origin
-                total += centred.sum(dim=1)
-                squares += centred.transpose(1, 2) @ centred
-                count += centred.shape[1]
-            shift = total / count
-            squares -= shift[:, :, None] * (count * shift[:, None, :])
-            self.mean[some] = (origin[:, 0] + shift).to(self.mean.dtype)
-            self.whiten[some] = self._whitened(squares / max(1, count - 1)).to(self.whiten.dtype)
+            features = (self._features(samples.batch(portion).features)[some] for portion in portions)
+            mean, scatter, count = moments(features)
+            self.mean[some] = mean.to(self.mean.dtype)
+            self.whiten[some] = self._whitened(scatter / max(1, count - 1)).to(self.whiten.dtype)
         return {"gaussians": groups, "dimensions": length}
 
     def _whitened(self, covariance: Tensor) -> Tensor:
