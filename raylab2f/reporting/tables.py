@@ -79,15 +79,16 @@ def _print_muted(codes: Counter[str], what: str, console: Console) -> None:
 
 
 def _print_parts(summary: dict[str, Any], strategy: str, console: Console) -> None:
-    """Rates of each defect type, condition and view; nothing where pictures say nothing of them."""
+    """Rates of each defect type, condition and view; nothing where all defects are of one type, which is told above."""
     rows = [e for e in summary["estimates"] if e["strategy"] == strategy and e["metric"].endswith("]")]
-    if not rows:
+    parts = list(dict.fromkeys(e["metric"].partition("[")[2][:-1] for e in rows))
+    if not parts or (len(parts) == 1 and "=" not in parts[0]):
         return
     levels = list(dict.fromkeys(e["level"] for e in rows))
     headings = ["pictures of", *(f"{level} level {rate}" for level in levels for rate in _PART_RATES)]
     lines = []
     found = {(e["level"], e["metric"]): e for e in rows}
-    for part in dict.fromkeys(e["metric"].partition("[")[2][:-1] for e in rows):
+    for part in parts:
         cells = [_cell(found.get((level, f"{rate}[{part}]"))) for level in levels for rate in _PART_RATES]
         lines.append([part, *cells])
     print_table(headings, lines, console, title=f"{_what(summary)}: threshold {strategy}, part by part")

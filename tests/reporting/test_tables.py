@@ -50,3 +50,12 @@ def test_findings_name_the_page_of_what_was_found_and_of_nothing_else():
     assert "RL105 leakage" in printed
     assert "RL106 shift" in printed
     assert printed.splitlines()[-1].strip() == "how to mend it: docs/pitfalls/RL105.md"
+
+
+def test_parts_have_a_table_where_they_differ_from_the_whole():
+    rows = {"image_id": [str(i) for i in range(40)], "label": [0, 1] * 20, "score": [i * 7 % 40 for i in range(40)]}
+    for types, shown in ((["dent"], False), (["dent", "scratch"], True)):
+        kinds = ["good" if label == 0 else types[row // 2 % len(types)] for row, label in enumerate(rows["label"])]
+        console = Console(file=io.StringIO(), width=160)
+        print_summary(evaluate(pa.table(rows | {"defect_type": kinds}), replicates=50).to_dict(), console)
+        assert ("part by part" in console.file.getvalue()) is shown
