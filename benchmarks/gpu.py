@@ -11,12 +11,9 @@ alone; the exit status is 1 then.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
@@ -45,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = torch.device(options.device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", 0)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
     sizes = "small" if options.small else "paper"
     task = Task(device, sizes, options.reference, seconds=0.1 if options.small else 5.0)
     results: dict[str, Any] = {"machine": _machine(device), "versions": versions(), "sizes": sizes, "parts": {}}

@@ -144,12 +144,12 @@ def _training_rows(kind: str, measured: dict[str, _Measured]) -> list[Row]:
 
 def _measure(make: Callable[[], Call], task: Task) -> _Measured:
     """One side alone on the device, so that the peak is its own."""
-    gc.collect()
     cuda = task.device.type == "cuda"
+    call = make()
+    gc.collect()
     if cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(task.device)
-    call = make()
     times = interleaved({"": call}, task.device, seconds=task.seconds)[""]
     memory = torch.cuda.max_memory_allocated(task.device) if cuda else 0
     return _Measured(times, memory, _waits(call) if cuda else [])
@@ -253,7 +253,8 @@ def sharing(task: Task) -> list[Row]:
 def _one_of_two(rank: int, name: str, task: Task, barrier: Barrier, queue: Queue[Any]) -> None:
     """The first one measures alone while the second waits, ready; then both at a time."""
     try:
-        torch.set_num_threads(1)
+        if task.device.type == "cpu":
+            torch.set_num_threads(1)
         sizes = SIZES[task.sizes]
         call = (csflow_step if name == "csflow" else glass_step)("ours", sizes, task.device)
         for _ in range(2):

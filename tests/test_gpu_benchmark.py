@@ -33,8 +33,8 @@ def results(tmp_path_factory):
     for name in ABSENT:
         absent = subprocess.run([sys.executable, "-c", f"import {name}"], env=environment, capture_output=True)
         assert absent.returncode, f"{name} is not hidden"
-    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--device", "cpu", "--small"]
-    command += ["--json", folder / "gpu.json"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--device", "cpu", "--small"]
+    command += ["--json", str(folder / "gpu.json")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "gpu.json").read_text(encoding="utf-8"))

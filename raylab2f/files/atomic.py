@@ -24,7 +24,9 @@ __all__ = ["STALE_SECONDS", "atomic_path", "remove_temporaries", "write_error", 
 # There is no room, or no more for this user, or for a file of this size.
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # The place itself is wrong, or not for this user.
-_NO_PLACE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
+_NO_PLACE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+)
 #: A temporary file that nobody has written to for a day belongs to a process that was killed.
 STALE_SECONDS = 86_400.0
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
