@@ -5,8 +5,8 @@ The references are `.npz` files as in `tests/reference`; each is a small trainin
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,20 @@ from numpy.typing import NDArray
 from published_steps import PublishedCSFlow, PublishedGlass
 from torch import Tensor, nn
 
-from raylab2f.detectors.base import Batch, Samples, Schedule
-from raylab2f.detectors.csflow import CSFlow, CSFlowConfig
-from raylab2f.detectors.glass import Glass, GlassConfig
+from raylab2f.detectors.base import Batch, Samples
+from raylab2f.detectors.csflow import CSFlow
+from raylab2f.detectors.glass import Glass
 from raylab2f.detectors.glass.training_pass import Patches
+
+# Beside the tests that hold the detectors to the same references.
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
+from reference_detectors import csflow_of, glass_of, glass_state
 
 __all__ = ["parity_errors"]
 
 Values = dict[str, NDArray[Any]]
 #: Name, what was found, what the reference says.
 Found = Iterator[tuple[str, Any, Any]]
-_GLASS_NAMES = {"body.block1.0": "hidden", "body.block1.1": "norm", "tail.0": "tail"}
-
 _UNDETERMINED = ("after/discriminator.hidden.bias", "after/body.0.bias")
 
 
@@ -72,26 +74,8 @@ def _error(found: Any, expected: Any) -> float:
 
 
 def _csflow(values: Values, device: torch.device, dtype: torch.dtype) -> tuple[CSFlow, list[Tensor]]:
-    settings = json.loads(str(values["config"]))
-    maps = [torch.from_numpy(values[f"x{scale}"]).to(device, dtype) for scale in range(3)]
-    config = CSFlowConfig(
-        hidden_channels=settings["hidden_channels"],
-        kernel_sizes=tuple(settings["kernel_sizes"]),
-        clamp=settings["clamp"],
-        learning_rate=settings["lr"],
-        adam_eps=settings["adam_eps"],
-        weight_decay=settings["weight_decay"],
-        schedule=Schedule(epochs=1, batch_size=16, max_grad_norm=settings["max_grad_norm"]),
-    )
-    detector = CSFlow(config, [(x.shape[1], x.shape[2], x.shape[3]) for x in maps]).double()
-    state = {}
-    for key in detector.state_dict():
-        _, _, index, rest = key.split(".", 3)
-        block, couples = divmod(int(index), 2)
-        source = f"param/block{block}.{rest}" if couples else f"permutation/block{block}/scale{rest[-1]}"
-        state[key] = torch.from_numpy(values[source])
-    detector.load_state_dict(state)
-    return detector.to(device, dtype), maps
+    detector, maps = csflow_of(values)
+    return detector.to(device, dtype), [x.to(device, dtype) for x in maps]
 
 
 def _csflow_ours(values: Values, device: torch.device, dtype: torch.dtype) -> Found:
@@ -131,57 +115,9 @@ def _csflow_published(values: Values, device: torch.device, dtype: torch.dtype) 
     yield "train_grad_norms", [norm for _, norm in steps], values["train_grad_norms"]
 
 
-class _ToyBackbone(nn.Module):
-    """The reference's two levels: convolution and tanh."""
-
-    def __init__(self, values: Values, strides: Sequence[int], device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.strides = (strides[0], strides[1] // strides[0])
-        self.levels = [
-            [torch.from_numpy(values[f"backbone/layer{n}.0.{kind}"]).to(device, dtype) for kind in ("weight", "bias")]
-            for n in (2, 3)
-        ]
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        out = []
-        for (weight, bias), stride in zip(self.levels, self.strides, strict=True):
-            x = torch.tanh(nn.functional.conv2d(x, weight, bias, stride=stride, padding=weight.shape[-1] // 2))
-            out.append(x)
-        return out
-
-
-def _glass(values: Values, device: torch.device, dtype: torch.dtype) -> tuple[Glass, _ToyBackbone]:
-    settings = json.loads(str(values["config"]))
-    backbone = _ToyBackbone(values, settings["strides"], device, dtype)
-    config = GlassConfig(
-        size=(settings["image_size"],) * 2,
-        embedding=settings["embed_dim"],
-        hidden=settings["hidden"],
-        adaptor_rate=settings["lr_adaptor"],
-        discriminator_rate=settings["lr_discriminator"],
-        hypothesis=settings["hypothesis"],
-        noise_std=settings["noise_std"],
-        ascent_steps=settings["ascent_steps"],
-        ascent_rate=settings["ascent_rate"],
-        project_every=settings["project_every"],
-        radius_quantile=settings["radius_quantile"],
-        hard_quantile=settings["hard_mining_quantile"],
-        smoothing_sigma=settings["map_smoothing_sigma"],
-    )
-    levels = backbone(_tensor(values, "step0/image", device, dtype))
-    detector = Glass(config, [(x.shape[1], x.shape[2], x.shape[3]) for x in levels]).double()
-    detector.load_state_dict(_glass_state(values, "before"))
-    return detector.to(device, dtype), backbone
-
-
-def _glass_state(values: Values, when: str) -> dict[str, Tensor]:
-    """The detector's state as the reference names it."""
-    state = {f"adaptor.{k}": torch.from_numpy(values[f"adaptor_{when}/layers.0fc.{k}"]) for k in ("weight", "bias")}
-    prefix = f"discriminator_{when}/"
-    for key in (key for key in values if key.startswith(prefix)):
-        layer, kind = key.removeprefix(prefix).rsplit(".", 1)
-        state[f"discriminator.{_GLASS_NAMES[layer]}.{kind}"] = torch.from_numpy(np.asarray(values[key]))
-    return state
+def _glass(values: Values, device: torch.device, dtype: torch.dtype) -> tuple[Glass, nn.Module]:
+    detector, backbone = glass_of(values)
+    return detector.to(device, dtype), backbone.to(device, dtype)
 
 
 def _tensor(values: Values, name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -220,7 +156,7 @@ def _glass_ours(values: Values, device: torch.device, dtype: torch.dtype) -> Fou
         for optimizer in optimizers:
             optimizer.step()
     state = detector.state_dict()
-    yield from ((f"after/{name}", state[name], wanted) for name, wanted in _glass_state(values, "after").items())
+    yield from ((f"after/{name}", state[name], wanted) for name, wanted in glass_state(values, "after").items())
     detector.eval()
     features = backbone(_tensor(values, "test/image", device, dtype))
     prediction = detector.predict(Batch(torch.arange(len(features[0])), features))

@@ -23,11 +23,13 @@ def file_kind_warnings(usable: Sequence[Probed]) -> Iterator[Caution]:
 
     What of a camera or a program marks one class, a detector may take for the defect; the figures are too good then.
     """
+    labels = np.array([item.entry.label == 1 for item in usable], dtype=bool)
+    good = np.flatnonzero(~labels).tolist()
+    in_test = np.array([usable[row].entry.given_split == "test" for row in good], dtype=bool)
     for what, values in (
         ("in their files", [item.kind for item in usable]),
         ("in size", [f"{item.entry.width} x {item.entry.height} pixels" for item in usable]),
     ):
-        labels = np.array([item.entry.label == 1 for item in usable], dtype=bool)
         if (share := _told_apart(values, labels)) is not None:
             yield Caution(
                 "RL221",
@@ -36,10 +38,8 @@ def file_kind_warnings(usable: Sequence[Probed]) -> Iterator[Caution]:
                 "detector may do the same. Take, resize and save all pictures in one way.",
             )
             continue
-        good = np.flatnonzero(~labels).tolist()
         of_good = [values[row] for row in good]
-        in_test = np.array([usable[row].entry.given_split == "test" for row in good], dtype=bool)
-        if (share := _told_apart(of_good, in_test)) is not None:
+        if _told_apart(of_good, in_test) is not None:
             yield Caution(
                 "RL221",
                 f"Good pictures given for test and for training differ {what} ({_commonest(of_good, in_test)}, against "

@@ -35,12 +35,14 @@ class Cell:
 
     Arguments:
         threshold: ranking of the threshold partition.
+        values: (cuts + 1,) threshold of each cut of it; the last entry, NaN, stands for "no threshold".
         inference: the inference partition, judged at cuts of the threshold partition of this level.
         inference_by_object: the same, judged at cuts of the threshold partition at object level.
         parts: inference rows of each of the level's `Part`s, judged as in `inference` and `inference_by_object`.
     """
 
     threshold: Ranking
+    values: np.ndarray
     inference: Judged
     inference_by_object: Judged
     parts: tuple[tuple[Judged, Judged], ...]
@@ -71,11 +73,13 @@ class Level:
 
     def cell(self, rows: np.ndarray, threshold: Ranking, by_object: Ranking) -> Cell:
         ranking, which = self.rank(rows)
+        own, of_objects = threshold_values(threshold), threshold_values(by_object)
         parts = []
         for part in self.parts:
             chosen = _restrict(ranking, part.rows[which])
-            parts.append((_judged(chosen, threshold), _judged(chosen, by_object)))
-        return Cell(threshold, _judged(ranking, threshold), _judged(ranking, by_object), tuple(parts))
+            parts.append((_judged(chosen, own), _judged(chosen, of_objects)))
+        values = np.append(own, np.nan)
+        return Cell(threshold, values, _judged(ranking, own), _judged(ranking, of_objects), tuple(parts))
 
 
 def _restrict(ranking: Ranking, rows: np.ndarray) -> Ranking:
@@ -83,7 +87,6 @@ def _restrict(ranking: Ranking, rows: np.ndarray) -> Ranking:
     return Ranking(ranking.score[groups], group, ranking.owner[rows], ranking.label[rows], ranking.row[rows])
 
 
-def _judged(ranking: Ranking, threshold: Ranking) -> Judged:
-    values = threshold_values(threshold)
+def _judged(ranking: Ranking, values: np.ndarray) -> Judged:
     flagged = len(ranking.score) - np.searchsorted(ranking.score[::-1], values, side="left")
     return Judged(ranking, np.append(flagged, 0))

@@ -10,7 +10,7 @@ import numpy as np
 from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve, Ranking, sweep
 from raylab2f.evaluation.decisions.object_scores import ObjectScore
-from raylab2f.evaluation.decisions.thresholds import Strategy, cuts, nominal_shares, threshold_values
+from raylab2f.evaluation.decisions.thresholds import Strategy, cuts, nominal_shares
 from raylab2f.evaluation.outcomes.cells import Cell, Level
 from raylab2f.evaluation.outcomes.metrics import (
     COUNT_METRICS,
@@ -211,7 +211,6 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
     ranked = {level: np.empty((len(RANKING_METRICS), folds, replicates)) for level in problem.levels}
     for fold, cell in enumerate(problem.cells):
         curves = {level: sweep(cell[level].threshold, weights) for level in problem.levels}
-        candidates = {level: np.append(threshold_values(cell[level].threshold), np.nan) for level in problem.levels}
         for position, level in enumerate(problem.levels):
             inference = sweep(cell[level].inference.ranking, weights)
             parts = [sweep(pair[0].ranking, weights) for pair in cell[level].parts]
@@ -224,7 +223,7 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
                     shares = nominal_shares(cell[source].threshold, len(weights))
                     curve = sweep(cell[source].threshold, weights * shares[:, None])
                 cut = cuts(strategy, curve)
-                thresholds[position, number, fold] = candidates[source][cut]
+                thresholds[position, number, fold] = cell[source].values[cut]
                 here = cell[level].inference_by_object if strategy.on_objects else cell[level].inference
                 _count(counted[level], number, fold, inference, here.flagged[cut], cut >= 0)
                 for row, (part, anomalous) in enumerate(rates[level]):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from raylab2f.evaluation.intervals.bootstrap import CHUNK, object_weights
+from raylab2f.evaluation.intervals.bootstrap import CHUNK, weight_blocks
 from raylab2f.evaluation.outcomes.means import fold_mean
 from raylab2f.seeding import numpy_generator
 
@@ -136,8 +136,10 @@ def pixel_replicates(problem: PixelProblem, replicates: int, seed: int) -> np.nd
     parts = []
     for chunk in range(-(-replicates // CHUNK)):
         rng = numpy_generator(seed, "pixel bootstrap", chunk)
-        weights = object_weights(problem.strata, min(CHUNK, replicates - chunk * CHUNK), rng)
-        parts.append(fold_mean(judge_pixel_problem(problem, weights)))
+        size = min(CHUNK, replicates - chunk * CHUNK)
+        parts += [
+            fold_mean(judge_pixel_problem(problem, weights)) for weights in weight_blocks(problem.strata, size, rng)
+        ]
     return np.concatenate(parts, axis=1)
 
 

@@ -1,43 +1,18 @@
 """Agreement with values of the published implementation, in float64; parameters are those before its ten steps."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
+from reference_detectors import csflow_of
 
-from raylab2f.detectors.base import Batch, Schedule
-from raylab2f.detectors.csflow import CSFlow, CSFlowConfig
+from raylab2f.detectors.base import Batch
 
 
 @pytest.fixture
 def case(csflow_reference):
     """The reference's detector with its parameters, its batch and its values."""
-    values = csflow_reference
-    settings = json.loads(str(values["config"]))
-    maps = [torch.from_numpy(values[f"x{scale}"]) for scale in range(3)]
-    config = CSFlowConfig(
-        hidden_channels=settings["hidden_channels"],
-        kernel_sizes=tuple(settings["kernel_sizes"]),
-        clamp=settings["clamp"],
-        learning_rate=settings["lr"],
-        adam_eps=settings["adam_eps"],
-        weight_decay=settings["weight_decay"],
-        schedule=Schedule(epochs=1, batch_size=16, max_grad_norm=settings["max_grad_norm"]),
-    )
-    detector = CSFlow(config, [tuple(x.shape[1:]) for x in maps]).double()
-    batch = Batch(torch.arange(len(maps[0])), maps)
-    detector.load_state_dict({key: torch.from_numpy(values[source]) for key, source in own_names(detector)})
-    return detector, batch, values
-
-
-def own_names(detector):
-    """The detector's state by name, and each one's name in a reference file."""
-    for key in detector.state_dict():
-        _, _, index, rest = key.split(".", 3)
-        block, kind = divmod(int(index), 2)
-        source = f"param/block{block}.{rest}"
-        yield key, source if kind else f"permutation/block{block}/{rest.replace('permutation', 'scale')}"
+    detector, maps = csflow_of(csflow_reference)
+    return detector, Batch(torch.arange(len(maps[0])), maps), csflow_reference
 
 
 def close(found, expected, tolerance=1e-9):

@@ -1,49 +1,13 @@
 """Agreement with values of the published implementation, in float64."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from reference_detectors import glass_of, glass_state
 
 from raylab2f.detectors.base import Batch, Samples
-from raylab2f.detectors.glass import Glass, GlassConfig
 from raylab2f.detectors.glass.hypothesis import prefers_hypersphere
 from raylab2f.detectors.glass.training_pass import Patches
-
-NAMES = {"body.block1.0": "hidden", "body.block1.1": "norm", "tail.0": "tail"}
-
-
-class ToyBackbone(nn.Module):
-    """The reference's two levels: convolution and tanh, strides 4 and 8."""
-
-    def __init__(self, values, strides):
-        super().__init__()
-        self.steps = (strides[0], strides[1] // strides[0])
-        self.levels = [
-            tuple(torch.from_numpy(values[f"backbone/layer{level}.0.{kind}"]) for kind in ("weight", "bias"))
-            for level in (2, 3)
-        ]
-
-    def forward(self, x):
-        out = []
-        for (weight, bias), stride in zip(self.levels, self.steps, strict=True):
-            x = torch.tanh(nn.functional.conv2d(x, weight, bias, stride=stride, padding=weight.shape[-1] // 2))
-            out.append(x)
-        return out
-
-
-def state(values, when):
-    """The detector's state as the reference names it."""
-    loaded = {
-        f"adaptor.{kind}": torch.from_numpy(values[f"adaptor_{when}/layers.0fc.{kind}"]) for kind in ("weight", "bias")
-    }
-    prefix = f"discriminator_{when}/"
-    for key in (key for key in values if key.startswith(prefix)):
-        layer, kind = key[len(prefix) :].rsplit(".", 1)
-        loaded[f"discriminator.{NAMES[layer]}.{kind}"] = torch.from_numpy(np.asarray(values[key]))
-    return loaded
 
 
 def close(found, expected, tolerance=1e-9):
@@ -53,29 +17,9 @@ def close(found, expected, tolerance=1e-9):
 
 @pytest.fixture
 def case(glass_training_reference):
-    """Values, settings, toy backbone, and a detector in the state before training."""
-    values = glass_training_reference
-    settings = json.loads(str(values["config"]))
-    backbone = ToyBackbone(values, settings["strides"])
-    shapes = [tuple(level.shape[1:]) for level in backbone(torch.from_numpy(values["step0/image"]))]
-    config = GlassConfig(
-        size=(settings["image_size"],) * 2,
-        embedding=settings["embed_dim"],
-        hidden=settings["hidden"],
-        adaptor_rate=settings["lr_adaptor"],
-        discriminator_rate=settings["lr_discriminator"],
-        hypothesis=settings["hypothesis"],
-        noise_std=settings["noise_std"],
-        ascent_steps=settings["ascent_steps"],
-        ascent_rate=settings["ascent_rate"],
-        project_every=settings["project_every"],
-        radius_quantile=settings["radius_quantile"],
-        hard_quantile=settings["hard_mining_quantile"],
-        smoothing_sigma=settings["map_smoothing_sigma"],
-    )
-    detector = Glass(config, shapes).double()
-    detector.load_state_dict(state(values, "before"))
-    return values, backbone, detector
+    """Values, toy backbone, and a detector in the state before training."""
+    detector, backbone = glass_of(glass_training_reference)
+    return glass_training_reference, backbone, detector
 
 
 def steps_of(values):
@@ -123,7 +67,7 @@ def test_training_steps_and_inference(case):
         done.loss.backward()
         for optimizer in optimizers:
             optimizer.step()
-    for name, expected in state(values, "after").items():
+    for name, expected in glass_state(values, "after").items():
         close(detector.state_dict()[name], expected.numpy(), 1e-7)
 
     detector.eval()
