@@ -15,6 +15,7 @@ from torch.nn import functional
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.csflow import CSFlow
 from raylab2f.detectors.glass import Glass
+from raylab2f.detectors.precision import products_in
 from raylab2f.features.backbones import Backbone
 
 __all__ = ["csflow_inference", "glass_inference"]
@@ -76,5 +77,6 @@ def glass_inference(side: str, sizes: Sizes, device: torch.device, count: int) -
 
 def _predicted(detector: Detector, features: list[Tensor]) -> object:
     """As `predict_batches` gives it."""
-    prediction = detector.predict(Samples(features).batch(torch.arange(len(features[0]))))
+    with products_in("float32"):
+        prediction = detector.predict(Samples(features).batch(torch.arange(len(features[0]))))
     return prediction.scores.float().cpu(), prediction.maps.float().cpu()

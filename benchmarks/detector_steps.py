@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,6 +26,8 @@ from raylab2f.detectors.csflow import CSFLOW_PRESETS, CSFlow, CSFlowConfig
 from raylab2f.detectors.glass import GLASS_PRESETS, Glass, GlassConfig
 from raylab2f.detectors.glass.local_anomalies import LocalAnomaly, draw_local_anomaly
 from raylab2f.detectors.glass.textures import Textures
+from raylab2f.detectors.precision import products_in
+from raylab2f.detectors.training import train_step
 from raylab2f.features.architectures import pretrained_config, untrained_network
 from raylab2f.features.backbones import Backbone, BackboneSpec, create_backbone
 from raylab2f.features.folding import fold_batch_norms
@@ -154,8 +157,9 @@ def make_detector(
         shapes = csflow_shapes(config)
         count = count or config.schedule.batch_size
         maps = [torch.randn(count, *shape, generator=generator).to(device) for shape in shapes]
-        flow = CSFlow(config, shapes).to(device, dtype)
-        return flow.train(), Samples(maps, dtype=dtype), None
+        flow, samples = CSFlow(config, shapes).to(device, dtype), Samples(maps, dtype=dtype)
+        flow.begin(samples, _SEED)
+        return flow.train(), samples, None
     glass = sizes.glass
     ours, plain = backbones(glass, device)
     pictures = random_pictures(count or glass.schedule.batch_size, glass.size, generator)
@@ -192,44 +196,42 @@ def csflow_shapes(config: CSFlowConfig) -> list[tuple[int, int, int]]:
 
 
 def step_of(
-    detector: Detector,
-    samples: Samples,
-    module: nn.Module | None = None,
-    draw: Callable[..., LocalAnomaly] | None = None,
+    detector: Detector, samples: Samples, module: nn.Module | None = None, textures: Textures | None = None
 ) -> Call:
     """One step as `train_epochs` takes it, on the samples' first batch.
 
     Arguments:
         module: the detector wrapped, as there.
-        draw: stands in for GLASS's `draw_local_anomaly`; `None`: what gives the same anomaly again.
+        textures: of which GLASS draws other local anomalies every time, a step ahead; `None`: always the same.
     """
-    schedule = detector.config.schedule
+    schedule, precision = detector.config.schedule, detector.config.precision
     rows = torch.arange(schedule.batch_size)
+    step = Step(seed=_SEED, epoch=0, index=0, global_size=len(rows))
     optimizers = detector.optimizers()
-    parameters = list(detector.parameters())
     total = torch.zeros((), dtype=torch.float64, device=samples.device)
-    trained = module or detector
 
-    def step() -> None:
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        loss = trained(samples.batch(rows), Step(seed=_SEED, epoch=0, index=0, global_size=len(rows)))
-        loss.backward()
-        if schedule.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, schedule.max_grad_norm)
-        for optimizer in optimizers:
-            optimizer.step()
-        total.add_(loss.detach() * len(rows))
+    def take(prepared: Any) -> None:
+        batch = samples.batch(rows, prepared)
+        with products_in(precision):
+            total.add_(train_step(module or detector, batch, step, optimizers, schedule.max_grad_norm) * len(rows))
 
     if not isinstance(detector, Glass):
-        return step
-    given = draw or _drawer(detector.config.size, detector.grid, None)
-
-    def with_anomalies() -> None:
+        return lambda: take(None)
+    if textures is None:
+        given = _drawer(detector.config.size, detector.grid, None)
         with patch.object(glass_detector, "draw_local_anomaly", given):
-            step()
+            ready = detector.prepare(rows, step)
+        return lambda: take(ready)
+    detector._textures = textures
+    thread = ThreadPoolExecutor(1)
+    coming = [thread.submit(detector.prepare, rows, step)]
 
-    return with_anomalies
+    def ahead() -> None:
+        ready = coming.pop()
+        coming.append(thread.submit(detector.prepare, rows, step))
+        take(ready.result())
+
+    return ahead
 
 
 def csflow_step(side: str, sizes: Sizes, device: torch.device) -> Call:
@@ -240,7 +242,7 @@ def csflow_step(side: str, sizes: Sizes, device: torch.device) -> Call:
     flow = PublishedCSFlow(sizes.csflow, samples.features[0].shape[1], detector.state_dict()).train()
     maps = [feature.cpu() for feature in samples.features]
     del detector, samples
-    return lambda: flow.step(maps, device)
+    return _in_precision(lambda: flow.step(maps, device), sizes.csflow.precision)
 
 
 def glass_step(side: str, sizes: Sizes, device: torch.device, *, drawn: bool = False, host_noise: bool = True) -> Call:
@@ -256,9 +258,9 @@ def glass_step(side: str, sizes: Sizes, device: torch.device, *, drawn: bool = F
     config = sizes.glass
     count, grid = config.schedule.batch_size, detector.grid
     textures = Textures(None, config.size) if drawn else None
-    draw = _drawer(config.size, grid, textures)
     if side == "ours":
-        return step_of(detector, samples, draw=draw)
+        return step_of(detector, samples, textures=textures)
+    draw = _drawer(config.size, grid, textures)
     assert plain is not None
     assert detector.center is not None
     assert samples.pictures is not None
@@ -281,7 +283,17 @@ def glass_step(side: str, sizes: Sizes, device: torch.device, *, drawn: bool = F
 
     pictures, ready = backbone.preprocess(nominal), loaded()
     del detector, samples
-    return lambda: model.step(pictures, *(loaded() if drawn else ready))
+    return _in_precision(lambda: model.step(pictures, *(loaded() if drawn else ready)), config.precision)
+
+
+def _in_precision(call: Call, precision: str) -> Call:
+    """The published step with the types of ours: a GPU's own default rounds its convolutions alone."""
+
+    def step() -> object:
+        with products_in(precision):
+            return call()
+
+    return step
 
 
 def random_pictures(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reference", type=Path, default=_REFERENCE, help="folder of reference values")
     parser.add_argument("--small", action="store_true", help="tiny sizes, to see that all works")
     parser.add_argument("--only", type=_parts, default=tuple(PARTS), metavar="A,B", help=", ".join(PARTS))
+    parser.add_argument("--seconds", type=float, default=2.0, help="that a timing takes, about (small: 0.1)")
     parser.add_argument("--json", type=Path, help="write the results there as well")
     options = parser.parse_args(arguments)
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device.type == "cpu":
         torch.set_num_threads(1)
     sizes = "small" if options.small else "paper"
-    task = Task(device, sizes, options.reference, seconds=0.1 if options.small else 5.0)
+    task = Task(device, sizes, options.reference, seconds=0.1 if options.small else options.seconds)
     results: dict[str, Any] = {"machine": _machine(device), "versions": versions(), "sizes": sizes, "parts": {}}
     for name in options.only:
         start = time.perf_counter()

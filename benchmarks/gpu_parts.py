@@ -10,8 +10,8 @@ import statistics
 import time
 import traceback
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
@@ -22,11 +22,13 @@ import light_imports
 import torch
 import torch.distributed as dist
 from detector_inference import csflow_inference, glass_inference
-from detector_steps import SIZES, Call, csflow_step, glass_step, make_detector, step_of
+from detector_steps import SIZES, Call, Sizes, csflow_step, glass_step, make_detector, step_of
 from parity_values import parity_errors
 from step_timing import Times, interleaved, synchronise
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+
+from raylab2f.detectors.precision import PRECISIONS, products_in
 
 __all__ = ["PARTS", "Row", "Task"]
 
@@ -73,20 +75,13 @@ class Row:
 
 def parity(task: Task) -> list[Row]:
     """Reference values on the device: largest relative errors, in float64, and in float32 with and without TF32."""
-    modes: list[tuple[str, torch.dtype, bool | None]] = [
-        ("float64", torch.float64, None),
-        ("float32", torch.float32, None),
-    ]
+    modes = [("float64", torch.float64, "float32"), ("float32", torch.float32, "float32")]
     if task.device.type == "cuda":
-        modes.append(("float32 without TF32", torch.float32, False))
+        modes.append(("TF32", torch.float32, "tf32"))
     rows = []
-    default = torch.backends.cudnn.allow_tf32
-    for mode, dtype, tf32 in modes:
-        torch.backends.cudnn.allow_tf32 = default if tf32 is None else tf32
-        try:
+    for mode, dtype, precision in modes:
+        with products_in(precision):
             errors = parity_errors(task.reference, task.device, dtype)
-        finally:
-            torch.backends.cudnn.allow_tf32 = default
         for name, sides in errors.items():
             (ours, where), (published, _) = sides["ours"], sides["published"]
             rows.append(Row(f"{name}, {mode}", ours, published, "relative error", f"largest: {where}"))
@@ -97,15 +92,18 @@ def training(task: Task) -> list[Row]:
     """A step of each detector: time, the host's share of it, peak memory, calls that wait for the device."""
     sizes, device = SIZES[task.sizes], task.device
     both = ("ours", "published")
-    kinds: dict[str, dict[str, Callable[[], Call]]] = {
-        "csflow": {side: partial(csflow_step, side, sizes, device) for side in both},
-        "glass": {side: partial(glass_step, side, sizes, device) for side in both},
-        "glass, noise drawn on the device": {
-            "published": partial(glass_step, "published", sizes, device, host_noise=False)
-        },
+    kinds: dict[str, dict[str, Callable[[], Call]]] = {}
+    for precision in PRECISIONS if device.type == "cuda" else ("float32",):
+        own = Sizes(replace(sizes.csflow, precision=precision), replace(sizes.glass, precision=precision))
+        # The published steps have no shorter types.
+        sides = ("ours",) if precision == "bfloat16" else both
+        kinds[f"csflow, {precision}"] = {side: partial(csflow_step, side, own, device) for side in sides}
+        kinds[f"glass, {precision}"] = {side: partial(glass_step, side, own, device) for side in sides}
+    kinds["glass, noise drawn on the device"] = {
+        "published": partial(glass_step, "published", sizes, device, host_noise=False)
     }
     if light_imports.HAS_OPENCV:
-        kinds["glass, local anomalies drawn in the step"] = {
+        kinds["glass, local anomalies drawn"] = {
             side: partial(glass_step, side, sizes, device, drawn=True) for side in both
         }
     rows = []
@@ -225,56 +223,62 @@ def _wrapped_times(name: str, task: Task) -> list[Row]:
 
 def sharing(task: Task) -> list[Row]:
     """Two folds on the device in two processes: time of a step against one alone."""
-    rows = []
-    for name in ("csflow",) if task.small else ("csflow", "glass"):
-        context = multiprocessing.get_context("spawn")
-        barrier, queue = context.Barrier(2), context.Queue()
-        arguments = [(rank, name, task, barrier, queue) for rank in range(2)]
-        processes = [context.Process(target=_one_of_two, args=own) for own in arguments]
+    names = ("csflow",) if task.small else ("csflow", "glass")
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(2), context.Queue()
+    arguments = [(rank, names, task, barrier, queue) for rank in range(2)]
+    processes = [context.Process(target=_one_of_two, args=own) for own in arguments]
+    for process in processes:
+        process.start()
+    try:
+        found = dict(queue.get(timeout=180) for _ in processes)
+    finally:
         for process in processes:
-            process.start()
-        try:
-            found = dict(queue.get(timeout=180) for _ in processes)
-        finally:
-            for process in processes:
-                process.join(timeout=10)
-                if process.is_alive():
-                    process.terminate()
-        for seconds in found.values():
-            if isinstance(seconds, str):
-                raise RuntimeError(seconds)
-        alone, together = found[0]["alone"], statistics.mean(found[rank]["together"] for rank in range(2))
+            process.join(timeout=10)
+            if process.is_alive():
+                process.terminate()
+    for seconds in found.values():
+        if isinstance(seconds, str):
+            raise RuntimeError(seconds)
+    rows = []
+    for name in names:
+        alone = found[0][name, "alone"]
+        together = statistics.mean(found[rank][name, "together"] for rank in range(2))
         rows.append(Row(f"{name}: step, one fold alone", 1e3 * alone, None, "ms"))
         note = f"both folds together do {2 * alone / together:.2f} times the steps of one"
         rows.append(Row(f"{name}: step, two folds at a time", 1e3 * together, None, "ms", note))
     return rows
 
 
-def _one_of_two(rank: int, name: str, task: Task, barrier: Barrier, queue: Queue[Any]) -> None:
+def _one_of_two(rank: int, names: Sequence[str], task: Task, barrier: Barrier, queue: Queue[Any]) -> None:
     """The first one measures alone while the second waits, ready; then both at a time."""
     try:
         if task.device.type == "cpu":
             torch.set_num_threads(1)
-        sizes = SIZES[task.sizes]
-        call = (csflow_step if name == "csflow" else glass_step)("ours", sizes, task.device)
-        for _ in range(2):
-            call()
-        synchronise(task.device)
-        found = {}
-        barrier.wait(timeout=150)
-        if rank == 0:
-            found["alone"] = interleaved({"": call}, task.device, seconds=task.seconds)[""].median("wall")
-        barrier.wait(timeout=150)
-        # Once done, go on until the other one is: none shall measure alone at the end.
-        found["together"] = interleaved({"": call}, task.device, seconds=task.seconds)[""].median("wall")
-        end = time.perf_counter() + task.seconds / 2
-        while time.perf_counter() < end:
-            call()
-        synchronise(task.device)
+        sizes, found = SIZES[task.sizes], {}
+        for name in names:
+            call = (csflow_step if name == "csflow" else glass_step)("ours", sizes, task.device)
+            for _ in range(3):
+                call()
+            synchronise(task.device)
+            barrier.wait(timeout=150)
+            if rank == 0:
+                found[name, "alone"] = _seconds(call, task)
+            barrier.wait(timeout=150)
+            # Once done, go on until the other one is: none shall measure alone at the end.
+            found[name, "together"] = _seconds(call, task)
+            end = time.perf_counter() + task.seconds / 2
+            while time.perf_counter() < end:
+                call()
+            synchronise(task.device)
         queue.put((rank, found))
     except Exception:
         barrier.abort()
         queue.put((rank, traceback.format_exc()))
+
+
+def _seconds(call: Call, task: Task) -> float:
+    return interleaved({"": call}, task.device, seconds=task.seconds)[""].median("wall")
 
 
 def inference(task: Task) -> list[Row]:

@@ -6,8 +6,9 @@ A detector is a torch module whose `forward` is its training loss. Whatever driv
 1. `feature_requests` says which frozen features it reads; they are extracted once for all folds.
 2. `begin` computes what depends on the whole training partition and on nothing that is learned.
 3. `begin_epoch` does the same for what depends on learned parameters.
-4. `forward(batch, step)` is the loss of one batch; `optimizers` are stepped after its backward pass.
-5. `predict(batch)` gives image scores and anomaly maps.
+4. `prepare(rows, step)` computes what a batch needs of the host, in a thread, while the batch before it trains.
+5. `forward(batch, step)` is the loss of one batch; `optimizers` are stepped after its backward pass.
+6. `predict(batch)` gives image scores and anomaly maps.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from raylab2f.detectors.ranges import require_range
 
-__all__ = ["Batch", "Detector", "FeatureRequest", "Prediction", "Samples", "Schedule", "Step"]
+__all__ = ["Batch", "Detector", "FeatureRequest", "Prediction", "Samples", "Schedule", "Step", "to_device"]
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,18 @@ class Batch:
     """Some pictures of a partition.
 
     Arguments:
-        rows: (B,) int64, the pictures' positions in their `Samples`.
+        rows: (B,) int64, the pictures' positions in their `Samples`, on the host.
         features: one (B, C, H, W) floating map per layer of each feature request, in the order requested.
         pictures: (B, H, W, 3) uint8 RGB, or `None` when the detector reads features only.
         foregrounds: (B, H, W) bool, true on the object, or `None` when unknown.
+        prepared: what the detector's `prepare` gave for these rows; `None`: it was not asked.
     """
 
     rows: Tensor
     features: list[Tensor]
     pictures: Tensor | None = None
     foregrounds: Tensor | None = None
+    prepared: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -112,15 +115,21 @@ class Samples:
     def device(self) -> torch.device:
         return self.features[0].device
 
-    def batch(self, rows: Tensor) -> Batch:
-        """The pictures at `rows`, (B,) int64 on any device."""
-        rows = rows.to(self.device)
+    def batch(self, rows: Tensor, prepared: Any = None) -> Batch:
+        """The pictures at `rows`, (B,) int64 on the host, with what was prepared for them."""
+        places = to_device(rows, self.device)
         return Batch(
             rows=rows,
-            features=[feature[rows].to(self.dtype) for feature in self.features],
-            pictures=None if self.pictures is None else self.pictures[rows],
-            foregrounds=None if self.foregrounds is None else self.foregrounds[rows],
+            features=[feature[places].to(self.dtype) for feature in self.features],
+            pictures=None if self.pictures is None else self.pictures[places],
+            foregrounds=None if self.foregrounds is None else self.foregrounds[places],
+            prepared=prepared,
         )
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on a device; on a GPU without waiting for what that still computes."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 @dataclass(frozen=True)
@@ -218,6 +227,14 @@ class Detector(nn.Module, ABC):
     def begin_epoch(self, samples: Samples, epoch: int) -> None:
         """Recompute what depends on learned parameters and on the whole training partition."""
         return
+
+    def prepare(self, rows: Tensor, step: Step) -> Any:
+        """What the batch of these rows, (B,) int64, needs of the host; `forward` finds it in `Batch.prepared`.
+
+        Called in a thread of its own while the batch before trains: it leaves the device, the parameters and everything
+        that a step changes alone. It depends on its arguments and on what `begin` saw.
+        """
+        return None
 
     @abstractmethod
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from raylab2f.detectors.base import Detector, Samples, Schedule, Step
+from raylab2f.detectors.base import Batch, Detector, Samples, Schedule, Step
+from raylab2f.detectors.precision import products_in
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["EpochReport", "TrainingDivergedError", "Worker", "predict_batches", "train_epochs"]
+__all__ = ["EpochReport", "TrainingDivergedError", "Worker", "predict_batches", "train_epochs", "train_step"]
 
 
 class TrainingDivergedError(RuntimeError):
@@ -83,9 +86,7 @@ def train_epochs(
     """
     worker = worker or Worker()
     module = module or detector
-    parameters = [
-        parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]
-    ]
+    precision = getattr(detector.config, "precision", "float32")
     first_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     for epoch in range(first_epoch, schedule.epochs):
         start = time.perf_counter()
@@ -95,22 +96,23 @@ def train_epochs(
         order = _epoch_order(len(samples), schedule.samples_per_epoch, seed, epoch)
         # Summed on the device, read once an epoch: a step never waits for the host.
         loss_sum = torch.zeros((), dtype=torch.float64, device=samples.device)
-        for index, rows in enumerate(order.split(schedule.batch_size)):
-            own, weight, offset = _share(rows, worker)
-            factor = _rate_factor(schedule, epoch + index * schedule.batch_size / len(order))
+        shares = [_share(rows, worker) for rows in order.split(schedule.batch_size)]
+        steps = [
+            Step(seed=seed, epoch=epoch, index=index, offset=share.offset, global_size=share.of)
+            for index, share in enumerate(shares)
+        ]
+        prepared = _prepared(detector, [share.rows for share in shares], steps)
+        for share, step, ready in zip(shares, steps, prepared, strict=True):
+            factor = _rate_factor(schedule, epoch + step.index * schedule.batch_size / len(order))
             for optimizer, rates in zip(optimizers, first_rates, strict=True):
-                optimizer.zero_grad(set_to_none=True)
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * factor
-            step = Step(seed=seed, epoch=epoch, index=index, offset=offset, global_size=len(rows))
-            loss = module(samples.batch(own), step)
+            batch = samples.batch(share.rows, ready)
             # DistributedDataParallel averages over workers; the weight turns that into the mean over pictures.
-            (loss * (weight * worker.count / len(rows))).backward()
-            if schedule.max_grad_norm is not None:
-                nn.utils.clip_grad_norm_(parameters, schedule.max_grad_norm)
-            for optimizer in optimizers:
-                optimizer.step()
-            loss_sum += loss.detach() * weight
+            weight = share.counting * worker.count / share.of
+            with products_in(precision):
+                loss = train_step(module, batch, step, optimizers, schedule.max_grad_norm, weight)
+            loss_sum += loss * share.counting
         if worker.count > 1:
             dist.all_reduce(loss_sum)
         mean_loss = float(loss_sum) / len(order)
@@ -119,11 +121,42 @@ def train_epochs(
         yield EpochReport(epoch + 1, mean_loss, len(order) / (time.perf_counter() - start))
 
 
+def train_step(
+    module: nn.Module,
+    batch: Batch,
+    step: Step,
+    optimizers: Sequence[torch.optim.Optimizer],
+    max_grad_norm: float | None = None,
+    weight: float = 1.0,
+) -> Tensor:
+    """One step of all optimisers on a batch; waits for the device nowhere.
+
+    Arguments:
+        module: the detector, or what wraps it.
+        max_grad_norm: see `Schedule`.
+        weight: what the loss is multiplied by before its backward pass.
+
+    Returns:
+        The loss, a scalar on the device, without a graph.
+    """
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    loss: Tensor = module(batch, step)
+    (loss * weight).backward()
+    if max_grad_norm is not None:
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        nn.utils.clip_grad_norm_([parameter for group in groups for parameter in group["params"]], max_grad_norm)
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.detach()
+
+
 def predict_batches(detector: Detector, samples: Samples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Scores (B,) and anomaly maps (B, h, w), float32 on the CPU, batch by batch in the order of `samples`."""
     detector.eval()
     for rows in torch.arange(len(samples)).split(batch_size):
-        prediction = detector.predict(samples.batch(rows))
+        with products_in("float32"):
+            prediction = detector.predict(samples.batch(rows))
         yield prediction.scores.float().cpu(), prediction.maps.float().cpu()
 
 
@@ -137,12 +170,42 @@ def _rate_factor(schedule: Schedule, epochs: float) -> float:
     return schedule.final_rate + (1 - schedule.final_rate) * (1 + math.cos(math.pi * epochs / schedule.epochs)) / 2
 
 
-def _share(rows: Tensor, worker: Worker) -> tuple[Tensor, int, int]:
-    """A worker's rows of a global batch, how many of them count, and the first one's place in the batch."""
+@dataclass(frozen=True)
+class _Share:
+    """A worker's part of a global batch.
+
+    Arguments:
+        rows: (B,) int64.
+        counting: so many of them count.
+        offset: the first one's place in the global batch.
+        of: rows of the global batch.
+    """
+
+    rows: Tensor
+    counting: int
+    offset: int
+    of: int
+
+
+def _share(rows: Tensor, worker: Worker) -> _Share:
     low = worker.rank * len(rows) // worker.count
     high = (worker.rank + 1) * len(rows) // worker.count
     if low == high:
         # Fewer pictures than workers: take part in the collective operations with a picture that counts nothing.
         low = min(low, len(rows) - 1)
-        return rows[low : low + 1], 0, low
-    return rows[low:high], high - low, low
+        return _Share(rows[low : low + 1], 0, low, len(rows))
+    return _Share(rows[low:high], high - low, low, len(rows))
+
+
+def _prepared(detector: Detector, rows: Sequence[Tensor], steps: Sequence[Step]) -> Iterator[Any]:
+    """What the detector prepares for each batch, one batch ahead of the training, in a thread."""
+    if type(detector).prepare is Detector.prepare:
+        yield from [None] * len(steps)
+        return
+    with ThreadPoolExecutor(1, "prepare") as thread:
+        coming: Future[Any] | None = None
+        for number in range(len(steps)):
+            ready = coming or thread.submit(detector.prepare, rows[number], steps[number])
+            if number + 1 < len(steps):
+                coming = thread.submit(detector.prepare, rows[number + 1], steps[number + 1])
+            yield ready.result()

@@ -21,6 +21,7 @@ from torch import nn
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.patchcore import PatchCore
+from raylab2f.detectors.precision import active_precision, products_in
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
 from raylab2f.errors import UserError
@@ -210,6 +211,7 @@ def run_fold(
         "map_spread": spread,
         "seconds": time.time() - started,
         "device": str(device),
+        "precision": active_precision(getattr(detector.config, "precision", "float32"), device),
         "workers": worker.count,
         "files": {name: sha256_of(folder / name) for name in files},
     }
@@ -257,7 +259,8 @@ def _start(
 ) -> tuple[Detector, Sequence[torch.optim.Optimizer], dict[str, Any], list[dict[str, float]]]:
     """A detector ready to train, its optimisers, what `begin` decided, and the history of epochs already done."""
     detector = inputs.create_detector(seed).to(train.device)
-    decisions = detector.begin(train, seed)
+    with products_in("float32"):
+        decisions = detector.begin(train, seed)
     optimizers = detector.optimizers()
     history: list[dict[str, float]] = []
     if checkpoint is not None and checkpoint.exists():

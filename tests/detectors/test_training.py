@@ -179,11 +179,12 @@ def test_epochs_are_capped_and_drawn_anew(samples):
 def test_the_workers_share_every_batch_without_gap_or_overlap(count, workers):
     rows = torch.arange(100, 100 + count)
     shares = [_share(rows, Worker(rank, workers)) for rank in range(workers)]
-    counted = torch.cat([own[:weight] for own, weight, _ in shares])
+    counted = torch.cat([share.rows[: share.counting] for share in shares])
     assert torch.equal(counted, rows)
-    for own, _, offset in shares:
-        assert len(own) >= 1
-        assert torch.equal(own, rows[offset : offset + len(own)])
+    for share in shares:
+        assert len(share.rows) >= 1
+        assert share.of == count
+        assert torch.equal(share.rows, rows[share.offset : share.offset + len(share.rows)])
 
 
 @given(workers=st.integers(1, 6), count=st.integers(1, 13))
@@ -200,8 +201,8 @@ def test_the_weighted_gradients_of_the_workers_average_to_the_global_one(workers
         return detector.weight.grad.clone()
 
     parts = [
-        gradient(own, weight * workers / count, offset)
-        for own, weight, offset in (_share(rows, Worker(rank, workers)) for rank in range(workers))
+        gradient(share.rows, share.counting * workers / count, share.offset)
+        for share in (_share(rows, Worker(rank, workers)) for rank in range(workers))
     ]
     torch.testing.assert_close(sum(parts) / workers, gradient(rows, 1.0, 0), rtol=1e-12, atol=1e-14)
 

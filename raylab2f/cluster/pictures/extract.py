@@ -21,6 +21,7 @@ from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots, ray_session
 from raylab2f.detectors.base import FeatureRequest
+from raylab2f.detectors.precision import products_in
 from raylab2f.features import (
     Backbone,
     BackboneSpec,
@@ -241,7 +242,8 @@ def backbone_features(backbone: Backbone, pictures: torch.Tensor, size: tuple[in
     prepared = backbone.preprocess(pictures)
     if prepared.shape[-2:] != size:
         prepared = functional.interpolate(prepared, size, mode="bilinear", antialias=True)
-    return [feature.float() for feature in backbone(prepared)]
+    with products_in("float32"):
+        return [feature.float() for feature in backbone(prepared)]
 
 
 def backbone_spec(request: FeatureRequest) -> BackboneSpec:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.image_score import check_image_score
+from raylab2f.detectors.precision import check_precision
 from raylab2f.detectors.ranges import require_epochs, require_range
 from raylab2f.errors import UserError
 
@@ -31,6 +32,7 @@ class CSFlowConfig:
         kernel_sizes: one per coupling block.
         clamp: bound of the log scales.
         learning_rate, adam_eps, weight_decay: of Adam.
+        precision: of the training, see `raylab2f.detectors.precision`.
         image_score: `mean`: of all latent dimensions, as published; `max` or `topk-mean:K`: of the anomaly map.
         init_seed: permutations and initial parameters descend from it.
     """
@@ -46,12 +48,14 @@ class CSFlowConfig:
     learning_rate: float = 2e-4
     adam_eps: float = 1e-4
     weight_decay: float = 1e-5
+    precision: str = "tf32"
     image_score: str = "mean"
     init_seed: int = 0
 
     def __post_init__(self) -> None:
         require_epochs(self.schedule)
         check_image_score(self.image_score)
+        check_precision(self.precision)
         require_range(self, "size", "hidden_channels", "kernel_sizes", least=1)
         require_range(self, "clamp", "learning_rate", "adam_eps", above=0)
         require_range(self, "weight_decay", least=0)

@@ -95,7 +95,9 @@ class CSFlow(Detector):
         return config.image_score == "mean"
 
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
-        """Nothing to decide."""
+        """Nothing to decide. On a GPU the parameters are laid out as its convolutions read them."""
+        if samples.device.type == "cuda":
+            self.to(memory_format=torch.channels_last)
         return {}
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
@@ -103,21 +105,30 @@ class CSFlow(Detector):
         config = self.config
         return [
             torch.optim.Adam(
-                self.parameters(), lr=config.learning_rate, eps=config.adam_eps, weight_decay=config.weight_decay
+                self.parameters(),
+                lr=config.learning_rate,
+                eps=config.adam_eps,
+                weight_decay=config.weight_decay,
+                fused=True,
             )
         ]
 
     def forward(self, batch: Batch, step: Step | None = None) -> Tensor:
         """Negative log-likelihood per latent dimension, without its constant (equation 6), mean over pictures."""
-        z, log_determinant = self.latent(batch.features)
+        with torch.autocast(batch.features[0].device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            z, log_determinant = self.latent(batch.features)
         dimensions = sum(scale[0].numel() for scale in z)
         energy = sum(scale.pow(2).sum(dim=(1, 2, 3)) for scale in z)
         return ((0.5 * energy - log_determinant) / dimensions).mean()
 
     def latent(self, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Latent maps, of the shapes of `features`, and the log-determinants (B,)."""
-        z, log_determinant = self.flow(list(features))
-        return list(z), log_determinant
+        # The graph is a chain. FrEIA's own walk along it makes zeros on the host at every node, and the device waits.
+        z, log_determinant = [_channels_last(x) for x in features], features[0].new_zeros(len(features[0]))
+        for block in self.flow.module_list:
+            z, change = block(z)
+            log_determinant = log_determinant + change
+        return z, log_determinant
 
     def inverse(self, z: Sequence[Tensor]) -> list[Tensor]:
         """The features that `latent` maps to `z`."""
@@ -144,6 +155,11 @@ class CSFlow(Detector):
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """Bilinear."""
         return _resize(maps, size)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """On a GPU, where tensor cores and bilinear interpolation need it: the latter took 58 % of a step without."""
+    return x.contiguous(memory_format=torch.channels_last) if x.is_cuda else x
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

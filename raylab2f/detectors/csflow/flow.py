@@ -79,7 +79,7 @@ class ScalePermutation(InvertibleModule):
         permutations = [self.get_buffer(f"permutation{scale}") for scale in range(len(x_or_z))]
         if rev:
             permutations = [torch.argsort(permutation) for permutation in permutations]
-        return [x[:, permutation] for x, permutation in zip(x_or_z, permutations, strict=True)], 0.0
+        return [_permuted(x, permutation) for x, permutation in zip(x_or_z, permutations, strict=True)], 0.0
 
     def output_dims(self, input_dims: list[Shape]) -> list[Shape]:
         """The same as the inputs'."""
@@ -147,7 +147,9 @@ class CrossScaleCoupling(InvertibleModule):
 
     def _transform(self, halves: list[Tensor], said: list[Tensor], rev: bool) -> tuple[list[Tensor], Tensor]:
         out, log_determinant = [], halves[0].new_zeros(len(halves[0]))
-        for x, both in zip(halves, said, strict=True):
+        for x, told in zip(halves, said, strict=True):
+            # What was computed in a shorter type is right as it is; scales and determinants shall agree beyond it.
+            both = told.to(x.dtype)
             raw, shift = both[:, : x.shape[1]], both[:, x.shape[1] :]
             log_scale = (self.clamp * 0.636) * torch.atan(raw / self.clamp)
             if rev:
@@ -157,6 +159,13 @@ class CrossScaleCoupling(InvertibleModule):
                 out.append(x * torch.exp(log_scale) + shift)
                 log_determinant = log_determinant + log_scale.sum(dim=(1, 2, 3))
         return out, log_determinant
+
+
+def _permuted(x: Tensor, permutation: Tensor) -> Tensor:
+    if x.is_cuda:
+        # Channels stay last, and the gradient is a plain sum instead of a sort.
+        return x.movedim(1, -1).index_select(-1, permutation).movedim(-1, 1)
+    return x[:, permutation]
 
 
 def _initialise(network: CrossScaleConditioner, generator: torch.Generator) -> None:

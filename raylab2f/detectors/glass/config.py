@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.image_score import check_image_score
+from raylab2f.detectors.precision import check_precision
 from raylab2f.detectors.ranges import require_epochs, require_range
 from raylab2f.errors import UserError
 
@@ -41,6 +42,8 @@ class GlassConfig:
         hard_quantile: share of the patches that the focal loss leaves out as easy.
         textures: folder of texture pictures; `None`: photographs that come with scikit-image.
         transparency_mean, transparency_std: of local anomalies.
+        precision: of the training, see `raylab2f.detectors.precision`; `bfloat16` holds for the gradient ascent and for
+            the backbone's pass over pictures with local anomalies.
         image_score: `max` of the anomaly map, as published, `mean`, or `topk-mean:K`.
         smoothing_sigma: of the displayed anomaly map, in pixels.
         init_seed: initial parameters descend from it.
@@ -70,6 +73,7 @@ class GlassConfig:
     textures: str | None = None
     transparency_mean: float = 0.5
     transparency_std: float = 0.1
+    precision: str = "tf32"
     image_score: str = "max"
     smoothing_sigma: float = 4.0
     init_seed: int = 0
@@ -77,6 +81,7 @@ class GlassConfig:
     def __post_init__(self) -> None:
         require_epochs(self.schedule)
         check_image_score(self.image_score)
+        check_precision(self.precision)
         require_range(self, "size", "embedding", "hidden", "project_every", least=1)
         # A rate of 0 leaves the adaptor as it began; a discriminator that does not learn detects nothing.
         require_range(self, "discriminator_rate", "smoothing_sigma", "feature_norm", "bounds", above=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Prediction, Samples, Step
+from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Prediction, Samples, Step, to_device
 from raylab2f.detectors.feature_scaling import FeatureScaling
 from raylab2f.detectors.glass.config import GLASS_PRESETS, GlassConfig
 from raylab2f.detectors.glass.discriminator import Discriminator, feature_adaptor
@@ -27,6 +28,23 @@ from raylab2f.seeding import numpy_generator, torch_seed
 __all__ = ["Glass"]
 
 _CHUNK = 64
+
+
+@dataclass(frozen=True)
+class _Overlays:
+    """What is laid over the pictures of a batch, on the host; see `LocalAnomaly`.
+
+    Arguments:
+        masks: (B, H, W) bool.
+        textures: (B, H, W, 3) uint8.
+        shares: (B,) float32, of the textures where the masks are true.
+        patches: (B, P) bool.
+    """
+
+    masks: Tensor
+    textures: Tensor
+    shares: Tensor
+    patches: Tensor
 
 
 class Glass(Detector):
@@ -114,13 +132,36 @@ class Glass(Detector):
         with torch.no_grad():
             self.center = self.adaptor(self._mean_patches)
 
+    def prepare(self, rows: Tensor, step: Step) -> _Overlays:
+        """Draw the local anomalies."""
+        assert self._textures is not None, "begin comes first"
+        config = self.config
+        anomalies = [
+            draw_local_anomaly(
+                None if self._foregrounds is None else self._foregrounds[row],
+                self._textures,
+                self.grid,
+                # By the picture's place in the data set, not in the batch: the number of workers does not matter.
+                numpy_generator(step.seed, "local", step.epoch, row),
+                transparency_mean=config.transparency_mean,
+                transparency_std=config.transparency_std,
+            )
+            for row in rows.tolist()
+        ]
+        return _Overlays(
+            _stacked([anomaly.mask for anomaly in anomalies]),
+            _stacked([anomaly.texture for anomaly in anomalies]),
+            torch.tensor([1 - anomaly.share for anomaly in anomalies], dtype=torch.float32),
+            _stacked([anomaly.patches for anomaly in anomalies]).flatten(1),
+        )
+
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the adaptor, AdamW for the discriminator (section 4.1)."""
-        config = self.config
+        config, adaptor, discriminator = self.config, self.adaptor.parameters(), self.discriminator.parameters()
         return [
-            torch.optim.Adam(self.adaptor.parameters(), lr=config.adaptor_rate, weight_decay=config.adaptor_decay),
+            torch.optim.Adam(adaptor, lr=config.adaptor_rate, weight_decay=config.adaptor_decay, fused=True),
             torch.optim.AdamW(
-                self.discriminator.parameters(), lr=config.discriminator_rate, weight_decay=config.discriminator_decay
+                discriminator, lr=config.discriminator_rate, weight_decay=config.discriminator_decay, fused=True
             ),
         ]
 
@@ -171,41 +212,26 @@ class Glass(Detector):
         return noise[step.offset : step.offset + len(batch)] * self.config.noise_std
 
     def _local_anomalies(self, batch: Batch, step: Step, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Embedded features of the pictures with local anomalies, and where these are.
-
-        What is laid over the pictures is drawn on the CPU, the overlay is done on the device: nothing waits for it.
-        """
+        """Embedded features of the pictures with local anomalies, and where these are."""
         (backbone,) = self._backbone
         assert backbone is not None, "training needs the backbone"
         assert batch.pictures is not None, "training needs pictures"
-        assert self._textures is not None, "begin comes first"
-        config, device = self.config, batch.pictures.device
-        anomalies = [
-            draw_local_anomaly(
-                None if self._foregrounds is None else self._foregrounds[row],
-                self._textures,
-                self.grid,
-                # By the picture's place in the data set, not in the batch: the number of workers does not matter.
-                numpy_generator(step.seed, "local", step.epoch, row),
-                transparency_mean=config.transparency_mean,
-                transparency_std=config.transparency_std,
-            )
-            for row in batch.rows.tolist()
-        ]
-        masks = _upload([anomaly.mask for anomaly in anomalies], device)
-        textures = _upload([anomaly.texture for anomaly in anomalies], device)
-        shares = _upload([np.asarray(1 - anomaly.share, np.float32) for anomaly in anomalies], device)
+        device = batch.pictures.device
+        overlays: _Overlays = batch.prepared or self.prepare(batch.rows, step)
+        preprocess = cast(Callable[[Tensor], Tensor], backbone.preprocess)
+        short = torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
         with torch.no_grad():
-            weights = (masks * shares[:, None, None])[..., None]
-            changed = torch.lerp(batch.pictures.float(), textures.float(), weights)
-            preprocess = cast(Callable[[Tensor], Tensor], backbone.preprocess)
-            levels = [level.to(dtype) for level in backbone(preprocess(changed))]
-        return self.embed(levels), _upload([anomaly.patches for anomaly in anomalies], device).flatten(1)
+            weights = (to_device(overlays.masks, device) * to_device(overlays.shares, device)[:, None, None])[..., None]
+            changed = torch.lerp(batch.pictures.float(), to_device(overlays.textures, device).float(), weights)
+            normalised = preprocess(changed)
+            with short:
+                levels = backbone(normalised)
+            embedded = self.embed([level.to(dtype) for level in levels])
+        return embedded, to_device(overlays.patches, device)
 
 
-def _upload(arrays: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
-    stacked = torch.from_numpy(np.stack(arrays))
-    return stacked.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else stacked.to(device)
+def _stacked(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
 
 
 def _mean(rows: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from raylab2f.detectors.glass.climb import Ascent
 from raylab2f.detectors.glass.config import GlassConfig
 from raylab2f.detectors.glass.discriminator import Discriminator
-from raylab2f.detectors.glass.global_anomalies import Ascent, nominal_radius, push_uphill, truncate
+from raylab2f.detectors.glass.global_anomalies import nominal_radius, push_uphill, truncate
 from raylab2f.detectors.glass.losses import bce_loss, focal_loss
 
 __all__ = ["Patches", "TrainingPass", "hypersphere_pass", "manifold_pass"]
@@ -113,4 +114,5 @@ def _judged(
 
 
 def _ascent(config: GlassConfig) -> Ascent:
-    return Ascent(config.ascent_steps, config.ascent_rate, config.project_every)
+    short = config.precision == "bfloat16"
+    return Ascent(config.ascent_steps, config.ascent_rate, config.project_every, torch.bfloat16 if short else None)

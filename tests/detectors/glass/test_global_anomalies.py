@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from raylab2f.detectors.glass import global_anomalies
+from raylab2f.detectors.glass import climb
+from raylab2f.detectors.glass.climb import Ascent
 from raylab2f.detectors.glass.discriminator import Discriminator
-from raylab2f.detectors.glass.global_anomalies import Ascent, nominal_radius, push_uphill, truncate
+from raylab2f.detectors.glass.global_anomalies import nominal_radius, push_uphill, truncate
 
 ROWS = 30
 
@@ -127,8 +128,8 @@ def test_with_a_synchronised_norm_workers_take_the_steps_of_one(monkeypatch):
             shared.clear()
         barrier.wait()
 
-    monkeypatch.setattr(global_anomalies.dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(global_anomalies.dist, "all_reduce", all_reduce)
+    monkeypatch.setattr(climb.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(climb.dist, "all_reduce", all_reduce)
     halves = {}
 
     def work(rank):
