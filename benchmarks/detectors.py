@@ -58,6 +58,7 @@ def main():
     parser.add_argument("--detector", action="append", required=True, help="NAME[/PRESET][:SETTING=VALUE,...]")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where to train and score: cpu or cuda")
     parser.add_argument("--cache", type=Path, default=Path("build/benchmark-cache"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -114,7 +115,8 @@ def run(options, data, detector, folds):
             )
             losses = []
             cpu, wall = time.process_time(), time.perf_counter()
-            run_fold(task, lambda numbers, losses=losses: losses.append(round(numbers["loss"], 4)))
+            device = torch.device(options.device)
+            run_fold(task, lambda numbers, losses=losses: losses.append(round(numbers["loss"], 4)), device=device)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             scores = read_parquet(out / "scores.parquet").to_pandas()
             judged = scores[scores["partition"] == "inference"]

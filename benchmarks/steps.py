@@ -17,12 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from detector_inference import csflow_inference, glass_inference
-from detector_steps import SIZES, Call, csflow_step, glass_step
+from detector_steps import SIZES, Call, Sizes, csflow_step, glass_step
 from step_timing import Times, interleaved, machine, matrix_rate, versions
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -42,9 +43,12 @@ def main() -> None:
     load = os.getloadavg()
     rate = matrix_rate(_CPU, _PRODUCT)
     sizes = SIZES["fast"]
+    short = Sizes(replace(sizes.csflow, precision="bfloat16"), replace(sizes.glass, precision="bfloat16"))
     kinds: dict[str, Callable[[str], Call]] = {
         "CS-Flow step, from features": partial(csflow_step, sizes=sizes, device=_CPU),
+        "CS-Flow step, ours in bfloat16": partial(csflow_step, sizes=short, device=_CPU),
         "GLASS step, anomalies drawn before": partial(glass_step, sizes=sizes, device=_CPU),
+        "GLASS step, ours in bfloat16": partial(glass_step, sizes=short, device=_CPU),
         "GLASS step, anomalies drawn in it": partial(glass_step, sizes=sizes, device=_CPU, drawn=True),
         f"CS-Flow, inference of {_BATCH}": partial(csflow_inference, sizes=sizes, device=_CPU, count=_BATCH),
         f"GLASS, inference of {_BATCH}": partial(glass_inference, sizes=sizes, device=_CPU, count=_BATCH),
@@ -56,6 +60,14 @@ def main() -> None:
         rows.append((name, interleaved(calls, _CPU, seconds=options.seconds, most=100), operations))
     options.out.write_text(_report(rows, rate, load, options.seconds), encoding="utf-8")
     sys.stdout.write(options.out.read_text(encoding="utf-8"))
+
+
+def _units() -> str:
+    """Those of this processor, as Linux names them."""
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
+    found = sorted(flags & {"amx_bf16", "avx512_bf16"})
+    return f", as this one has ({', '.join(found)})" if found else ", which this one seems to lack"
 
 
 def _operations(call: Call) -> int:
@@ -104,7 +116,8 @@ def _report(
         "A step of GLASS as published also passes the nominal pictures through the backbone, whose features raylab2f "
         "takes from its store; its ascent on global anomalies differentiates the discriminator by autograd, where ours "
         "runs on hidden units. Both draw local anomalies with raylab2f's code. Inference goes from prepared pictures "
-        "to scores and patch maps, the backbone included.",
+        "to scores and patch maps, the backbone included. "
+        f"Products of bfloat16 are fast where the processor has units for them{_units()}.",
         "",
     ]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ A detector is a torch module whose `forward` is its training loss. Whatever driv
 1. `feature_requests` says which frozen features it reads; they are extracted once for all folds.
 2. `begin` computes what depends on the whole training partition and on nothing that is learned.
 3. `begin_epoch` does the same for what depends on learned parameters.
-4. `prepare(rows, step)` computes what a batch needs of the host, in a thread, while the batch before it trains.
+4. `prepare(rows, step)` computes what a batch needs of the host, in a thread, while those before it train.
 5. `forward(batch, step)` is the loss of one batch; `optimizers` are stepped after its backward pass.
 6. `predict(batch)` gives image scores and anomaly maps.
 """
@@ -231,8 +231,8 @@ class Detector(nn.Module, ABC):
     def prepare(self, rows: Tensor, step: Step) -> Any:
         """What the batch of these rows, (B,) int64, needs of the host; `forward` finds it in `Batch.prepared`.
 
-        Called in a thread of its own while the batch before trains: it leaves the device, the parameters and everything
-        that a step changes alone. It depends on its arguments and on what `begin` saw.
+        Called in threads of its own, for several batches at a time, while those before train: it leaves the device, the
+        parameters and everything that a step changes alone. It depends on its arguments and on what `begin` saw.
         """
         return None
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -22,6 +24,10 @@ from raylab2f.detectors.precision import products_in
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["EpochReport", "TrainingDivergedError", "Worker", "predict_batches", "train_epochs", "train_step"]
+
+
+# More would take the interpreter's lock from the thread that trains.
+_PREPARING = 4
 
 
 class TrainingDivergedError(RuntimeError):
@@ -198,14 +204,17 @@ def _share(rows: Tensor, worker: Worker) -> _Share:
 
 
 def _prepared(detector: Detector, rows: Sequence[Tensor], steps: Sequence[Step]) -> Iterator[Any]:
-    """What the detector prepares for each batch, one batch ahead of the training, in a thread."""
+    """What the detector prepares for each batch, as many batches ahead of the training as there are threads for it."""
     if type(detector).prepare is Detector.prepare:
         yield from [None] * len(steps)
         return
-    with ThreadPoolExecutor(1, "prepare") as thread:
-        coming: Future[Any] | None = None
-        for number in range(len(steps)):
-            ready = coming or thread.submit(detector.prepare, rows[number], steps[number])
-            if number + 1 < len(steps):
-                coming = thread.submit(detector.prepare, rows[number + 1], steps[number + 1])
-            yield ready.result()
+    count = min(_PREPARING, torch.get_num_threads())
+    with ThreadPoolExecutor(count, "prepare") as threads:
+        waiting = iter(zip(rows, steps, strict=True))
+        coming: deque[Future[Any]] = deque()
+        while True:
+            for own, step in islice(waiting, 1 + count - len(coming)):
+                coming.append(threads.submit(detector.prepare, own, step))
+            if not coming:
+                return
+            yield coming.popleft().result()

@@ -212,3 +212,73 @@ def test_predictions_come_in_order_and_do_not_depend_on_the_batch_size(samples):
     small, large = (list(predict_batches(detector, samples, size)) for size in (4, 100))
     np.testing.assert_allclose(torch.cat([s for s, _ in small]), large[0][0], rtol=1e-6)
     np.testing.assert_allclose(torch.cat([m for _, m in small]), large[0][1], rtol=1e-6)
+
+
+class Preparing(Autoencoder):
+    """Notes what was prepared when, and what each step was given."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.asked, self.ahead, self.fails_at = [], [], None
+
+    def prepare(self, rows, step):
+        if (step.epoch, step.index) == self.fails_at:
+            raise RuntimeError("no anomaly can be drawn")
+        self.asked.append((step.epoch, step.index))
+        return rows.clone(), step
+
+    def forward(self, batch, step):
+        rows, prepared_for = batch.prepared
+        assert torch.equal(rows, batch.rows)
+        assert prepared_for == step
+        self.ahead.append(len([asked for asked in self.asked if asked > (step.epoch, step.index)]))
+        return super().forward(batch, step)
+
+
+def preparing():
+    return Preparing(Config(Schedule(epochs=3, batch_size=4)), SHAPES)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_step_gets_what_was_prepared_for_it(samples, threads):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        detector = preparing()
+        losses = [report.loss for report in train(detector, samples)]
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(detector.asked) == [(epoch, index) for epoch in range(3) for index in range(6)]
+    assert max(detector.ahead) <= threads
+    assert losses == pytest.approx([report.loss for report in train(make(epochs=3), samples)], rel=1e-12)
+
+
+def test_what_cannot_be_prepared_ends_the_training(samples):
+    detector = preparing()
+    detector.fails_at = (1, 2)
+    with pytest.raises(RuntimeError, match="no anomaly can be drawn"):
+        train(detector, samples)
+    assert (2, 0) not in detector.asked
+
+
+def test_a_resumed_optimiser_has_its_moments_laid_out_as_the_parameters_are(tmp_path):
+    def convolution():
+        return torch.nn.Conv2d(3, 5, 3).to(memory_format=torch.channels_last)
+
+    def optimiser(module):
+        return torch.optim.Adam(module.parameters(), fused=True)
+
+    first = convolution()
+    optimizers = [optimiser(first)]
+    first(torch.ones(1, 3, 4, 4)).sum().backward()
+    optimizers[0].step()
+    save_training(tmp_path / "c.safetensors", first, optimizers, [])
+
+    second = convolution()
+    restored = [optimiser(second)]
+    load_training(tmp_path / "c.safetensors", second, restored)
+    for parameter, other in zip(second.parameters(), first.parameters(), strict=True):
+        for name in ("exp_avg", "exp_avg_sq"):
+            found, expected = restored[0].state[parameter][name], optimizers[0].state[other][name]
+            assert found.stride() == parameter.stride()
+            assert torch.equal(found, expected)

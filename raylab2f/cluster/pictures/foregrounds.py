@@ -63,7 +63,7 @@ def measure_foregrounds(
     rows: list[dict[str, Any]] = []
     with ray_session(), user_errors_unwrapped():
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(
-            _measure, num_cpus=1, concurrency=cluster_slots()[0]
+            _measure, num_cpus=1, concurrency=min(cluster_slots()[0], len(items))
         )
         for row in dataset.iter_rows():
             rows.append(row)

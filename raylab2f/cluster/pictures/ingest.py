@@ -78,7 +78,7 @@ def ingest_pictures(
         # One block an item: a worker holds one shard's pictures at a time, and a lost worker costs one shard.
         with ray_session(), user_errors_unwrapped():
             dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
-                write, num_cpus=1, concurrency=cluster_slots()[0]
+                write, num_cpus=1, concurrency=min(cluster_slots()[0], len(items))
             )
             for row in dataset.iter_rows():
                 done += row["count"]

@@ -138,11 +138,11 @@ def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node], mem
         raise UserError("no node of the cluster offers a processor slot; start one with `ray start --num-cpus`.")
     if wanted > gpus and resources.gpus is None:
         raise UserError(
-            f"--workers-per-fold {workers}: the cluster has {gpus} GPUs; ask for fewer, or for --gpus-per-fold 0 to "
+            f"--workers-per-fold {workers}: the cluster has {_gpus(gpus)}; ask for fewer, or for --gpus-per-fold 0 to "
             "train on processors."
         )
     if wanted > gpus:
-        raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {gpus} GPUs; ask for at most that many.")
+        raise UserError(f"--gpus-per-fold {wanted:g}: the cluster has {_gpus(gpus)}; ask for at most that many.")
     if workers > cpus:
         raise UserError(f"--workers-per-fold {workers}: the cluster has {cpus} processor slots; ask for fewer.")
     if _workers_that_fit(nodes, 1, share) < workers:
@@ -164,6 +164,10 @@ def place_folds(folds: int, resources: FoldResources, nodes: Sequence[Node], mem
     while _workers_that_fit(nodes, slots, share, memory) < parallel * workers:
         slots -= 1
     return Placement(slots, share, parallel, memory)
+
+
+def _gpus(count: int) -> str:
+    return f"{count} GPU{'' if count == 1 else 's'}"
 
 
 def _memory_that_fits(nodes: Sequence[Node], cpus: int, gpus: float, memory: int, workers: int) -> int:

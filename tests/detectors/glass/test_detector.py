@@ -173,3 +173,35 @@ def test_presets_are_complete_and_the_publications_is_as_published():
     assert (paper.backbone, paper.layers) == ("wide_resnet50_2.tv_in1k", ("layer2", "layer3"))
     assert (paper.schedule.epochs, paper.schedule.batch_size, paper.schedule.samples_per_epoch) == (640, 8, 392)
     assert (paper.ascent_steps, paper.ascent_rate, paper.project_every, paper.noise_std) == (20, 0.001, 5, 0.015)
+
+
+def test_anomalies_drawn_ahead_are_those_that_the_step_would_draw(make, samples):
+    detector, step = make(), Step(1, 2, 3, 0, 5)
+    rows = torch.tensor([3, 17, 4, 8, 11])
+    ahead = detector.synthesise(samples.batch(rows, detector.prepare(rows, step)), step)
+    within = detector.synthesise(samples.batch(rows), step)
+    assert torch.equal(ahead.local, within.local)
+    assert torch.equal(ahead.is_local, within.is_local)
+
+
+def test_bfloat16_changes_the_ascent_a_little(make, samples):
+    step, batch = Step(1, 0, 0, 0, 8), samples.batch(torch.arange(8))
+    exact, short = (make(precision=precision, ascent_rate=0.05) for precision in ("float32", "bfloat16"))
+    patches = exact.synthesise(batch, step)
+    found, expected = (detector.training_pass(patches).offset for detector in (short, exact))
+    assert not torch.equal(found, expected)
+    similarity = nn.functional.cosine_similarity(found.flatten(), expected.flatten(), dim=0)
+    assert similarity > 0.999
+    loss = short(batch, step)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(exact(batch, step).item(), rel=0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="graphs are recorded on a GPU")
+def test_a_recorded_ascent_takes_the_same_steps(make, samples):
+    detector = make().to("cuda")
+    patches = make().synthesise(samples.batch(torch.arange(8)), Step(1, 0, 0, 0, 8))
+    on_gpu = type(patches)(*(getattr(patches, field).cuda() for field in ("true", "local", "is_local", "noise")))
+    offsets = [detector.training_pass(on_gpu).offset for _ in range(4)]
+    for offset in offsets[1:]:
+        torch.testing.assert_close(offset, offsets[0], rtol=1e-5, atol=1e-6)
