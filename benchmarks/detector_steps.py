@@ -131,7 +131,8 @@ def backbones(config: CSFlowConfig | GlassConfig, device: torch.device) -> tuple
         cut_behind(network, deepest, runs)
         fold_batch_norms(network, runs, config.layers)
         normalisation = Normalisation(*(tuple(255.0 * value for value in known[key]) for key in ("mean", "std")))
-        ours = Backbone(network, config.layers, deepest, [], normalisation, "random")
+        layouts = {layer: runs[layer].layout or "" for layer in config.layers}
+        ours = Backbone(network, layouts, deepest, normalisation, "random")
     else:
         plain = network
         plain.load_state_dict(dict(read_weights(config.backbone, config.weights, plain).state), strict=False)

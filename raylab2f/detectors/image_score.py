@@ -13,10 +13,11 @@ __all__ = ["check_image_score", "score_of_map"]
 _FORM = re.compile(r"topk-mean:([1-9][0-9]{0,6})")
 
 
-def check_image_score(text: str) -> None:
-    """`UserError` unless `text` is `mean`, `max` or `topk-mean:K`."""
-    if text not in ("mean", "max") and not _FORM.fullmatch(text):
-        raise UserError(f"--set image_score={text}: give mean, max or topk-mean:K, such as topk-mean:10.")
+def check_image_score(text: str, *others: str) -> None:
+    """`UserError` unless `text` is `mean`, `max`, `topk-mean:K` or one of the `others` that a detector knows."""
+    if text not in (*others, "mean", "max") and not _FORM.fullmatch(text):
+        choices = ", ".join((*others, "mean", "max"))
+        raise UserError(f"--set image_score={text}: give {choices} or topk-mean:K, such as topk-mean:10.")
 
 
 def score_of_map(maps: Tensor, how: str) -> Tensor:

@@ -1,8 +1,8 @@
-"""Patch features: 3x3 neighbourhoods of several backbone levels, pooled to one length.
+"""Patch features: neighbourhoods of several backbone levels, 3x3 as published, pooled to one length.
 
 The publication unfolds every level into 3x3 neighbourhoods (nine times the memory), resizes these to the finest grid,
 average-pools each neighbourhood to the embedding length and the concatenated levels once more. All of it is
-linear, so it collapses into one 3x3 convolution per level and one resize of the result. Pooling runs along
+linear, so it collapses into one convolution per level and one resize of the result. Pooling runs along
 the channels, so an output reads few neighbouring channels, and the convolution splits into many small groups.
 """
 
@@ -17,8 +17,6 @@ from torch.nn import functional
 
 __all__ = ["PatchEmbedding"]
 
-_NEIGHBOURHOOD = 3
-
 
 class PatchEmbedding(nn.Module):
     """Backbone levels to patch features on the first level's grid. It has no parameters and no state.
@@ -30,11 +28,12 @@ class PatchEmbedding(nn.Module):
     Arguments:
         channels: of each level, finest first.
         length: of a patch feature.
+        neighbourhood: odd height and width of what is pooled around a patch; 1: the patch alone.
     """
 
-    def __init__(self, channels: Sequence[int], length: int) -> None:
+    def __init__(self, channels: Sequence[int], length: int, neighbourhood: int = 3) -> None:
         super().__init__()
-        self.length = length
+        self.length, self.neighbourhood = length, neighbourhood
         #: Of each level, the entries of a patch feature that it contributes to; the others are not computed.
         self.filled: list[tuple[int, int]] = []
         self.groups: list[int] = []
@@ -42,8 +41,8 @@ class PatchEmbedding(nn.Module):
         # By device and type. Not buffers: the kernels stay exact however the detector is cast.
         self._cast: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
         for level, count in enumerate(channels):
-            low, weight = _pooled_twice(level, len(channels), count * _NEIGHBOURHOOD**2, length)
-            kernel, groups = _grouped(weight.view(-1, count, _NEIGHBOURHOOD, _NEIGHBOURHOOD))
+            low, weight = _pooled_twice(level, len(channels), count * neighbourhood**2, length)
+            kernel, groups = _grouped(weight.view(-1, count, neighbourhood, neighbourhood))
             self.filled.append((low, low + len(weight)))
             self.groups.append(groups)
             self._kernels.append(kernel)
@@ -58,7 +57,7 @@ class PatchEmbedding(nn.Module):
         for (low, high), groups, kernel, features in zip(self.filled, self.groups, kernels, levels, strict=True):
             # Channels last: the order in which patch features are read afterwards, and faster on the CPU.
             features = features.contiguous(memory_format=torch.channels_last)
-            patches = functional.conv2d(features, kernel, padding=_NEIGHBOURHOOD // 2, groups=groups)
+            patches = functional.conv2d(features, kernel, padding=self.neighbourhood // 2, groups=groups)
             if patches.shape[-2:] != size:
                 patches = functional.interpolate(patches, size=size, mode="bilinear", align_corners=False)
             out[..., low:high] += patches.permute(0, 2, 3, 1)

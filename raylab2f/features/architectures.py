@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -33,6 +34,11 @@ def untrained_network(name: str, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
         try:
             network: nn.Module = timm.create_model(name, pretrained=False)
+            if hasattr(network, "num_prefix_tokens"):
+                # A transformer of tokens takes pictures of one size only, unless it is told to take any.
+                with suppress(TypeError):
+                    torch.manual_seed(seed)
+                    network = timm.create_model(name, pretrained=False, dynamic_img_size=True)
         except RuntimeError as error:
             if not tag:
                 raise

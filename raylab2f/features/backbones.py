@@ -7,11 +7,14 @@ Layers are modules of the timm model by name. Where to look for maps of a given 
 | `tf_efficientnet_lite0` | `blocks.2` (40 channels) | `blocks.3` (80), `blocks.4` (112) | `blocks.5` (192) |
 | `wide_resnet50_2` | `layer2` (512) | `layer3` (1024) | `layer4` (2048) |
 | `tf_efficientnet_b5` | `blocks.2` (64) | `blocks.3` (128), `blocks.4` (176) | `blocks.5` (304), `blocks.6` (512) |
+
+A vision transformer's blocks (`blocks.0` and so on) and its final `norm` give maps of its patch tokens, without class
+tokens and registers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +26,7 @@ from torch import Tensor, nn
 from raylab2f.errors import UserError, first_line
 from raylab2f.features.architectures import pretrained_config, untrained_network
 from raylab2f.features.folding import fold_batch_norms
-from raylab2f.features.truncation import check_layers, cut_behind, meta_run, trace
+from raylab2f.features.truncation import check_layers, cut_behind, meta_run, token_grid, trace
 from raylab2f.features.weights import Normalisation, install_weights, read_weights, weights_digest
 
 __all__ = ["Backbone", "BackboneSpec", "create_backbone"]
@@ -71,8 +74,8 @@ def create_backbone(spec: BackboneSpec) -> Backbone:
     install_weights(network, weights, known)
     digest = weights_digest(network, weights.normalisation)
     fold_batch_norms(network, runs, spec.layers)
-    channels_last = [layer for layer in spec.layers if runs[layer].layout == "NHWC"]
-    return Backbone(network, spec.layers, deepest, channels_last, weights.normalisation, digest)
+    layouts = {layer: runs[layer].layout or "" for layer in spec.layers}
+    return Backbone(network, layouts, deepest, weights.normalisation, digest)
 
 
 class Backbone(nn.Module):
@@ -80,9 +83,8 @@ class Backbone(nn.Module):
 
     Arguments:
         network: a timm model, cut behind `deepest`.
-        layers: modules whose outputs are wanted.
+        layouts: by module whose output is wanted: `NCHW`, `NHWC`, or `NLC` for tokens.
         deepest: the one of them that finishes last.
-        channels_last: those whose outputs are (B, h, w, C).
         normalisation: of the network's input.
         weights_digest: identifies weights and normalisation.
     """
@@ -90,20 +92,20 @@ class Backbone(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        layers: Sequence[str],
+        layouts: Mapping[str, str],
         deepest: str,
-        channels_last: Collection[str],
         normalisation: Normalisation,
         weights_digest: str,
     ) -> None:
         super().__init__()
         # On the CPU, channels last makes convolutions faster; together with folded batch norms nearly twice as fast.
         self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self.layers = tuple(layers)
+        self.layers = tuple(layouts)
         self.weights_digest = weights_digest
         self._deepest = deepest
-        self._channels_last = frozenset(channels_last)
+        self._layouts = dict(layouts)
         self._captured: dict[str, Tensor] = {}
+        self._size = (0, 0)
         for layer in self.layers:
             network.get_submodule(layer).register_forward_hook(partial(self._capture, layer))
         self.register_buffer("_mean", torch.tensor(normalisation.mean).view(1, 3, 1, 1), persistent=False)
@@ -146,6 +148,7 @@ class Backbone(nn.Module):
 
     def _maps(self, pictures: Tensor) -> list[Tensor]:
         self._captured.clear()
+        self._size = (pictures.shape[2], pictures.shape[3])
         with suppress(_DeepestReached):
             self.network(pictures.contiguous(memory_format=torch.channels_last))
         return [self._captured.pop(layer) for layer in self.layers]
@@ -153,8 +156,12 @@ class Backbone(nn.Module):
     def _capture(self, layer: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
         if layer in self._captured:
             return
-        if layer in self._channels_last:
+        if self._layouts[layer] == "NHWC":
             output = output.permute(0, 3, 1, 2)
+        elif self._layouts[layer] == "NLC":
+            grid = token_grid(self.network, self._size)
+            assert grid is not None, "only transformers give tokens"
+            output = output[:, grid[0] :].transpose(1, 2).unflatten(2, grid[1:])
         # A copy, for the next module may overwrite its input.
         self._captured[layer] = output.clone(memory_format=torch.contiguous_format)
         if layer == self._deepest:

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from raylab2f.errors import UserError
 
-__all__ = ["ModuleRun", "check_layers", "cut_behind", "meta_run", "trace"]
+__all__ = ["ModuleRun", "check_layers", "cut_behind", "meta_run", "token_grid", "trace"]
 
 
 @dataclass
@@ -24,17 +24,26 @@ class ModuleRun:
         finished: position of its end; -1 while it runs.
         input: its first positional argument.
         output: what it returned.
+        tokens: that the network makes of the picture, if it is a transformer of tokens.
     """
 
     started: int
     finished: int = -1
     input: Any = None
     output: Any = None
+    tokens: int | None = None
 
     @property
     def layout(self) -> str | None:
-        """`NCHW` or `NHWC` where the output is a map, else `None`; known from maps of square pictures being square."""
-        if not isinstance(self.output, Tensor) or self.output.ndim != 4:
+        """`NCHW`, `NHWC` or, for tokens, `NLC` where the output is a map, else `None`.
+
+        Known from maps of square pictures being square.
+        """
+        if not isinstance(self.output, Tensor):
+            return None
+        if self.output.ndim == 3 and self.output.shape[1] == self.tokens:
+            return "NLC"
+        if self.output.ndim != 4:
             return None
         _, first, middle, last = self.output.shape
         if middle == last:
@@ -51,12 +60,14 @@ def trace(network: nn.Module, size: tuple[int, int]) -> dict[str, ModuleRun]:
     """
     runs: dict[str, ModuleRun] = {}
     moment = 0
+    grid = token_grid(network, size)
+    tokens = None if grid is None else grid[0] + grid[1] * grid[2]
 
     def start(name: str, inputs: Sequence[Any]) -> None:
         nonlocal moment
         moment += 1
         if name not in runs:
-            runs[name] = ModuleRun(moment, input=inputs[0] if inputs else None)
+            runs[name] = ModuleRun(moment, input=inputs[0] if inputs else None, tokens=tokens)
 
     def finish(name: str, output: Any) -> None:
         nonlocal moment
@@ -75,6 +86,19 @@ def trace(network: nn.Module, size: tuple[int, int]) -> dict[str, ModuleRun]:
         for handle in handles:
             handle.remove()
     return runs
+
+
+def token_grid(network: nn.Module, size: tuple[int, int]) -> tuple[int, int, int] | None:
+    """How a vision transformer of timm's cuts a picture of `size` up; `None`: the network is none.
+
+    Returns:
+        Tokens before those of the patches (class, registers), rows and columns of patches.
+    """
+    patch = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+    prefix = getattr(network, "num_prefix_tokens", None)
+    if prefix is None or not isinstance(patch, tuple):
+        return None
+    return prefix, size[0] // patch[0], size[1] // patch[1]
 
 
 def meta_run(network: nn.Module, size: tuple[int, int]) -> Any:

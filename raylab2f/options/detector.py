@@ -29,7 +29,8 @@ class DetectorChoice:
         ),
     ] = ("glass",)
     preset: Annotated[
-        str | None, Option("demo, fast or paper.", usual="demo on the demo data, else fast", panel=_PANEL)
+        str | None,
+        Option("demo, fast or paper; patchcore: paper-vit.", usual="demo on the demo data, else fast", panel=_PANEL),
     ] = None
     epochs: Annotated[int | None, Option(minimum=1, panel=_PANEL)] = None
     size: Annotated[str | None, Option("Pixels: N or HEIGHTxWIDTH.", panel=_PANEL)] = None

@@ -7,12 +7,12 @@ from torch.nn import functional
 from raylab2f.detectors.patch_embedding import PatchEmbedding
 
 
-def step_by_step(levels, length):
+def step_by_step(levels, length, side=3):
     """Unfold, resize every entry of the neighbourhoods, pool within the levels, pool over the levels."""
     size = levels[0].shape[-2:]
     pooled = []
     for features in levels:
-        patches = functional.unfold(features, 3, padding=1).unflatten(2, features.shape[-2:])
+        patches = functional.unfold(features, side, padding=side // 2).unflatten(2, features.shape[-2:])
         if features.shape[-2:] != size:
             patches = functional.interpolate(patches, size=size, mode="bilinear", align_corners=False)
         rows = patches.permute(0, 2, 3, 1).flatten(0, 2)[:, None]
@@ -41,6 +41,18 @@ def test_it_equals_the_steps_taken_one_by_one(channels, sizes, length):
     levels = random_levels(channels, sizes)
     expected = step_by_step(levels, length)
     torch.testing.assert_close(PatchEmbedding(channels, length)(levels), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("side", [1, 5])
+def test_other_neighbourhoods(side):
+    levels = random_levels((4, 8), ((6, 8), (3, 4)))
+    found = PatchEmbedding((4, 8), 12, side)(levels)
+    torch.testing.assert_close(found, step_by_step(levels, 12, side), rtol=1e-12, atol=1e-13)
+
+
+def test_tokens_of_the_wanted_length_stay_as_they_are():
+    (tokens,) = random_levels((6,), ((5, 4),))
+    assert torch.equal(PatchEmbedding((6,), 6, 1)([tokens]), tokens.flatten(2).transpose(1, 2))
 
 
 def test_short_floats_keep_their_type():

@@ -3,9 +3,11 @@ import doctest
 import pickle
 
 import pytest
+import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from raylab2f.errors import UserError
 from raylab2f.features import BackboneSpec, backbones, create_backbone
@@ -71,6 +73,33 @@ def test_truncated_features_equal_the_whole_models(network_file, name, layers):
             whole = whole.permute(0, 3, 1, 2)
         assert ours.shape == whole.shape
         assert (ours - whole).abs().max() <= 1e-5 * whole.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "patch"),
+    [("test_vit", 1, 16), ("test_vit2", 1, 16), ("vit_small_patch14_reg4_dinov2.lvd142m", 5, 14)],
+)
+@pytest.mark.parametrize("rows", [4, 6])
+def test_tokens_of_a_transformer_become_a_map(network_file, name, prefix, patch, rows):
+    _, path = network_file(name)
+    network = timm.create_model(name, pretrained=False, dynamic_img_size=True).eval()
+    network.load_state_dict(load_file(path))
+    layers = ("norm", "blocks.1")
+    backbone = create_backbone(BackboneSpec(name, str(path), layers))
+    pictures = torch.randn(2, 3, rows * patch, 4 * patch, generator=torch.Generator().manual_seed(0))
+    assert backbone.feature_shapes((rows * patch, 4 * patch)) == [(network.num_features, rows, 4)] * 2
+    for ours, tokens in zip(backbone(pictures), hooked(network, layers, pictures), strict=True):
+        assert ours.shape == (2, network.num_features, rows, 4)
+        assert tokens.shape[1] == prefix + rows * 4
+        whole = tokens[:, prefix:].reshape(2, rows, 4, -1).permute(0, 3, 1, 2)
+        assert (ours - whole).abs().max() <= 1e-5 * whole.abs().max()
+
+
+def test_a_transformer_refuses_sizes_that_its_patches_do_not_fill(network_file):
+    _, path = network_file("test_vit")
+    backbone = create_backbone(BackboneSpec("test_vit", str(path), ("norm",)))
+    with pytest.raises(UserError, match="--size 65x64: the backbone cannot take it"):
+        backbone.feature_shapes((65, 64))
 
 
 def test_nothing_deeper_is_kept_or_computed(lite0):
@@ -181,7 +210,7 @@ def test_the_callers_random_numbers_are_left_alone():
         ("tf_efficientnet_lite0", ("classifier",), ["--layers classifier", "blocks.2"]),
         ("tf_efficientnet_lite0", ("blocks.2", "blocks.2"), ["--layers blocks.2,blocks.2"]),
         ("tf_efficientnet_lite0", (), ["--layers"]),
-        ("test_vit", ("blocks.2",), ["--layers blocks.2", "no map"]),
+        ("test_vit", ("head",), ["--layers head", "no map", "blocks.0", "norm"]),
         ("efficientnet_light0", ("blocks.2",), ["--backbone efficientnet_light0", "efficientnet_lite0"]),
         ("resnet18.nobody", ("layer1",), ["--backbone resnet18.nobody", "resnet18.a1_in1k"]),
     ],

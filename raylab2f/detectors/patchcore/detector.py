@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from raylab2f.detectors.base import Batch, FeatureRequest, Prediction, Samples
 from raylab2f.detectors.fitted import FittedDetector
+from raylab2f.detectors.image_score import score_of_map
 from raylab2f.detectors.patch_embedding import PatchEmbedding
-from raylab2f.detectors.patchcore.config import PATCHCORE_PRESETS, PatchCoreConfig
+from raylab2f.detectors.patchcore.config import PATCHCORE_PRESETS, REWEIGHTED, PatchCoreConfig
 from raylab2f.detectors.patchcore.coreset import greedy_coreset, random_projection
 from raylab2f.detectors.patchcore.neighbours import nearest, reweighted
 from raylab2f.detectors.smoothing import smooth_upsample
@@ -46,7 +48,8 @@ class PatchCore(FittedDetector):
     ) -> None:
         super().__init__(config, feature_shapes, backbone)
         self.grid = (feature_shapes[0][1], feature_shapes[0][2])
-        self.embedding = PatchEmbedding([shape[0] for shape in feature_shapes], config.embedding)
+        channels = [shape[0] for shape in feature_shapes]
+        self.embedding = PatchEmbedding(channels, config.embedding, config.neighbourhood)
         self.register_buffer("memory", torch.empty(0, config.embedding))
 
     @classmethod
@@ -82,14 +85,23 @@ class PatchCore(FittedDetector):
                 yield self._embed(samples.batch(pictures).features)[own.to(samples.device)]
 
     def _embed(self, levels: Sequence[Tensor]) -> Tensor:
-        return self.embedding(levels).flatten(0, 1)
+        patches: Tensor = self.embedding(levels).flatten(0, 1)
+        return functional.normalize(patches, dim=1) if self.config.distance == "cosine" else patches
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
-        """Map: each patch's distance to the memory; image score: the largest, re-weighted (equations 6 and 7)."""
+        """Map: each patch's distance to the memory. Image score: as the configuration asks; as published the largest,
+        re-weighted (equations 6 and 7).
+        """
         patches = self._embed(batch.features)
         distances, neighbours = nearest(patches, self.memory)
+        if self.config.distance == "cosine":
+            # Of rows of unit length.
+            distances = distances.square() / 2
         maps = distances.view(len(batch), -1)
+        if self.config.image_score != REWEIGHTED:
+            grid = maps.view(len(batch), *self.grid)
+            return Prediction(score_of_map(grid, self.config.image_score), grid)
         largest = maps.argmax(dim=1) + torch.arange(len(batch), device=maps.device) * maps.shape[1]
         scores = reweighted(
             patches[largest], distances[largest], neighbours[largest], self.memory, self.config.neighbours

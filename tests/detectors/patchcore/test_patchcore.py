@@ -9,6 +9,7 @@ from raylab2f.detectors.base import Samples
 from raylab2f.detectors.checkpoint import load_detector, save_detector
 from raylab2f.detectors.patchcore import PatchCore, PatchCoreConfig
 from raylab2f.detectors.patchcore.neighbours import nearest, reweighted
+from raylab2f.errors import UserError
 
 SHAPES = [(6, 8, 8), (10, 4, 4)]
 CONFIG = PatchCoreConfig(embedding=16, projection=64, coreset=0.25, size=(64, 64))
@@ -107,3 +108,31 @@ def test_there_is_no_training_loss(fitted):
     assert fitted.optimizers() == ()
     with pytest.raises(RuntimeError, match="no training loss"):
         fitted(None, None)
+
+
+def test_cosine_distances_and_the_mean_of_the_farthest():
+    detector = PatchCore(replace(CONFIG, distance="cosine", image_score="topk-mean:3", coreset=1.0), SHAPES)
+    train, judged = pictures(20, 0), pictures(4, 5)
+    detector.begin(train, seed=1)
+    prediction = detector.eval().predict(judged.batch(torch.arange(4)))
+    rows, memory = (every_patch(detector, part).double() for part in (judged, train))
+    cosines = torch.nn.functional.cosine_similarity(rows[:, None], memory, dim=2)
+    maps = (1 - cosines.amax(dim=1)).view(4, -1)
+    torch.testing.assert_close(prediction.maps.flatten(1).double(), maps, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(prediction.scores.double(), maps.topk(3).values.mean(dim=1), rtol=1e-4, atol=1e-5)
+    # Unlike the published distance it does not change with the length of the features.
+    longer = detector.predict(Samples([7 * level for level in judged.features]).batch(torch.arange(4)))
+    torch.testing.assert_close(longer.scores, prediction.scores, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"distance": "l1"}, "--set distance=l1: choose euclidean or cosine"),
+        ({"neighbourhood": 4}, "--set neighbourhood=4: give an odd number"),
+        ({"image_score": "best"}, "--set image_score=best: give reweighted, mean, max or topk-mean:K"),
+    ],
+)
+def test_settings_that_cannot_be(setting, words):
+    with pytest.raises(UserError, match=words):
+        replace(CONFIG, **setting)
