@@ -48,12 +48,15 @@ def place(pictures):
 @contextmanager
 def head(place, umask):
     """The address of a head that the operator starts with this umask."""
-    port, dashboard = free_ports(2)
+    # All its own: another head on this machine may hold the usual ones, and Ray ends one that does not get them.
+    port, dashboard, client, agent = free_ports(4)
     options = {
         "port": port,
         "node-ip-address": "127.0.0.1",
         "dashboard-host": "127.0.0.1",
         "dashboard-port": dashboard,
+        "dashboard-agent-listen-port": agent,
+        "ray-client-server-port": client,
         "min-worker-port": 0,
         "max-worker-port": 0,
         "num-cpus": 2,
