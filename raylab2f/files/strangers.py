@@ -65,13 +65,17 @@ def _content(path: Path, most_bytes: int) -> bytes:
         raise
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); mend that, or name another.") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
+        # Before it becomes a file of Python's, which names a folder by the descriptor's number only.
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise UserError(f"{path} is no regular file; put one in its place.")
         if found.st_size > most_bytes:
             raise UserError(f"{path} has {found.st_size:,} bytes, more than any record of ours; name another.")
-        return file.read(most_bytes)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def _reason(error: BaseException) -> str:
