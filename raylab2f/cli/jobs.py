@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shlex
 import sys
 from contextlib import suppress
@@ -20,7 +19,7 @@ from raylab2f.reporting.stopping import exit_code
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
-    from raylab2f.cluster.operations.jobs import Job
+    from raylab2f.cluster.operations.jobs import Job, Jobs
 
 __all__ = ["jobs_app", "submit"]
 
@@ -59,13 +58,12 @@ def submit(
 
     console = Console()
     jobs = Jobs(address)
-    address = address or os.environ.get("RAY_API_SERVER_ADDRESS")
     name = jobs.submit(command, name=name, title=title, python=python, send_package=not installed)
     _say(console, f"submitted {name}")
     if follow:
-        _follow(name, address)
+        _follow(name, jobs)
     else:
-        _say(console, f"follow it: {_again('logs', name, address, '--follow')}")
+        _say(console, f"follow it: {_again('logs', name, jobs, '--follow')}")
 
 
 @jobs_app.command("list")
@@ -93,7 +91,7 @@ def job_status(
     from raylab2f.runs.progress_record import progress_of_run
 
     console = Console()
-    if "/" in name or Path(name).is_dir():
+    if "/" in name or (name and Path(name).is_dir()):
         for line in progress_of_run(place_of(name)):
             _say(console, line)
         return
@@ -132,10 +130,11 @@ def job_logs(
     """What a job printed."""
     from raylab2f.cluster.operations.jobs import Jobs
 
+    jobs = Jobs(address)
     if follow:
-        _follow(name, address)
+        _follow(name, jobs)
     else:
-        sys.stdout.write(Jobs(address).logs(name))
+        sys.stdout.write(jobs.logs(name))
 
 
 @jobs_app.command("stop")
@@ -143,17 +142,17 @@ def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None
     """End a job; what it finished is kept, and the same command with --resume goes on from there."""
     from raylab2f.cluster.operations.jobs import Jobs
 
-    job = Jobs(address).stop(name)
+    jobs = Jobs(address)
+    job = jobs.stop(name)
     console = Console()
     _say(console, f"{name}: {job.status}")
     if out := _out_of(job.command):
-        again = ["raylab2f", "submit", *(["--address", address] if address else [])]
+        again = ["raylab2f", "submit", *jobs.address_words]
         _say(console, f"go on with it: {shlex.join([*again, '--', 'run-cv', '--resume', '--out', out])}")
 
 
-def _follow(name: str, address: str | None) -> None:
+def _follow(name: str, jobs: Jobs) -> None:
     """Show a job's output to its end and exit with its code."""
-    from raylab2f.cluster.operations.jobs import Jobs
 
     def write(text: str) -> None:
         sys.stdout.write(text)
@@ -161,10 +160,10 @@ def _follow(name: str, address: str | None) -> None:
 
     console = Console(stderr=True)
     try:
-        job = Jobs(address).follow(name, write)
+        job = jobs.follow(name, write)
     except KeyboardInterrupt:
-        _say(console, f"the job goes on; see it again: {_again('logs', name, address, '--follow')}")
-        _say(console, f"end it: {_again('stop', name, address)}")
+        _say(console, f"the job goes on; see it again: {_again('logs', name, jobs, '--follow')}")
+        _say(console, f"end it: {_again('stop', name, jobs)}")
         # Not by typer's exception, whose code means that a command of this machine was interrupted.
         sys.exit(exit_code())
     succeeded = job.status == "SUCCEEDED"
@@ -177,8 +176,8 @@ def _say(console: Console, sentence: str) -> None:
     console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
-def _again(action: str, name: str, address: str | None, *options: str) -> str:
-    return shlex.join(["raylab2f", "jobs", action, name, *(["--address", address] if address else []), *options])
+def _again(action: str, name: str, jobs: Jobs, *options: str) -> str:
+    return shlex.join(["raylab2f", "jobs", action, name, *jobs.address_words, *options])
 
 
 def _moment(seconds: float | None) -> str:

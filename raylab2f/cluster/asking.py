@@ -34,8 +34,8 @@ class Answer:
 
     Arguments:
         kind: `cluster`: a head that lets us in; `refused`: one that does not accept the token, or wants one; `closed`:
-            one whose sockets on this machine this account may not use; `stranger`: something else than Ray; `silence`:
-            nothing; `malformed`: the address is none.
+            one whose sockets on this machine this account may not use; `web`: a web server, which may be a dashboard;
+            `stranger`: something else than Ray; `silence`: nothing; `malformed`: the address is none.
         said: more about it, without a full stop.
     """
 
@@ -81,7 +81,7 @@ def _answer(address: str) -> Answer:
         found = address.removeprefix("ray://") if client else canonicalize_bootstrap_address_or_die(address)
         # Ray itself goes to this machine's outward address where a loopback one is given.
         if stranger := _stranger_at(address if ":" in address and not client else found):
-            return Answer("stranger", stranger)
+            return stranger
         if not client and (socket := _closed_socket(GcsClient(address=found))):
             return Answer("closed", socket)
     except AuthenticationError as error:
@@ -107,7 +107,7 @@ def _closed_socket(head: Any) -> str | None:
     return None if os.access(path, os.W_OK) else str(path)
 
 
-def _stranger_at(address: str) -> str | None:
+def _stranger_at(address: str) -> Answer | None:
     """What, other than a server of gRPC, listens at `host:port`; `OSError` if nobody does."""
     with _connect(address) as connection:
         if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
@@ -115,14 +115,14 @@ def _stranger_at(address: str) -> str | None:
         try:
             heard = _heard(connection, _PREFACE)
         except TimeoutError:
-            return f"what listens there does not answer within {_KNOCK_SECONDS:g} s"
+            return Answer("stranger", f"what listens there does not answer within {_KNOCK_SECONDS:g} s")
     if len(heard) == _FRAME and heard[_KIND] == _SETTINGS:
         return None
     # A web server that hangs up on a request which it has not read to its end takes its answer back with it.
     with _connect(address) as connection:
         if heard.startswith((b"HTTP/", b"<")) or _heard(connection, b"HEAD / HTTP/1.0\r\n\r\n").startswith(b"HTTP/"):
-            return "a web server listens there, as at a dashboard's port"
-    return "what listens there is no Ray cluster"
+            return Answer("web", "a web server listens there, as at a dashboard's port")
+    return Answer("stranger", "what listens there is no Ray cluster")
 
 
 def _heard(connection: socket.socket, said: bytes) -> bytes:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import ray
 from ray.exceptions import AuthenticationError
 
-from raylab2f.cluster.asking import ask
+from raylab2f.cluster.asking import Answer, ask
 from raylab2f.cluster.lost_head import ended_with_head
 from raylab2f.cluster.surroundings import core_lines_aside, environment_with
 from raylab2f.cluster.token import refusal, use_token
 from raylab2f.errors import UserError
 
-__all__ = ["joined_cluster", "require_cluster"]
+__all__ = ["joined_cluster", "require_cluster", "require_welcome"]
 
 # So many seconds Ray tries to reach the head: one that runs answers at once or not at all. It does without a file of
 # events beside the head's, in a folder that only the account of the head may write: it would abort.
@@ -58,16 +58,21 @@ def joined_cluster(address: str) -> Iterator[None]:
 
 def require_cluster(address: str) -> None:
     """`UserError` unless a cluster answers at the address and lets us in, as far as that is known before joining it."""
-    answer = ask(address)
+    require_welcome(ask(address), f"--address {address}")
+
+
+def require_welcome(answer: Answer, where: str) -> None:
+    """`UserError`, which begins with `where`, unless what was found there is a cluster that lets us in."""
     if answer.kind == "cluster":
         return
     said = f" ({answer.said})" if answer.said else ""
     fault = {
         "refused": refusal(),
+        "web": f"{answer.said}; {_WHERE}",
         "stranger": f"{answer.said}; {_WHERE}",
         "malformed": f"{answer.said}; {_WHERE}",
         "closed": f"another account's node is on this machine, and this account may not use its socket {answer.said}; "
         "`raylab2f submit` runs a command there as that account, and docs/howto/shared-folders.md says how to share it",
         "silence": f"no Ray cluster answers there{said}; check `ray status`, or {_WHERE}",
     }
-    raise UserError(f"--address {address}: {fault[answer.kind]}.")
+    raise UserError(f"{where}: {fault[answer.kind]}.")

@@ -6,12 +6,12 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from raylab2f.reporting.watchdog import is_verbose
 
-__all__ = ["core_lines_aside", "environment_with"]
+__all__ = ["core_lines_aside", "environment_with", "environment_without"]
 
 # As Ray's core begins a line: `[2026-01-31 12:00:00,123 W 4711 4711] gcs_client.cc:210: ...`.
 _CORE_LINE = re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z] \d+ \d+\] ")
@@ -27,6 +27,16 @@ def environment_with(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def environment_without(names: Iterable[str]) -> Iterator[None]:
+    """None of these environment variables inside the block."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def nobody():
 @pytest.mark.parametrize(
     ("there", "kind", "said"),
     [
-        (web_server, "stranger", "web server"),
+        (web_server, "web", "web server"),
         (lambda: speaking(b"SSH-2.0-OpenSSH_9.2\r\n"), "stranger", "no Ray cluster"),
         (lambda: speaking(b""), "stranger", "no Ray cluster"),
         (lambda: speaking(None), "stranger", "does not answer within 10 s"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import shlex
 import time
 import uuid
@@ -24,8 +25,10 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from requests import RequestException
 
 import raylab2f
-from raylab2f.cluster.joining import require_cluster
-from raylab2f.cluster.surroundings import core_lines_aside
+from raylab2f.cluster.asking import ask
+from raylab2f.cluster.joining import require_welcome
+from raylab2f.cluster.names import as_folder
+from raylab2f.cluster.surroundings import core_lines_aside, environment_without
 from raylab2f.cluster.token import refusal, use_token
 from raylab2f.errors import UserError, first_line
 from raylab2f.reporting.stopping import SUBMITTED
@@ -35,8 +38,16 @@ __all__ = ["Job", "Jobs"]
 
 _POLL_SECONDS = 0.3
 _ANSWER_SECONDS = 10.0
-# Ray's own accounts of what it sends and of connections that close.
-_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
+# Ray's own accounts of what it sends, of connections that close, and of other clusters on this machine.
+_TALKATIVE = {
+    "ray.dashboard.modules.dashboard_sdk": logging.WARNING,
+    "ray.dashboard.modules.job.sdk": logging.WARNING,
+    "ray._private.runtime_env.packaging": logging.WARNING,
+    "ray._private.services": logging.ERROR,
+}
+# Ray's client follows them, the first before the second, even where it is given another address.
+_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+_NOT_FOUND = re.compile(r"(status code|returned) 404\b")
 
 
 @dataclass(frozen=True)
@@ -70,24 +81,28 @@ class Jobs:
 
     Arguments:
         address: of the dashboard (`http://HEAD:8265`) or of the cluster; `None`: RAY_API_SERVER_ADDRESS, RAY_ADDRESS,
-            or the cluster that runs on this machine.
+            or the cluster that runs on this machine. The attribute `address` is what was found there, if anything.
 
     Raises:
         UserError: here and in every method, when no cluster answers, or none that accepts the token.
     """
 
     def __init__(self, address: str | None = None) -> None:
-        self.address = address
+        self.address, self.where = _settled(address)
         use_token()
-        if address and "://" not in address:
-            _require_cluster(address)
-        for logger in _TALKATIVE:
-            logging.getLogger(logger).setLevel(logging.WARNING)
-        with self._errors_for_users(), core_lines_aside():
-            if address and address.startswith("http"):
+        self._require_address()
+        for logger, level in _TALKATIVE.items():
+            logging.getLogger(logger).setLevel(level)
+        with self._errors_for_users(), core_lines_aside(), environment_without(_VARIABLES):
+            if self.address and self.address.startswith("http"):
                 # Ray's client would wait for ever where something listens and does not answer.
-                requests.get(address, timeout=_ANSWER_SECONDS, allow_redirects=False)
-            self.client = JobSubmissionClient(address)
+                requests.get(self.address, timeout=_ANSWER_SECONDS, allow_redirects=False)
+            self.client = JobSubmissionClient(self.address)
+
+    @property
+    def address_words(self) -> list[str]:
+        """The option that leads to the same cluster from a shell whose environment does not name it."""
+        return ["--address", self.address] if self.address else []
 
     def submit(
         self,
@@ -103,11 +118,13 @@ class Jobs:
         Arguments:
             arguments: words of the command line after `raylab2f`.
             title: what a made-up name begins with.
-            name: `None`: one is made up.
+            name: ASCII letters, digits, points, hyphens, underscores; `None`: one is made up.
             python: the interpreter's name or path on the head node.
             send_package: run this package; else the one installed on the nodes.
         """
-        name = name or f"{title}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+        if name is not None and (not name or name != as_folder(name)):
+            raise UserError(f"--name {name}: give at most 60 letters, digits, points, hyphens and underscores.")
+        name = name or f"{as_folder(title)}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
         environment: dict[str, object] = {"env_vars": {"PYTHONUNBUFFERED": "1", SUBMITTED: name}}
         if send_package:
             environment |= {"py_modules": [str(Path(raylab2f.__file__).parent)], "excludes": ["__pycache__"]}
@@ -120,6 +137,9 @@ class Jobs:
 
     def status(self, name: str) -> Job:
         """What there is to say of one job; `UserError` when there is none of this name."""
+        # They would become part of another request.
+        if not name or set(name) & set("/?#%"):
+            raise self._unknown(name)
         with self._errors_for_users(name):
             return _job(name, self.client.get_job_info(name))
 
@@ -150,9 +170,10 @@ class Jobs:
                 with resting():
                     asyncio.run(tail())
             except (ClientError, OSError, RuntimeError) as error:
+                again = shlex.join(["raylab2f", "jobs", "logs", name, *self.address_words, "--follow"])
                 raise UserError(
                     f"{name}: the connection to its output broke off ({first_line(error)}), and the job goes on; see "
-                    f"it again with `raylab2f jobs logs {name} --follow`."
+                    f"it again with `{again}`."
                 ) from error
         while not (job := self.status(name)).is_over:
             time.sleep(_POLL_SECONDS)
@@ -167,9 +188,29 @@ class Jobs:
             time.sleep(_POLL_SECONDS)
         return job
 
+    def _unknown(self, name: str | None) -> UserError:
+        return UserError(f"{self.where}: the cluster knows no job {name}; see `raylab2f jobs list`.")
+
+    def _require_address(self) -> None:
+        """`UserError` for what cannot be the address of a cluster; a dashboard without http:// in front is told."""
+        if self.address is None:
+            return
+        scheme, divided, _ = self.address.partition("://")
+        if divided and scheme not in ("http", "https", "ray"):
+            # Ray's client would import a module of that name.
+            raise UserError(f"{self.where}: give the dashboard's address, http://HEAD:8265.")
+        if divided:
+            return
+        answer = ask(self.address)
+        if answer.kind == "web":
+            raise UserError(
+                f"{self.where}: a web server listens there; if it is the dashboard, give http://{self.address}."
+            )
+        require_welcome(answer, self.where)
+
     @contextmanager
-    def _errors_for_users(self, name: str = "of this name") -> Iterator[None]:
-        where = f"--address {self.address}" if self.address else _usual_address()
+    def _errors_for_users(self, name: str | None = None) -> Iterator[None]:
+        where = self.where
         try:
             yield
         except AuthenticationError as error:
@@ -188,31 +229,23 @@ class Jobs:
         except RuntimeError as error:
             if "ray[default]" in str(error):
                 raise UserError("Ray's job client is not installed; install raylab2f[cluster].") from error
-            if "404" in str(error) or "does not exist" in str(error):
-                raise UserError(f"{where}: the cluster knows no job {name}; see `raylab2f jobs list`.") from error
+            if _NOT_FOUND.search(str(error)) and name is None:
+                raise UserError(f"{where}: no Ray dashboard is there; give its address, http://HEAD:8265.") from error
+            if _NOT_FOUND.search(str(error)):
+                raise self._unknown(name) from error
             if "already" in str(error) and "submission_id" in str(error):
                 raise UserError("--name: the cluster has a job of this name; choose another.") from error
             raise UserError(f"{where}: the cluster cannot do that ({first_line(error)}).") from error
 
 
-def _require_cluster(address: str) -> None:
-    """`UserError` unless a cluster is at HOST:PORT; a dashboard, which is there without http:// in front, is told."""
-    try:
-        require_cluster(address)
-    except UserError as error:
-        if "web server" not in str(error):
-            raise
-        raise UserError(
-            f"--address {address}: a web server listens there; if it is the dashboard, give http://{address}."
-        ) from error
-
-
-def _usual_address() -> str:
-    """Where Ray's client goes if no address is given, as a sentence begins."""
-    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
-        if os.environ.get(name):
-            return f"{name}={os.environ[name]}"
-    return "the cluster on this machine"
+def _settled(address: str | None) -> tuple[str | None, str]:
+    """The address that was given, by option or environment, if any; and how a sentence about it begins."""
+    if address is not None:
+        return address, f"--address {address}"
+    for name in _VARIABLES:
+        if given := os.environ.get(name):
+            return given, f"{name}={given}"
+    return None, "the cluster on this machine"
 
 
 def _first_part(message: str) -> str:
