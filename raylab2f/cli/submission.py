@@ -64,13 +64,17 @@ def check_submission(words: Sequence[str], program: Any) -> tuple[str, list[str]
 
 def _check_detectors(values: Mapping[str, Any]) -> None:
     """`UserError` for settings that a detector cannot have; one that only the nodes may know is for them to judge."""
-    from raylab2f.detectors.registry import detector_names
+    from raylab2f.detectors.registry import config_from_dict, detector_names
+    from raylab2f.runs.possible_size import require_possible_size
 
+    preset = values["preset"] or ("demo" if values["data"] is None else "fast")
     choice = DetectorChoice(**{field.name: values[field.name] for field in fields(DetectorChoice)})
     known = detector_names()
     for detector in choice.detector:
         if detector in known:
-            choice.config(detector, choice.preset or "fast")
+            config = choice.config(detector, preset)
+            # The weights may lie where only the nodes see them.
+            require_possible_size(detector, config_from_dict(detector, config), weights=False)
         elif near := difflib.get_close_matches(detector, known, n=1):
             raise UserError(f"--detector {detector}: no such detector is installed here; do you mean {near[0]}?")
 

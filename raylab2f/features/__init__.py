@@ -1,7 +1,7 @@
 """Frozen backbones, where their weights come from, and the store of what they computed."""
 
 import raylab2f.blas  # noqa: F401  # before anything computes
-from raylab2f.features.backbones import Backbone, BackboneSpec, create_backbone
+from raylab2f.features.backbones import Backbone, BackboneSpec, ShapeFinder, create_backbone, shape_finder
 from raylab2f.features.ingredients import address, feature_ingredients
 from raylab2f.features.store import FeatureStore
 from raylab2f.features.store_writing import drop_damaged_parts, finish_store, missing_parts, write_part
@@ -10,11 +10,13 @@ __all__ = [
     "Backbone",
     "BackboneSpec",
     "FeatureStore",
+    "ShapeFinder",
     "address",
     "create_backbone",
     "drop_damaged_parts",
     "feature_ingredients",
     "finish_store",
     "missing_parts",
+    "shape_finder",
     "write_part",
 ]

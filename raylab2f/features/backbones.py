@@ -14,7 +14,7 @@ tokens and registers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +26,13 @@ from torch import Tensor, nn
 from raylab2f.errors import UserError, first_line
 from raylab2f.features.architectures import pretrained_config, untrained_network
 from raylab2f.features.folding import fold_batch_norms
-from raylab2f.features.truncation import check_layers, cut_behind, meta_run, token_grid, trace
+from raylab2f.features.truncation import ModuleRun, check_layers, cut_behind, meta_run, token_grid, trace
 from raylab2f.features.weights import Normalisation, install_weights, read_weights, weights_digest
 
-__all__ = ["Backbone", "BackboneSpec", "create_backbone"]
+__all__ = ["Backbone", "BackboneSpec", "ShapeFinder", "create_backbone", "shape_finder"]
+
+#: From pictures' height and width to the shapes (C, h, w) of the maps that are made of them.
+ShapeFinder = Callable[[tuple[int, int]], list[tuple[int, int, int]]]
 
 # So many pixels of input per thread pass the network at once on the CPU: intermediate maps stay in its caches.
 _PORTION_PIXELS = 2**17
@@ -61,21 +64,47 @@ def create_backbone(spec: BackboneSpec) -> Backbone:
         >>> backbone.feature_shapes((160, 160))
         [(40, 20, 20), (112, 10, 10)]
     """
+    network, runs = _traced(spec)
+    weights = read_weights(spec.name, spec.weights, network)
+    known = frozenset(network.state_dict())
+    deepest = _deepest(spec, runs)
+    cut_behind(network, deepest, runs)
+    install_weights(network, weights, known)
+    digest = weights_digest(network, weights.normalisation)
+    fold_batch_norms(network, runs, spec.layers)
+    return Backbone(network, _layouts(spec, runs), deepest, weights.normalisation, digest)
+
+
+def shape_finder(spec: BackboneSpec) -> ShapeFinder:
+    """`Backbone.feature_shapes` of the network that `create_backbone` makes, where its weights are not at hand.
+
+    Raises:
+        UserError: unknown model or layer.
+    """
+    network, runs = _traced(spec)
+    deepest = _deepest(spec, runs)
+    cut_behind(network, deepest, runs)
+    nothing = Normalisation((0.0,) * 3, (1.0,) * 3)
+    # Of a network without weights nobody gets more than the shapes.
+    return Backbone(network, _layouts(spec, runs), deepest, nothing, "").feature_shapes
+
+
+def _traced(spec: BackboneSpec) -> tuple[nn.Module, dict[str, ModuleRun]]:
     network = untrained_network(spec.name)
     try:
         runs = trace(network, pretrained_config(network)["input_size"][1:])
     except (RuntimeError, AssertionError, ValueError) as error:
         raise UserError(f"--backbone {spec.name} does not run ({first_line(error)}); choose another.") from error
     check_layers(spec.name, spec.layers, network, runs)
-    weights = read_weights(spec.name, spec.weights, network)
-    known = frozenset(network.state_dict())
-    deepest = max(spec.layers, key=lambda layer: runs[layer].finished)
-    cut_behind(network, deepest, runs)
-    install_weights(network, weights, known)
-    digest = weights_digest(network, weights.normalisation)
-    fold_batch_norms(network, runs, spec.layers)
-    layouts = {layer: runs[layer].layout or "" for layer in spec.layers}
-    return Backbone(network, layouts, deepest, weights.normalisation, digest)
+    return network, runs
+
+
+def _deepest(spec: BackboneSpec, runs: Mapping[str, ModuleRun]) -> str:
+    return max(spec.layers, key=lambda layer: runs[layer].finished)
+
+
+def _layouts(spec: BackboneSpec, runs: Mapping[str, ModuleRun]) -> dict[str, str]:
+    return {layer: runs[layer].layout or "" for layer in spec.layers}
 
 
 class Backbone(nn.Module):

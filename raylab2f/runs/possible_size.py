@@ -7,7 +7,7 @@ from typing import Any
 
 from raylab2f.detectors.registry import detector_class
 from raylab2f.errors import UserError
-from raylab2f.features import Backbone, BackboneSpec, create_backbone
+from raylab2f.features import BackboneSpec, ShapeFinder, create_backbone, shape_finder
 
 __all__ = ["require_possible_size"]
 
@@ -15,14 +15,17 @@ __all__ = ["require_possible_size"]
 _STEP, _LARGEST = 16, 1024
 
 
-def require_possible_size(detector: str, config: Any) -> None:
+def require_possible_size(detector: str, config: Any, *, weights: bool = True) -> None:
     """Hold a configuration's size against what its backbone makes of it; nothing is computed.
+
+    Arguments:
+        weights: whether those of the backbone must be had on this machine.
 
     Raises:
         UserError: the backbone cannot take pictures of this size, or the detector the maps that it makes of them; or
             the weights cannot be had.
     """
-    backbones: dict[BackboneSpec, Backbone] = {}
+    backbones = _Backbones(weights)
     refusal = _refusal(detector, config, backbones)
     if refusal is None:
         return
@@ -36,7 +39,19 @@ def require_possible_size(detector: str, config: Any) -> None:
     raise UserError(f"{str(refusal).partition(';')[0]}; {said}.") from refusal
 
 
-def _possible(detector: str, config: Any, least: int, backbones: dict[BackboneSpec, Backbone]) -> int | None:
+class _Backbones(dict[BackboneSpec, ShapeFinder]):
+    """What backbones make of a size, each built when it is first asked for."""
+
+    def __init__(self, weights: bool) -> None:
+        super().__init__()
+        self.weights = weights
+
+    def __missing__(self, spec: BackboneSpec) -> ShapeFinder:
+        self[spec] = create_backbone(spec).feature_shapes if self.weights else shape_finder(spec)
+        return self[spec]
+
+
+def _possible(detector: str, config: Any, least: int, backbones: _Backbones) -> int | None:
     """The first height, and width, that can be."""
     for size in range(least, _LARGEST + 1, _STEP):
         if _refusal(detector, replace(config, size=(size, size)), backbones) is None:
@@ -44,15 +59,14 @@ def _possible(detector: str, config: Any, least: int, backbones: dict[BackboneSp
     return None
 
 
-def _refusal(detector: str, config: Any, backbones: dict[BackboneSpec, Backbone]) -> UserError | None:
+def _refusal(detector: str, config: Any, backbones: _Backbones) -> UserError | None:
     cls = detector_class(detector)
     shapes: list[tuple[int, int, int]] = []
     for request in cls.feature_requests(config):
         spec = BackboneSpec(request.backbone, request.weights, request.layers)
-        if spec not in backbones:
-            backbones[spec] = create_backbone(spec)
+        find_shapes = backbones[spec]
         try:
-            shapes += backbones[spec].feature_shapes(request.size)
+            shapes += find_shapes(request.size)
         except UserError as error:
             height, width = config.size
             reason = str(error).partition(": ")[2]

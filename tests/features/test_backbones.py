@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from raylab2f.errors import UserError
-from raylab2f.features import BackboneSpec, backbones, create_backbone
+from raylab2f.features import BackboneSpec, backbones, create_backbone, shape_finder
 from raylab2f.features.architectures import untrained_network
 from raylab2f.features.truncation import trace
 
@@ -231,3 +231,9 @@ def test_size_the_network_cannot_take(network_file):
 
 def test_documented_example():
     assert doctest.testmod(backbones).failed == 0
+
+
+@pytest.mark.parametrize("size", [(64, 64), (97, 160)])
+def test_shapes_are_known_without_the_weights(lite0, size):
+    spec = BackboneSpec("tf_efficientnet_lite0", "/nowhere/mine.pth", lite0.layers)
+    assert shape_finder(spec)(size) == lite0.feature_shapes(size)
