@@ -34,6 +34,10 @@ _USUAL = "the same command goes on from there (run-cv with --resume)"
 _PATIENT = 2
 
 
+class _Stopped(KeyboardInterrupt):
+    """Of a class of its own: Python's, passing through `exec`, as amid imports, makes `python -m` end with 130."""
+
+
 class _Heard:
     """What this process was told."""
 
@@ -99,6 +103,6 @@ def _hear(number: int, frame: FrameType | None) -> None:
     _heard.count += 1
     if _heard.first is None:
         _heard.first = number
-        raise KeyboardInterrupt
+        raise _Stopped
     if _heard.count > _PATIENT:
         os._exit(exit_code())

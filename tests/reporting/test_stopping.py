@@ -57,3 +57,14 @@ def test_a_closed_terminal_stays_ignored_where_it_was(tmp_path):
     command = [sys.executable, "-c", source]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=ignore, env=os.environ, check=False)
     assert done.stdout == "went on\n", done.stderr
+
+
+def test_the_code_is_the_same_amid_an_import_and_of_a_module_that_is_run(tmp_path):
+    # Python itself would end with 130 here, as after Ctrl-C.
+    stop = "os.kill(os.getpid(), numbers[0])"
+    source = PROGRAM.replace(stop, f"exec('{stop}; time.sleep(60)')")
+    (tmp_path / "stopped.py").write_text(source, encoding="utf-8")
+    command = [sys.executable, "-m", "stopped", "SIGTERM"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 143, done.stderr
+    assert done.stdout.splitlines() == ["cleaned up", "go on so"]
