@@ -8,6 +8,7 @@ from typing import Any
 from raylab2f.detectors.registry import detector_class
 from raylab2f.errors import UserError
 from raylab2f.features import BackboneSpec, ShapeFinder, create_backbone, shape_finder
+from raylab2f.preparation import Preparation
 
 __all__ = ["require_possible_size"]
 
@@ -22,9 +23,11 @@ def require_possible_size(detector: str, config: Any, *, weights: bool = True) -
         weights: whether those of the backbone must be had on this machine.
 
     Raises:
-        UserError: the backbone cannot take pictures of this size, or the detector the maps that it makes of them; or
-            the weights cannot be had.
+        UserError: pictures cannot be prepared at this size, the backbone cannot take them, or the detector the maps
+            that it makes of them; or the weights cannot be had.
     """
+    # Pictures, too, have a least size, which refuses itself.
+    Preparation(config.size)
     backbones = _Backbones(weights)
     refusal = _refusal(detector, config, backbones)
     if refusal is None:

@@ -97,7 +97,8 @@ def test_what_is_missing_is_named(command, sentence):
         (["--detector", "glass", "--set", "nonsense=1"], "nonsense"),
         (["--detector", "csflow", "--set", "kernel_sizes=4,4"], "odd"),
         (["--detector", "glass", "--preset", "slow"], "--preset slow"),
-        (["--detector", "csflow", "--size", "8"], "the smallest square"),
+        (["--detector", "csflow", "--size", "48"], "the smallest square"),
+        (["--detector", "glass", "--size", "8"], "at least 16x16 pixels"),
         (["--detector", "csflow", "--layers", "blocks.4", "--size", "40x64"], "64x64 is the smallest square"),
         (["--detector", "glass", "--layers", "blocks.99"], "--layers blocks.99"),
         # Weights that only the nodes have.
