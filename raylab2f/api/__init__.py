@@ -5,18 +5,21 @@ that may be repeated take one value or several. Mistakes raise `raylab2f.errors.
 before a function is called.
 """
 
+from raylab2f.api.acceptance import AcceptanceResult, accept
 from raylab2f.api.comparison import RunComparison, compare
 from raylab2f.api.evaluation import EvaluationResult, evaluate
 from raylab2f.api.planning import SamplePlan, plan_samples
 from raylab2f.api.runs import CrossValidation, Diagnosis, Run, cross_validate, diagnose
 
 __all__ = [
+    "AcceptanceResult",
     "CrossValidation",
     "Diagnosis",
     "EvaluationResult",
     "Run",
     "RunComparison",
     "SamplePlan",
+    "accept",
     "compare",
     "cross_validate",
     "diagnose",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from raylab2f.evaluation import Summary
 
-__all__ = ["EvaluationResult", "estimates_table", "evaluate", "show_estimates"]
+__all__ = ["EvaluationResult", "estimates_table", "evaluate", "score_table", "show_estimates"]
 
 ESTIMATES_SCHEMA = pa.schema(
     [
@@ -111,7 +111,7 @@ def evaluate(
     """
     from raylab2f import evaluation as judging
 
-    table, name = _score_table(scores)
+    table, name, _ = score_table(scores)
     summary = judging.evaluate(
         table, folds=folds, seed=seed, mute=parse_codes(mute), dataset={"name": name}, **evaluation.rules()
     )
@@ -139,8 +139,8 @@ def show_estimates(title: str, summary: Mapping[str, Any]) -> str:
     return html_table(title, rows, headings) + html_list("Warnings", warnings) + html_list("Muted", muted)
 
 
-def _score_table(scores: Any) -> tuple[pa.Table, str]:
-    """The table, and what to call it."""
+def score_table(scores: Any) -> tuple[pa.Table, str, Mapping[str, Any]]:
+    """The table, what to call it, and how a run judged it: arguments of `raylab2f.evaluation.evaluate`, empty else."""
     if isinstance(scores, (str, os.PathLike)):
         from raylab2f.evaluation import read_scores
         from raylab2f.files.mirror import fetch_file
@@ -149,17 +149,19 @@ def _score_table(scores: Any) -> tuple[pa.Table, str]:
         if _is_folder(place):
             from raylab2f.api.comparison import read_run_at
 
-            return read_run_at(place).scores, name_of(absolute(place))
-        return read_scores(fetch_file(place)), PurePosixPath(name_of(place)).stem
+            run = read_run_at(place)
+            rules = run.settings.get("evaluation", {})
+            return run.scores, name_of(absolute(place)), rules if isinstance(rules, Mapping) else {}
+        return read_scores(fetch_file(place)), PurePosixPath(name_of(place)).stem, {}
     if isinstance(scores, pa.Table):
-        return scores, "scores"
+        return scores, "scores", {}
     try:
         if type(scores).__module__.partition(".")[0] == "pandas":
-            return pa.Table.from_pandas(scores, preserve_index=False), "scores"
+            return pa.Table.from_pandas(scores, preserve_index=False), "scores", {}
         if isinstance(scores, Mapping):
-            return pa.table({str(name): _column(column) for name, column in scores.items()}), "scores"
+            return pa.table({str(name): _column(column) for name, column in scores.items()}), "scores", {}
         if hasattr(scores, "__arrow_c_stream__"):
-            return pa.table(scores), "scores"
+            return pa.table(scores), "scores", {}
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise UserError(
             f"scores: these columns make no table ({first_line(error)}); give columns of one length."

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raylab2f import __version__
+from raylab2f.cli.accept import accept
 from raylab2f.cli.cluster import cluster_app
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command("run-cv")(run_cv)
 app.command("evaluate")(evaluate_scores)
+app.command("accept")(accept)
 app.command("compare")(compare_runs)
 app.command("diagnose")(diagnose)
 app.command("plan-samples")(plan_samples)

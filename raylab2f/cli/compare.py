@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
 from raylab2f import api
 from raylab2f.cli.composition import command
-from raylab2f.files.places import name_of, parent_of
+from raylab2f.cli.json_output import put_json
 from raylab2f.options.comparison import Compared
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import AsEvaluated, JsonOption, ReplicatesOption
@@ -40,18 +38,9 @@ def compare_runs(
     as_json: JsonOption = False,
 ) -> None:
     """Say which of several detectors is better, and how sure that is."""
-    from raylab2f.files.atomic import write_json
-    from raylab2f.files.mirror import local, publish
-
     result = api.compare(runs, **vars(compared), **vars(judged), replicates=replicates, seed=seed)
-    values = result.comparison.to_dict()
-    if out is not None:
-        write_json(local(out), values)
-        publish(parent_of(out), [name_of(out)])
-    if as_json:
-        typer.echo(json.dumps(values, indent=2, allow_nan=False))
-        return
-    _print_comparison(result.comparison, Console())
+    if not put_json(result.comparison.to_dict(), out, printed=as_json):
+        _print_comparison(result.comparison, Console())
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:

@@ -6,7 +6,7 @@ The shape of `Summary.to_dict()` is documented in docs/summary.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from raylab2f.evaluation.intervals.interval_table import Replicator, build_inter
 from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
-from raylab2f.evaluation.outcomes.metrics import Costs
+from raylab2f.evaluation.outcomes.metrics import Costs, base_rate
 from raylab2f.evaluation.outcomes.parts import check_breakdowns
 from raylab2f.evaluation.outcomes.shortcuts import (
     Protocol,
@@ -62,6 +62,8 @@ class Summary:
         muted: warnings of codes that the caller silenced.
         metrics: value of every fold, of `METRICS_SCHEMA`.
         baseline: the detector beside what nobody has to train; see `with_baseline`.
+        objects: how many objects the figures rest on, those judged in any fold: `defective`, `good`, and by metric
+            those of the rates of some of them.
     """
 
     dataset: Mapping[str, Any] | None
@@ -77,6 +79,7 @@ class Summary:
     muted: tuple[Caution, ...]
     metrics: pa.Table
     baseline: tuple[BaselineRow, ...] = ()
+    objects: Mapping[str, int] = field(default_factory=dict)
 
     def find(self, metric: str, *, level: str = "object", strategy: str | None = None) -> EstimateRow:
         """The estimate of a metric; without `strategy` the first one that has it."""
@@ -95,6 +98,7 @@ class Summary:
             "seed": self.seed,
             "folds": {"planned": self.planned, "finished": self.finished},
             "settings": dict(self.settings),
+            "objects": dict(self.objects),
             "estimates": [asdict(row) | {"intervals": [asdict(i) for i in row.intervals]} for row in self.estimates],
             "shortcuts": [asdict(shortcut) for shortcut in self.shortcuts],
             "baseline": [asdict(row) for row in self.baseline],
@@ -242,6 +246,7 @@ def evaluate(
         warnings=shown,
         muted=muted,
         metrics=pa.concat_tables(tables),
+        objects=_objects(problem),
     )
 
 
@@ -286,6 +291,16 @@ def _check_methods(interval: str, methods: Sequence[str] | None, confidence: flo
     if replicates < 1:
         raise UserError(f"The number of replicates is at least 1, not {replicates}.")
     return chosen
+
+
+def _objects(problem: Problem) -> dict[str, int]:
+    defective, good = problem.judged_classes()
+    parts = {
+        estimate.metric: problem.part_objects(estimate)
+        for estimate in problem.estimates
+        if base_rate(estimate.metric) != estimate.metric and estimate.level == problem.levels[-1]
+    }
+    return {"defective": defective, "good": good, **parts}
 
 
 def _thresholds(problem: Problem, outcomes: Outcomes) -> np.ndarray:

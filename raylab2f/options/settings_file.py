@@ -13,17 +13,18 @@ YAML makes of them. Relative paths start at the folder that the command runs in,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from raylab2f.errors import UserError, first_line
+from raylab2f.errors import UserError
 from raylab2f.files.mirror import fetch_file, local, publish
 from raylab2f.files.places import absolute, is_uri, join, name_of, parent_of
 from raylab2f.files.strangers import require_regular
 from raylab2f.options.declaration import Declared
+from raylab2f.options.flat_yaml import Scalar, entries_of
 from raylab2f.options.run_again import is_run_record, options_of_run
 
 __all__ = ["read_settings", "write_settings"]
@@ -32,7 +33,6 @@ _RECORD = "run.json"
 #: A file of settings is written by hand; whatever is larger is something else.
 _MOST_BYTES = 1 << 20
 _MOST_RECORD = 1 << 28
-_MOST_VALUES = 10_000
 _NULL = ("", "~", "null", "Null", "NULL")
 _APART = ("config", "save-config")
 
@@ -57,7 +57,7 @@ def read_settings(place: str, options: Mapping[str, Declared]) -> dict[str, Any]
     by_name = {part.name: part for part in options.values() if part.name not in _APART}
     found: dict[str, Any] = {}
     lines: dict[str, int] = {}
-    for name, line, value in _entries(place, text):
+    for name, line, value in entries_of(place, text):
         where = f"{place}, line {line}"
         part = by_name.get(name.replace("_", "-"))
         if part is None:
@@ -142,82 +142,9 @@ def _read(place: str) -> tuple[str, bytes]:
         raise UserError(f"{place}: the file cannot be read ({error.strerror}); mend that, or give another.") from error
 
 
-class _Scalar(str):
-    """A value's text; `plain` where it has no quotes."""
-
-    plain: bool = False
-
-
-def _entries(place: str, text: str) -> Iterator[tuple[str, int, Any]]:
-    """Name, line and value of every entry; a value is a `_Scalar` or a list of them.
-
-    Nothing is constructed: what is no mapping of names to texts, or lists of texts, is refused where it begins, so that
-    neither tags nor aliases nor depth can do harm.
-    """
-    events = _events(place, text)
-    event = next(events, None)
-    if event is None:
-        return
-    if not isinstance(event, yaml.MappingStartEvent):
-        raise UserError(f"{place}, line {_line(event)}: give options as NAME: VALUE, one a line.")
-    _plain_only(place, event)
-    count = 0
-    while not isinstance(key := next(events), yaml.MappingEndEvent):
-        name = _scalar(place, key, "the name of an option")
-        event = next(events)
-        value: Any
-        if isinstance(event, yaml.SequenceStartEvent):
-            _plain_only(place, event)
-            value = []
-            while not isinstance(item := next(events), yaml.SequenceEndEvent):
-                value.append(_scalar(place, item, f"{name}: every value of a list"))
-                count += 1
-        else:
-            value = _scalar(place, event, name)
-        count += 1
-        if count > _MOST_VALUES:
-            raise UserError(f"{place}: more than {_MOST_VALUES:,} values; this is no file of settings.")
-        yield str(name), _line(key), value
-    if (event := next(events, None)) is not None:
-        raise UserError(f"{place}, line {_line(event)}: a second document begins; give one.")
-
-
-def _events(place: str, text: str) -> Iterator[Any]:
-    """What the file consists of, without the frame around it."""
-    frame = (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if not isinstance(event, frame):
-                yield event
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{place}{line}: this is no YAML ({error.problem or error.context}); mend it.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{place}: this is no YAML ({first_line(error)}); mend it.") from error
-
-
-def _scalar(place: str, event: Any, what: str) -> _Scalar:
-    _plain_only(place, event)
-    if not isinstance(event, yaml.ScalarEvent):
-        raise UserError(f"{place}, line {_line(event)}: {what} is one value, and no list or mapping.")
-    text = _Scalar(event.value)
-    text.plain = event.style is None
-    return text
-
-
-def _plain_only(place: str, event: Any) -> None:
-    if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None:
-        raise UserError(f"{place}, line {_line(event)}: anchors, aliases and tags mean nothing here; write the value.")
-
-
-def _line(event: Any) -> int:
-    return int(event.start_mark.line) + 1
-
-
 def _value(part: Declared, value: Any, where: str) -> Any:
     """A value as the option has it; `None` where the file says that nothing is said."""
-    if isinstance(value, _Scalar) and value.plain and value in _NULL:
+    if isinstance(value, Scalar) and value.plain and value in _NULL:
         if part.may_be_none or part.default == ():
             return None
         raise UserError(f"{where} has no value; give one, or leave the line out.")

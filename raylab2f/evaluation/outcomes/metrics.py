@@ -1,7 +1,7 @@
 """Metrics as functions of counts and curves; every function works on arrays of any shape at once.
 
 An undefined ratio (precision when nothing is flagged, ...) counts as 0, as in scikit-learn; a rate over no objects
-at all is NaN. Rates lie in [0, 1]; `mcc` and `youden_j` in [-1, 1]; costs are per 1,000 parts.
+at all is NaN. Rates lie in [0, 1]; `mcc`, `kappa` and `youden_j` in [-1, 1]; costs are per 1,000 parts.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ COUNT_METRICS = (
     "fbeta",
     "mcc",
     "youden_j",
+    "kappa",
     "npv",
     "escape_rate",
     "overkill_rate",
@@ -137,6 +138,8 @@ def count_metrics(counts: Counts, costs: Costs) -> dict[str, np.ndarray]:
         "fbeta": _ratio((1 + beta) * tp, tp + fp + beta * p),
         "mcc": _ratio(tp * tn - fp * fn, np.sqrt(square)),
         "youden_j": recall + specificity - 1,
+        # Cohen (1960), by what is right beyond chance: equal to this ratio for two classes.
+        "kappa": _ratio(2 * (tp * tn - fn * fp), (tp + fp) * n + p * (tn + fn)),
         "npv": _ratio(tn, tn + fn),
         "escape_rate": escape_rate,
         "overkill_rate": overkill_rate,
@@ -196,7 +199,7 @@ def metric_range(metric: str) -> tuple[float, float]:
     """Smallest and largest possible value."""
     if metric in ("tp", "fp", "tn", "fn", "expected_cost", "cost_at_prevalence"):
         return 0.0, np.inf
-    return (-1.0 if metric in ("mcc", "youden_j") else 0.0), 1.0
+    return (-1.0 if metric in ("mcc", "kappa", "youden_j") else 0.0), 1.0
 
 
 def _partial_area(tp: np.ndarray, fp: np.ndarray, width: np.ndarray, limit: np.ndarray) -> np.ndarray:

@@ -90,6 +90,7 @@ def test_count_metrics_agree_with_scikit_learn(confusion):
             "f1": sk.f1_score(labels, flagged, zero_division=0),
             "fbeta": sk.fbeta_score(labels, flagged, beta=1.5, zero_division=0),
             "mcc": sk.matthews_corrcoef(labels, flagged),
+            "kappa": sk.cohen_kappa_score(labels, flagged),
             "youden_j": sk.balanced_accuracy_score(labels, flagged, adjusted=True),
             "npv": sk.precision_score(labels, flagged, pos_label=0, zero_division=0),
             "escape_rate": 1 - sk.recall_score(labels, flagged),

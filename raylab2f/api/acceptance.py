@@ -1,0 +1,115 @@
+"""`raylab2f.accept`: limits, and whether scores or a run show that they are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pyarrow as pa
+
+from raylab2f.api.evaluation import score_table
+from raylab2f.api.functions import offered
+from raylab2f.api.results import Result, html_list, html_table
+from raylab2f.options.declaration import Option
+from raylab2f.options.evaluation import PrevalenceOption, ReplicatesOption
+from raylab2f.options.limits import Limits
+
+if TYPE_CHECKING:
+    from raylab2f.evaluation.acceptance.outcome import Acceptance
+
+__all__ = ["AcceptanceResult", "accept"]
+
+VERDICTS_SCHEMA = pa.schema(
+    [
+        ("metric", pa.string()),
+        ("level", pa.string()),
+        ("value", pa.float64()),
+        ("at_most", pa.bool_()),
+        ("confidence", pa.float64()),
+        ("estimate", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("verdict", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, repr=False)
+class AcceptanceResult(Result):
+    """A verdict on limits.
+
+    Attributes:
+        acceptance: everything that was found; `acceptance.verdict` is `shown`, `refuted` or `not yet shown`.
+    """
+
+    acceptance: Acceptance
+
+    @property
+    def table(self) -> pa.Table:
+        rows = [
+            {name: row[name] for name in VERDICTS_SCHEMA.names}
+            for row in (limit.to_dict() for limit in self.acceptance.limits)
+        ]
+        return pa.Table.from_pylist(rows, schema=VERDICTS_SCHEMA)
+
+    def _repr_html_(self) -> str:
+        headings = ("metric", "level", "value", "estimate", "low", "high", "verdict")
+        rows = [[row[name] for name in headings] for row in self.table.to_pylist()]
+        warnings = [f"{warning.code}: {warning}" for warning in self.acceptance.warnings]
+        return html_table(self.acceptance.verdict, rows, headings) + html_list("Warnings", warnings)
+
+
+@offered
+def accept(
+    scores: Any,
+    limits: Limits,
+    at: Annotated[float | None, Option()] = None,
+    strategy: Annotated[str | None, Option()] = None,
+    object_score: Annotated[str | None, Option()] = None,
+    prevalence: PrevalenceOption = None,
+    cost_escape: Annotated[float | None, Option()] = None,
+    cost_overkill: Annotated[float | None, Option()] = None,
+    by: Annotated[tuple[str, ...], Option()] = (),
+    replicates: ReplicatesOption = 10_000,
+    seed: Annotated[int, Option(minimum=0)] = 0,
+) -> AcceptanceResult:
+    """Say whether limits on wrong decisions are kept, as `raylab2f accept` does.
+
+    Arguments:
+        scores: as for `raylab2f.evaluate`; a run's folder is judged as the run was, unless arguments say otherwise.
+        at: the threshold of one finished model, whose scores these are, on parts that nothing else has seen; `None`:
+            the scores are of folds.
+
+    Raises:
+        UserError: limits, a table or an option that make no sense.
+
+    Example:
+        >>> import raylab2f
+        >>> scores = {"image_id": [str(n) for n in range(400)], "object_id": [str(n) for n in range(400)],
+        ...           "label": [0, 1] * 200, "score": [0.1, 0.9] * 200}
+        >>> raylab2f.accept(scores, max_escape=0.02, at=0.5).acceptance.verdict
+        'shown'
+    """
+    from raylab2f.evaluation.acceptance.finished import judge_finished
+    from raylab2f.evaluation.acceptance.procedure import judge_procedure
+
+    table, _, as_run = score_table(scores)
+    set_limits = limits.settings()
+    own: dict[str, Any] = {
+        "object_score": object_score,
+        "prevalence": prevalence,
+        "cost_escape": cost_escape,
+        "cost_overkill": cost_overkill,
+        "by": list(by) or None,
+    }
+    rules: dict[str, Any] = {
+        name: as_run[name] if value is None and name in as_run else value
+        for name, value in own.items()
+        if value is not None or name in as_run
+    }
+    if at is not None:
+        return AcceptanceResult(judge_finished(table, at, set_limits.limits, seed=seed, **rules))
+    chosen = strategy or set_limits.strategy or (as_run.get("strategies") or ["youden"])[0]
+    return AcceptanceResult(
+        judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)
+    )

@@ -1,0 +1,1 @@
+"""May the model decide? Limits on its rates, and whether the data show that they are kept."""

@@ -1,0 +1,75 @@
+"""Limits that a factory sets to figures, each to be shown with a confidence of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from raylab2f.errors import UserError
+from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES, base_rate, lower_is_better
+
+__all__ = ["COST", "PREVALENCE_MISSING", "Limit", "check_limits"]
+
+#: The only limited figure that is no rate: cost of 1,000 parts at the factory's prevalence.
+COST = "cost_at_prevalence"
+PREVALENCE_MISSING = f"limit {COST}: the factory's share of defective parts is not known; give --prevalence."
+_LEVELS = ("object", "image")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a figure shall not exceed or, where more is better, not fall below.
+
+    Arguments:
+        metric: `escape_rate`, `overkill_rate`, `recall`, `specificity`, the rate of some parts such as `recall[dent]`
+            or `overkill_rate[condition=dark]`, or `cost_at_prevalence`.
+        value: a rate in (0, 1), exclusive, for none is ever shown to be 0 or 1; a cost above 0.
+        level: `object` or `image`.
+        confidence: one-sided, in [0.5, 1).
+
+    Raises:
+        UserError: one of them is none of these.
+    """
+
+    metric: str
+    value: float
+    level: str = "object"
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.metric != COST and base_rate(self.metric) not in OBJECT_RATES:
+            known = ", ".join((*OBJECT_RATES, COST))
+            raise UserError(f"limit {self.metric}: no such figure can be limited; there are {known}, and recall[TYPE].")
+        if self.metric == COST:
+            if not (math.isfinite(self.value) and self.value > 0):
+                raise UserError(f"limit {self.metric}: {self.value:g} is no cost of 1,000 parts; give one above 0.")
+        elif not 0 < self.value < 1:
+            raise UserError(f"limit {self.metric}: {self.value:g} can never be shown; give a rate between 0 and 1.")
+        if self.level not in _LEVELS:
+            raise UserError(f"limit {self.metric}: the level is {' or '.join(_LEVELS)}, not {self.level}.")
+        if not 0.5 <= self.confidence < 1:
+            raise UserError(
+                f"limit {self.metric}: a confidence of {self.confidence:g} cannot be; give one from 0.5 up, below 1."
+            )
+
+    @property
+    def at_most(self) -> bool:
+        """Whether the figure shall not exceed the value; else it shall not fall below it."""
+        return lower_is_better(self.metric)
+
+    @property
+    def text(self) -> str:
+        """`escape_rate at most 0.02`."""
+        return f"{self.metric} at {'most' if self.at_most else 'least'} {self.value:g}"
+
+
+def check_limits(limits: Sequence[Limit]) -> None:
+    """`UserError` if there is none, or a figure has two limits at one level."""
+    if not limits:
+        raise UserError("no limit is set; give --limits FILE, --max-escape or --max-overkill.")
+    seen = set()
+    for limit in limits:
+        if (limit.metric, limit.level) in seen:
+            raise UserError(f"limit {limit.metric}: it is set twice at {limit.level} level; set it once.")
+        seen.add((limit.metric, limit.level))

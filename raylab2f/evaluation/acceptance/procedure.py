@@ -1,0 +1,94 @@
+"""Evidence of the first kind: folds, which say how the way of making models and thresholds does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from raylab2f.errors import UserError
+from raylab2f.evaluation.acceptance.agreement import AGREEMENT, agreement_row
+from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, Limit, check_limits
+from raylab2f.evaluation.acceptance.outcome import PROCEDURE, Acceptance
+from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, MoreParts, judge_limit, more_by_interval
+from raylab2f.evaluation.estimates import EstimateRow
+from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES, base_rate
+from raylab2f.evaluation.summary import Summary, evaluate
+
+__all__ = ["judge_procedure"]
+
+_TWO_SIDED = 0.95
+
+
+def judge_procedure(table: pa.Table, limits: Sequence[Limit], *, strategy: str = "youden", **rules: Any) -> Acceptance:
+    """Judge the folds of a score table by limits, with the bounds behind the default interval, one-sided.
+
+    Arguments:
+        table: scores of all folds, see `raylab2f.evaluation.evaluate`.
+        limits: at least one.
+        strategy: by which thresholds are chosen.
+        rules: further arguments of `evaluate`: `seed`, `replicates`, `object_score`, `prevalence`, costs, `by`.
+
+    Raises:
+        UserError: a limit on a figure that the scores do not give, or a table that makes no sense.
+    """
+    check_limits(limits)
+
+    def found(confidence: float) -> Summary:
+        return evaluate(table, strategies=(strategy,), methods=(), confidence=confidence, **rules)
+
+    # One-sided bounds are the ends of the two-sided interval that leaves as much out on either side.
+    by_confidence = {limit.confidence: found(_two_sided(limit.confidence)) for limit in limits}
+    whole = found(_TWO_SIDED)
+    level = limits[0].level
+    return Acceptance(
+        evidence=PROCEDURE,
+        limits=tuple(_judged(limit, by_confidence[limit.confidence]) for limit in limits),
+        agreement=tuple(
+            agreement_row(metric, row.mean, *_ends(row))
+            for metric in AGREEMENT
+            for row in [_find(whole, metric, level)]
+        ),
+        level=level,
+        settings={**whole.settings, "folds": whole.finished, "objects": dict(whole.objects)},
+        warnings=whole.warnings,
+    )
+
+
+def _two_sided(confidence: float) -> float:
+    # An interval of no width is none.
+    return max(2 * confidence - 1, 1e-9)
+
+
+def _judged(limit: Limit, summary: Summary) -> LimitVerdict:
+    row = _find(summary, limit.metric, limit.level)
+    low, high = _ends(row)
+    verdict = judge_limit(limit, low, high)
+    return LimitVerdict(limit, row.strategy, row.mean, low, high, verdict, _more(limit, row, verdict, summary))
+
+
+def _more(limit: Limit, row: EstimateRow, verdict: str, summary: Summary) -> MoreParts | None:
+    low, high = _ends(row)
+    if verdict != NOT_YET_SHOWN or limit.metric == COST or row.mean is None or low is None or high is None:
+        return None
+    kind = "defective" if OBJECT_RATES[base_rate(limit.metric)] else "good"
+    judged = summary.objects.get(limit.metric, summary.objects[kind])
+    return more_by_interval(limit, kind, row.mean, high if limit.at_most else low, judged)
+
+
+def _find(summary: Summary, metric: str, level: str) -> EstimateRow:
+    rows = [row for row in summary.estimates if row.level == level]
+    if not rows:
+        raise UserError(f"limit {metric}: these scores have no {level} level; set the limit with level: image.")
+    for row in rows:
+        if row.metric == metric:
+            return row
+    if metric == COST:
+        raise UserError(PREVALENCE_MISSING)
+    known = sorted({row.metric for row in rows if base_rate(row.metric) in OBJECT_RATES})
+    raise UserError(f"limit {metric}: these scores give no such figure at {level} level; there are {', '.join(known)}.")
+
+
+def _ends(row: EstimateRow) -> tuple[float | None, float | None]:
+    return (None, None) if row.interval is None else (row.interval.low, row.interval.high)
