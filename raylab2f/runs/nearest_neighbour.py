@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from raylab2f.detectors.base import Samples
 from raylab2f.detectors.patchcore import PatchCore, PatchCoreConfig
+from raylab2f.detectors.precision import products_in
 from raylab2f.detectors.training import predict_batches
 
 __all__ = ["MOST_PATCHES", "nearest_neighbour", "nearest_neighbour_scores"]
@@ -66,7 +67,9 @@ def nearest_neighbour_scores(
     finest = slice(len(config.layers))
     known = samples(train)
     detector = nearest_neighbour(config, shapes).to(known.device)
-    detector.begin(Samples(known.features[finest]), seed)
+    # What is remembered shall be as exact as what is compared with it.
+    with products_in("float32"):
+        detector.begin(Samples(known.features[finest]), seed)
     del known
     scores = [
         batch_scores.numpy()

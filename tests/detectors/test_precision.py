@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from raylab2f.detectors.base import Samples
+from raylab2f.detectors.patchcore import PatchCore, PatchCoreConfig
 from raylab2f.detectors.precision import PRECISIONS, active_precision, check_precision, products_in
 from raylab2f.detectors.registry import detector_class, preset_config
 from raylab2f.detectors.training import predict_batches, train_epochs
 from raylab2f.errors import UserError
+from raylab2f.runs.nearest_neighbour import nearest_neighbour_scores
 
 
 def flags():
@@ -89,3 +91,16 @@ def test_scales_and_determinant_agree_in_bfloat16(features):
     assert {x.dtype for x in (*z, determinant)} == {torch.float32}
     for one, other in zip(back, maps, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_the_nearest_neighbour_remembers_as_exactly_as_it_compares(monkeypatch):
+    seen = []
+    begin, predict = PatchCore.begin, PatchCore.predict
+    monkeypatch.setattr(PatchCore, "begin", lambda *given: seen.append(flags()) or begin(*given))
+    monkeypatch.setattr(PatchCore, "predict", lambda *given: seen.append(flags()) or predict(*given))
+    config = PatchCoreConfig(layers=("one",), size=(8, 8))
+    with products_in("tf32"):
+        nearest_neighbour_scores(
+            config, [(3, 4, 4)], lambda names: Samples([torch.rand(len(names), 3, 4, 4)]), ["a", "b"], ["c"], 0, 2
+        )
+    assert seen == [(False, False)] * 2
