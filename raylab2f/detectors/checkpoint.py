@@ -21,8 +21,10 @@ from raylab2f.files.strangers import read_json
 
 __all__ = ["load_detector", "load_training", "save_detector", "save_training"]
 
-#: Channels, positions, epochs or steps of a model, at most.
+#: Channels or positions of a model's maps, at most.
 _MOST = 1 << 20
+# What a description of another kind, or of no detector, raises.
+_WRONG = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError)
 
 
 def save_detector(folder: Path, detector: Detector, feature_shapes: Sequence[tuple[int, int, int]]) -> None:
@@ -41,12 +43,16 @@ def load_detector(folder: Path) -> Detector:
     """The detector saved in `folder`, ready to predict on the CPU."""
     try:
         description = read_json(folder / "model.json")
-        name = description["detector"]
-        config = config_from_dict(name, description["config"])
+        # Which this machine may lack.
+        cls = detector_class(description["detector"])
+    except _WRONG as error:
+        raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
+    try:
+        config = config_from_dict(cls.name, description["config"])
         shapes = [(int(c), int(h), int(w)) for c, h, w in description["feature_shapes"]]
-        _require_buildable([{**description["config"], "init_seed": 0}, shapes])
-        detector = detector_class(name)(config, shapes)
-    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
+        _require_buildable(shapes)
+        detector = cls(config, shapes)
+    except (UserError, *_WRONG) as error:
         raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
     try:
         detector.load_state_dict(load_file(folder / "model.safetensors"))
@@ -55,13 +61,11 @@ def load_detector(folder: Path) -> Detector:
     return detector.eval()
 
 
-def _require_buildable(value: Any) -> None:
+def _require_buildable(shapes: Sequence[tuple[int, int, int]]) -> None:
     """`ValueError` for a number that no model of anybody's has; to build one so large would take all memory first."""
-    if isinstance(value, (list, tuple, dict)):
-        for inside in value.values() if isinstance(value, dict) else value:
-            _require_buildable(inside)
-    elif isinstance(value, (int, float)) and abs(value) > _MOST:
-        raise ValueError(f"it asks for {value:g} of something")
+    for number in (number for shape in shapes for number in shape):
+        if abs(number) > _MOST:
+            raise ValueError(f"it asks for {number:g} of something")
 
 
 def save_training(

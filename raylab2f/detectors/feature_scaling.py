@@ -10,12 +10,18 @@ from torch import Tensor, nn
 from raylab2f.detectors.moments import moments
 from raylab2f.errors import UserError
 
-__all__ = ["SCALINGS", "FeatureScaling"]
+__all__ = ["SCALINGS", "FeatureScaling", "check_feature_scaling"]
 
 SCALINGS = ("none", "uniform", "whitened")
 
 # Of the mean variance; directions in which nominal features hardly vary are not blown up beyond it.
 _LEAST_VARIANCE = 1e-2
+
+
+def check_feature_scaling(kind: str) -> None:
+    """`UserError` unless `kind` is one of `SCALINGS`."""
+    if kind not in SCALINGS:
+        raise UserError(f"--set feature_scaling={kind}: choose one of {', '.join(SCALINGS)}.")
 
 
 class FeatureScaling(nn.Module):
@@ -32,8 +38,7 @@ class FeatureScaling(nn.Module):
 
     def __init__(self, kind: str, length: int, norm: float) -> None:
         super().__init__()
-        if kind not in SCALINGS:
-            raise UserError(f"--set feature_scaling={kind}: choose one of {', '.join(SCALINGS)}.")
+        check_feature_scaling(kind)
         self.kind, self.norm = kind, norm
         if kind != "none":
             self.register_buffer("mean", torch.zeros(length))

@@ -7,7 +7,12 @@ from typing import Any
 
 from raylab2f.errors import UserError
 
-__all__ = ["require_epochs", "require_range"]
+__all__ = ["MOST_BLURRED", "WIDEST", "require_epochs", "require_range"]
+
+#: Units of a layer, or entries of a feature, at most: two such layers in a row hold a gigabyte.
+WIDEST = 1 << 14
+#: Standard deviation of a Gaussian over a map in pixels, at most: wider ones take memory and blur everything.
+MOST_BLURRED = 1000
 
 
 def require_range(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from importlib import import_module
 from inspect import isabstract
@@ -29,6 +29,8 @@ DETECTORS: Mapping[str, tuple[str, str]] = {
 _REQUIRED = ("backbone", "weights", "layers", "size", "schedule", "init_seed")
 # Height or width of a picture as a detector sees it, at most.
 _MOST_PIXELS = 1 << 14
+# Any whole number of a configuration, at most: what is built from larger ones would take all memory first.
+_MOST = 1 << 20
 
 
 def detector_names() -> tuple[str, ...]:
@@ -80,10 +82,23 @@ def config_from_dict(detector: str, values: dict[str, Any]) -> Any:
         require_types(config_class, values)
     except (ValueError, TypeError) as error:
         raise UserError(f"{detector}: the setting {error}; mend it.") from error
+    for name, number in _whole_numbers(values):
+        if number > _MOST:
+            raise UserError(f"{detector}: the setting {name} is {number}; give at most {_MOST}.")
     config = _from_dict(config_class, values)
     if max(config.size) > _MOST_PIXELS:
         raise UserError(f"{detector}: the setting size is {tuple(config.size)}; give at most {_MOST_PIXELS}.")
     return config
+
+
+def _whole_numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Those of a configuration, its schedule's too, by the name of their setting; a seed may be any."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _whole_numbers(value)
+        elif name != "init_seed":
+            items = value if isinstance(value, (list, tuple)) else [value]
+            yield from ((name, item) for item in items if isinstance(item, int))
 
 
 def _from_dict(config_class: type, values: dict[str, Any]) -> Any:

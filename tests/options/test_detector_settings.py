@@ -82,6 +82,14 @@ def test_options_and_settings_are_read_alike():
         ("glass", "layers=", "a name"),
         ("glass", "hypothesis=sphere", "hypersphere"),
         ("glass", "textures", "NAME=VALUE"),
+        ("glass", "bounds=1,0.5", "smaller distance first: 0.5,1"),
+        ("glass", "feature_scaling=all", "none, uniform, whitened"),
+        ("glass", "embedding=20000", "at most 16384"),
+        ("glass", "smoothing_sigma=1e9", "at most 1000"),
+        ("csflow", "kernel_sizes=33", "at most 31"),
+        ("csflow", "hidden_channels=2000000", "at most 1048576"),
+        ("csflow", "epochs=2000000", "at most 1048576"),
+        ("patchcore", "most_candidates=2000000", "at most 1048576"),
     ],
 )
 def test_values_that_cannot_be_are_refused(detector, setting, sentence):

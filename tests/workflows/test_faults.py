@@ -20,8 +20,8 @@ SMALL_DISK = Path(__file__).parents[1] / "support" / "small_disk"
 # About what the shard of the 48 pictures takes; features take less and a model much more.
 SHARD_BYTES = 440_000
 RUN_TASKS = Path(__file__).parents[1] / "support" / "run_tasks.py"
-# A tensor larger than any address space: what asks for it is refused at once, and nothing is ever exhausted.
-BEYOND_MEMORY = 1 << 40
+# Settings of a tensor of 387 GB: what asks for it is refused at once, and nothing is ever exhausted.
+BEYOND_MEMORY = {"hidden_channels": 1 << 20, "kernel_sizes": [31]}
 
 
 def scores(folder, fold):
@@ -60,7 +60,7 @@ def test_killed_workers_resume_and_a_fold_that_cannot_end_or_diverges_sinks_no_o
         if fold == 2:
             config["schedule"]["epochs"] = 1_000_000
         if fold == 3:
-            config["hidden_channels"] = BEYOND_MEMORY
+            config |= BEYOND_MEMORY
         tasks.append(
             {
                 "folder": str(place),

@@ -12,6 +12,8 @@ from raylab2f.errors import UserError
 
 __all__ = ["CSFLOW_PRESETS", "CSFlowConfig"]
 
+# Pixels of the finest map that a convolution sees at once along a side, at most.
+_WIDEST_KERNEL = 31
 _PAPER_SCHEDULE = Schedule(epochs=240, batch_size=16, max_grad_norm=1.0)
 
 
@@ -56,7 +58,8 @@ class CSFlowConfig:
         require_epochs(self.schedule)
         check_image_score(self.image_score)
         check_precision(self.precision)
-        require_range(self, "size", "hidden_channels", "kernel_sizes", least=1)
+        require_range(self, "size", "hidden_channels", least=1)
+        require_range(self, "kernel_sizes", least=1, most=_WIDEST_KERNEL)
         require_range(self, "clamp", "learning_rate", "adam_eps", above=0)
         require_range(self, "weight_decay", least=0)
         even = [size for size in self.kernel_sizes if size % 2 == 0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.fitted import NO_STEPS, require_no_epochs
-from raylab2f.detectors.ranges import require_range
+from raylab2f.detectors.ranges import MOST_BLURRED, require_range
 
 __all__ = ["MAHALANOBIS_PRESETS", "PADIM_PRESETS", "GaussianConfig"]
 
@@ -40,7 +40,8 @@ class GaussianConfig:
     def __post_init__(self) -> None:
         require_no_epochs(self.schedule)
         require_range(self, "size", "dimensions", least=1)
-        require_range(self, "regularisation", "smoothing_sigma", above=0)
+        require_range(self, "regularisation", above=0)
+        require_range(self, "smoothing_sigma", above=0, most=MOST_BLURRED)
         require_range(self, "shrinkage", least=0, most=1)
 
 

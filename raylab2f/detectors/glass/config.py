@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from raylab2f.detectors.base import Schedule
+from raylab2f.detectors.feature_scaling import check_feature_scaling
 from raylab2f.detectors.image_score import check_image_score
 from raylab2f.detectors.precision import check_precision
-from raylab2f.detectors.ranges import require_epochs, require_range
+from raylab2f.detectors.ranges import MOST_BLURRED, WIDEST, require_epochs, require_range
 from raylab2f.errors import UserError
 
 __all__ = ["GLASS_PRESETS", "HYPOTHESES", "GlassConfig"]
@@ -82,12 +83,18 @@ class GlassConfig:
         require_epochs(self.schedule)
         check_image_score(self.image_score)
         check_precision(self.precision)
-        require_range(self, "size", "embedding", "hidden", "project_every", least=1)
+        check_feature_scaling(self.feature_scaling)
+        require_range(self, "size", "project_every", least=1)
+        require_range(self, "embedding", "hidden", least=1, most=WIDEST)
         # A rate of 0 leaves the adaptor as it began; a discriminator that does not learn detects nothing.
-        require_range(self, "discriminator_rate", "smoothing_sigma", "feature_norm", "bounds", above=0)
+        require_range(self, "discriminator_rate", "feature_norm", "bounds", above=0)
+        require_range(self, "smoothing_sigma", above=0, most=MOST_BLURRED)
         require_range(self, "adaptor_rate", "adaptor_decay", "discriminator_decay", "transparency_std", least=0)
         require_range(self, "noise_std", "ascent_steps", "ascent_rate", least=0)
         require_range(self, "radius_quantile", "hard_quantile", "transparency_mean", least=0, most=1)
+        if self.bounds[0] > self.bounds[1]:
+            low, high = self.bounds
+            raise UserError(f"--set bounds={low:g},{high:g}: give the smaller distance first: {high:g},{low:g}.")
         if self.hypothesis not in HYPOTHESES:
             raise UserError(f"--set hypothesis={self.hypothesis}: choose one of {', '.join(HYPOTHESES)}.")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.fitted import NO_STEPS, require_no_epochs
 from raylab2f.detectors.image_score import check_image_score
-from raylab2f.detectors.ranges import require_range
+from raylab2f.detectors.ranges import MOST_BLURRED, WIDEST, require_range
 from raylab2f.errors import UserError
 
 __all__ = ["DISTANCES", "PATCHCORE_PRESETS", "REWEIGHTED", "PatchCoreConfig"]
@@ -58,9 +58,10 @@ class PatchCoreConfig:
 
     def __post_init__(self) -> None:
         require_no_epochs(self.schedule)
-        require_range(self, "size", "embedding", "most_patches", "most_candidates", "projection", "neighbours", least=1)
+        require_range(self, "size", "most_patches", "most_candidates", "neighbours", least=1)
+        require_range(self, "embedding", "projection", least=1, most=WIDEST)
         require_range(self, "coreset", above=0, most=1)
-        require_range(self, "smoothing_sigma", above=0)
+        require_range(self, "smoothing_sigma", above=0, most=MOST_BLURRED)
         require_range(self, "neighbourhood", least=1, most=15)
         if self.neighbourhood % 2 == 0:
             raise UserError(f"--set neighbourhood={self.neighbourhood}: give an odd number, such as 3.")
