@@ -72,12 +72,13 @@ def _row(own: EstimateRow, found: Difference) -> BaselineRow:
 
 def _caution(detector: str, row: BaselineRow) -> Caution | None:
     """What is said where the baseline, which nobody has to train, separates as well or better."""
-    if row.difference > 0:
+    # Where both separate perfectly, nothing is left to be better at.
+    if row.difference > 0 or (row.difference == 0 and row.mean == 1):
         return None
     what = "pictures" if row.level == "image" else "objects"
     sentence = (
         f"Trained {detector} separates {what} no better than the {row.name} on the same features: AUROC "
-        f"{row.mean + row.difference:.3f} against {row.mean:.3f}; train longer, change --size or --layers, or take a "
-        "detector that is fitted at once, such as --detector patchcore."
+        f"{row.mean + row.difference:.3f} against {row.mean:.3f}; change --size or --layers, train longer if it trains "
+        "in epochs, or take another detector, such as --detector patchcore."
     )
     return Caution("RL314", sentence)

@@ -90,3 +90,31 @@ def test_a_size_for_every_picture_is_no_rule(write):
         path = write(f"{number}.png", size=(20 + number, 16))
         made.append(Entry(path.name, str(path), number % 2, "good" if number % 2 == 0 else "dent", "test"))
     assert warnings_of(made) == []
+
+
+def test_sizes_of_their_own_against_one_size_are_a_rule(write):
+    made = []
+    for number in range(24):
+        path = write(f"{number}.png", size=(20, 16) if number < 12 else (20 + number, 16))
+        made.append(Entry(path.name, str(path), int(number < 12), "dent" if number < 12 else "good", "test"))
+    [sentence] = warnings_of(made)
+    assert sentence.startswith("Defective and good pictures differ in size (16 x 20 pixels, against")
+
+
+def test_a_size_for_every_part_says_which_part_it_is_not_what_is_wrong_with_it(write):
+    made = []
+    for number in range(36):
+        part = number % 6
+        path = write(f"{number}.png", size=(20 + part, 16))
+        made.append(Entry(path.name, str(path), part % 2, "dent" if part % 2 else "good", "test", f"part{part}"))
+    assert warnings_of(made) == []
+
+
+def test_a_test_side_saved_differently_is_no_matter_of_classes_however_few_its_good_pictures_are(write):
+    made = entries(write, COARSE, COARSE, JPEG)
+    for number in range(60):
+        path = write(f"more{number}.jpg", quality=95)
+        made.append(Entry(path.name, str(path), 0, "good", "train"))
+    [sentence] = warnings_of(made)
+    assert sentence.startswith("Good pictures given for test and for training differ in their files")
+    assert "--merge-nominal-test no" in sentence

@@ -74,6 +74,14 @@ def test_equal_scores_are_no_better():
     assert "RL314" in {warning.code for warning in summary.warnings}
 
 
+def test_where_both_separate_perfectly_none_is_told_to_be_better():
+    _, summary = rows_of(50.0, 50.0)
+    assert [row.mean for row in summary.baseline] == [1.0, 1.0]
+    assert "RL314" not in {warning.code for warning in summary.warnings}
+    _, summary = rows_of(1.0, 50.0)
+    assert "RL314" in {warning.code for warning in summary.warnings}
+
+
 def test_where_no_object_is_good_pictures_are_compared():
     table, baseline = made(2.0, 1.0, per_object=4)
     # Every part has a defective picture.
