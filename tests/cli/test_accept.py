@@ -145,7 +145,9 @@ def test_other_mistakes_are_one_sentence(scores, tmp_path):
     assert "no limit is set; give --limits FILE" in refusal(scores)
     assert "there is no such file" in refusal(scores, "--limits", tmp_path / "none.yaml")
     assert "can never be shown" in refusal(scores, "--max-escape", 0)
-    assert "there are escape_rate, overkill_rate, recall" in refusal(scores, "--limits", write(tmp_path, "recall[dent]: 0.9\n"))
+    assert "there are escape_rate, overkill_rate, recall" in refusal(
+        scores, "--limits", write(tmp_path, "recall[dent]: 0.9\n")
+    )
     assert "give --prevalence" in refusal(scores, "--max-cost", 3)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\xd8")
     assert "UTF-8" in refusal(scores, "--limits", tmp_path / "binary.yaml")
