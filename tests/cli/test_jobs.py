@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from raylab2f.cli.app import app
 from raylab2f.cluster.operations.jobs import _first_part
+from raylab2f.cluster.token import forget_token
 from raylab2f.errors import UserError
 
 web = pytest.importorskip("aiohttp.web", reason="needs raylab2f[cluster]")
@@ -27,7 +28,10 @@ OVER = {**JOB, "submission_id": "over", "status": "STOPPED", "entrypoint": "rayl
 @pytest.fixture
 def dashboard(monkeypatch):
     """The address of a dashboard that knows two jobs; it breaks off when the output of the first is followed."""
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/nowhere/token")
+    # Ray keeps for the whole process whether it shows tokens; one that nobody asks for does no harm.
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    forget_token()
 
     def answer(value):
         async def handler(request):
@@ -70,6 +74,7 @@ def dashboard(monkeypatch):
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    forget_token()
 
 
 def run(*words):
