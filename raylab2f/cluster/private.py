@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import shutil
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 import ray
 from ray._private import ray_constants
 
+from raylab2f.cluster.leftovers import own_folder
 from raylab2f.cluster.surroundings import environment_with
 from raylab2f.cluster.token import ensure_token, forget_token, make_token
 from raylab2f.errors import UserError, first_line
@@ -63,18 +62,16 @@ def private_cluster(cpus: int | None, dashboard: Callable[[str], None] | None) -
         raise UserError("--dashboard: the dashboard is not installed; install raylab2f[cluster].")
     if dashboard:
         ensure_token()
-    folder = Path(tempfile.mkdtemp(prefix="raylab2f-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    try:
-        with _own_environment(None if dashboard else folder / "token"):
-            url = _start(cpus, dashboard is not None, folder)
-        if dashboard:
-            dashboard(f"http://{url}")
-        yield
-    finally:
-        ray.shutdown()
-        forget_token()
-        # Ray leaves its logs and sockets where they are, some megabytes a run.
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_folder() as folder:
+        try:
+            with _own_environment(None if dashboard else folder / "token"):
+                url = _start(cpus, dashboard is not None, folder)
+            if dashboard:
+                dashboard(f"http://{url}")
+            yield
+        finally:
+            ray.shutdown()
+            forget_token()
 
 
 @contextmanager

@@ -87,7 +87,9 @@ def config_from_dict(detector: str, values: dict[str, Any]) -> Any:
             raise UserError(f"{detector}: the setting {name} is {number}; give at most {_MOST}.")
     config = _from_dict(config_class, values)
     if max(config.size) > _MOST_PIXELS:
-        raise UserError(f"{detector}: the setting size is {tuple(config.size)}; give at most {_MOST_PIXELS}.")
+        raise UserError(
+            f"{detector}: the setting size (--size) is {config.size[0]}x{config.size[1]}; give at most {_MOST_PIXELS}."
+        )
     return config
 
 

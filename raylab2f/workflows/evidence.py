@@ -41,6 +41,7 @@ __all__ = [
     "RunEvidence",
     "activations_of",
     "complexity_table",
+    "finished_folds",
     "fold_maps",
     "near_duplicates",
     "open_run",
@@ -96,8 +97,8 @@ def _first_strategy(settings: RunSettings) -> str:
     return str(settings.evaluation.get("strategies", ["youden"])[0])
 
 
-def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvidence:
-    """Read a run; what the cache lacks of its pictures and features is made again, which needs a connection to Ray.
+def finished_folds(place: str | Path) -> tuple[RunFolder, RunSettings, list[int]]:
+    """A run's folder, its settings and the numbers of its finished folds.
 
     Raises:
         UserError: there is no run, or none of its folds is finished.
@@ -109,6 +110,16 @@ def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvide
     finished = [fold for fold in range(settings.folds) if fold_is_finished(folder.fold(fold))]
     if not finished or not folder.metrics.exists():
         raise UserError(f"{folder.place}: no fold is finished; finish the run with run-cv --resume.")
+    return folder, settings, finished
+
+
+def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvidence:
+    """Read a run; what the cache lacks of its pictures and features is made again, which needs a connection to Ray.
+
+    Raises:
+        UserError: there is no run, or none of its folds is finished.
+    """
+    folder, settings, finished = finished_folds(place)
     manifest, pictures = read_parquet(folder.manifest), read_parquet(folder.pictures)
     splits = {fold: read_parquet(folder.fold(fold) / "split.parquet") for fold in finished}
     scores = pa.concat_tables(
