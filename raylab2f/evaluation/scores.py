@@ -210,7 +210,10 @@ def _refuse_meaningless(scores: Scores) -> None:
             if judged and (scores.label[here].all() or not scores.label[here].any()):
                 raise UserError(f"The inference partition of fold {name} has pictures of one class only.")
     if constant:
-        raise UserError("All scores are equal: the detector does not tell any two pictures apart.")
+        raise UserError(
+            "All scores are equal: the detector does not tell any two pictures apart; look whether "
+            "the pictures differ, and change the detector's settings."
+        )
 
 
 def _warn_of_objects(given: np.ndarray | None) -> list[Caution]:

@@ -128,7 +128,7 @@ def run_cross_validation(
             metrics(record_features, plan.folder.name, plan.settings.detector, **plan.features)
         failures = _run_missing_folds(plans, resources, display, metrics, tensorboard, log)
         with stage_runs("summarise"):
-            outcomes = [_summarise(plan, failures, display) for plan in plans]
+            outcomes = _summarise_all(plans, failures, display)
         if log:
             for outcome in outcomes:
                 done = outcome.summary is not None
@@ -204,6 +204,25 @@ def _record(plan: RunPlan, missing: Mapping[str, str]) -> ProgressRecord:
 
 def _title(task: FoldTask, *, several: bool) -> str:
     return f"{task.detector} seed {task.seed} fold {task.fold}" if several else f"fold {task.fold}"
+
+
+def _summarise_all(plans: Sequence[RunPlan], failures: Sequence[FoldFailure], display: Display) -> list[RunOutcome]:
+    """Outcomes of all runs. One that cannot be judged is told when the summaries of the others are on disk.
+
+    Raises:
+        UserError: of the first that cannot, with its folder.
+    """
+
+    def outcome_of(plan: RunPlan) -> RunOutcome | UserError:
+        try:
+            return _summarise(plan, failures, display)
+        except UserError as error:
+            return UserError(f"{plan.folder.place} cannot be judged: {error}")
+
+    found = [outcome_of(plan) for plan in plans]
+    for refused in (outcome for outcome in found if isinstance(outcome, UserError)):
+        raise refused
+    return [outcome for outcome in found if isinstance(outcome, RunOutcome)]
 
 
 def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display) -> RunOutcome:
