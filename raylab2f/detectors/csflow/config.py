@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.image_score import check_image_score
 from raylab2f.detectors.precision import check_precision
-from raylab2f.detectors.ranges import require_epochs, require_range
+from raylab2f.detectors.ranges import WIDEST, require_epochs, require_range
 from raylab2f.errors import UserError
 
 __all__ = ["CSFLOW_PRESETS", "CSFlowConfig"]
@@ -58,7 +58,8 @@ class CSFlowConfig:
         require_epochs(self.schedule)
         check_image_score(self.image_score)
         check_precision(self.precision)
-        require_range(self, "size", "hidden_channels", least=1)
+        require_range(self, "size", least=1)
+        require_range(self, "hidden_channels", least=1, most=WIDEST)
         require_range(self, "kernel_sizes", least=1, most=_WIDEST_KERNEL)
         require_range(self, "clamp", "learning_rate", "adam_eps", above=0)
         require_range(self, "weight_decay", least=0)
