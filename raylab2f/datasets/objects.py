@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 _NAMED = 20
+# Of one picture's copies.
+_COPIES_NAMED = 4
 
 NO_OBJECTS_WARNING = Caution(
     "RL201",
@@ -142,4 +144,9 @@ def equal_files_warnings(entries: Sequence[Entry]) -> list[Caution]:
 
 
 def _equalities(groups: Sequence[Sequence[Entry]]) -> list[str]:
-    return sorted(" = ".join(sorted(entry.image_id for entry in own)) for own in groups)
+    return sorted(_equality(sorted(entry.image_id for entry in own)) for own in groups)
+
+
+def _equality(names: Sequence[str]) -> str:
+    more = len(names) - _COPIES_NAMED
+    return " = ".join(names[:_COPIES_NAMED]) + (f" = {more} more" if more > 0 else "")

@@ -82,6 +82,10 @@ class TestEqualFiles:
             "training and in evaluation: kos1/0 = kos2/0, kos1/1 = kos2/1. "
         )
 
+    def test_of_many_copies_a_few_are_named(self):
+        (warning,) = equal_files_warnings([entry(f"{number:02}.png", 0, None, "A") for number in range(56)])
+        assert "00.png = 01.png = 02.png = 03.png = 52 more. " in warning
+
     def test_without_objects_the_files_are_enough(self):
         (warning,) = equal_files_warnings([entry("a", sha256="A"), entry("b", sha256="A"), entry("c", sha256="A")])
         assert warning.startswith("1 files occur under more than one object, so the same picture")
