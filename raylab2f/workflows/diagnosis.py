@@ -106,8 +106,9 @@ def diagnose_run(
     require_recordable(place_of(place))
     with ExitStack() as stack:
         stack.enter_context(digested_once())
-        # What is wrong with a run is said before Ray starts.
-        finished_folds(place)
+        if address is None:
+            # What is wrong with a run is said before Ray starts.
+            finished_folds(place)
         # What the run stored needs no Ray, unless the cache lost something; then it is made where the user says.
         if not stored_only or address is not None:
             stack.enter_context(ray_session(address))

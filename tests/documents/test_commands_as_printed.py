@@ -99,4 +99,6 @@ def test_what_a_page_shows_works(step, world, shared_ray, monkeypatch):
         return
     _make_room(step.words)
     done = raylab2f(*small(step.words))
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    # A verdict has a code of its own: not yet shown, or refuted, by so few pictures.
+    expected = {0, 3, 4} if step.words[0] == "accept" else {0}
+    assert done.returncode in expected, done.stdout[-2000:] + done.stderr[-2000:]

@@ -72,7 +72,9 @@ def test_a_live_job_is_watched_followed_and_stopped(head, program, pictures, cac
     long = [*options(pictures, cache, out), "--epochs", 100_000, "--max-parallel-folds", 1, "--tensorboard"]
     process = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 2, *long)
     assert process.returncode == 0, process.stderr
-    again = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 2, *long)
+    # With a folder of its own, for the first one's may hold a run by now.
+    other = [tmp_path / "other" if value == out else value for value in long]
+    again = program("submit", "--address", head.dashboard, "--name", "long", "--", "run-cv", "--folds", 2, *other)
     assert again.returncode == 2
     assert "--name" in again.stderr
 
