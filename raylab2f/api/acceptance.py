@@ -102,11 +102,8 @@ def accept(
         "cost_overkill": cost_overkill,
         "by": list(by) or None,
     }
-    rules: dict[str, Any] = {
-        name: as_run[name] if value is None and name in as_run else value
-        for name, value in own.items()
-        if value is not None or name in as_run
-    }
+    rules: dict[str, Any] = {name: as_run[name] for name in own if name in as_run}
+    rules |= {name: value for name, value in own.items() if value is not None}
     if at is not None:
         return AcceptanceResult(judge_finished(table, at, set_limits.limits, seed=seed, **rules))
     chosen = strategy or set_limits.strategy or (as_run.get("strategies") or ["youden"])[0]

@@ -47,8 +47,8 @@ from raylab2f.workflows.evidence import (
     complexity_table,
     finished_folds,
     fold_maps,
+    gather_evidence,
     near_duplicates,
-    open_run,
     spatial_means,
 )
 from raylab2f.workflows.inputs import prepare_inputs
@@ -106,13 +106,14 @@ def diagnose_run(
     require_recordable(place_of(place))
     with ExitStack() as stack:
         stack.enter_context(digested_once())
-        if address is None:
-            # What is wrong with a run is said before Ray starts.
-            finished_folds(place)
-        # What the run stored needs no Ray, unless the cache lost something; then it is made where the user says.
-        if not stored_only or address is not None:
+        # A named cluster is asked even where nothing needs it yet: what the cache lost is made where the user says.
+        if address is not None:
             stack.enter_context(ray_session(address))
-        run = open_run(place, cache, display)
+        # What is wrong with a run is said before Ray starts here, and what the run stored needs no Ray.
+        finished = finished_folds(place)
+        if address is None and not stored_only:
+            stack.enter_context(ray_session())
+        run = gather_evidence(finished, cache, display)
         parts = list_restrictions(run, by)
         work = _Work(run, cache, display, stored_only, pictures_per_fold, dict(expected or {}))
         findings = []

@@ -38,11 +38,13 @@ from raylab2f.runs.folder import RunFolder, RunSettings
 from raylab2f.workflows.inputs import Inputs, prepare_inputs
 
 __all__ = [
+    "FinishedFolds",
     "RunEvidence",
     "activations_of",
     "complexity_table",
     "finished_folds",
     "fold_maps",
+    "gather_evidence",
     "near_duplicates",
     "open_run",
     "spatial_means",
@@ -97,8 +99,17 @@ def _first_strategy(settings: RunSettings) -> str:
     return str(settings.evaluation.get("strategies", ["youden"])[0])
 
 
-def finished_folds(place: str | Path) -> tuple[RunFolder, RunSettings, list[int]]:
-    """A run's folder, its settings and the numbers of its finished folds.
+@dataclass(frozen=True)
+class FinishedFolds:
+    """A run's folder, its settings and the numbers of its finished folds."""
+
+    folder: RunFolder
+    settings: RunSettings
+    numbers: tuple[int, ...]
+
+
+def finished_folds(place: str | Path) -> FinishedFolds:
+    """Look at what a run's folder holds.
 
     Raises:
         UserError: there is no run, or none of its folds is finished.
@@ -107,19 +118,20 @@ def finished_folds(place: str | Path) -> tuple[RunFolder, RunSettings, list[int]
     fetch(folder.place)
     settings = folder.settings()
     folder.refuse_links()
-    finished = [fold for fold in range(settings.folds) if fold_is_finished(folder.fold(fold))]
+    finished = tuple(fold for fold in range(settings.folds) if fold_is_finished(folder.fold(fold)))
     if not finished or not folder.metrics.exists():
         raise UserError(f"{folder.place}: no fold is finished; finish the run with run-cv --resume.")
-    return folder, settings, finished
+    return FinishedFolds(folder, settings, finished)
 
 
 def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvidence:
-    """Read a run; what the cache lacks of its pictures and features is made again, which needs a connection to Ray.
+    """Look at a run and read it; see `finished_folds` and `gather_evidence`."""
+    return gather_evidence(finished_folds(place), cache, display)
 
-    Raises:
-        UserError: there is no run, or none of its folds is finished.
-    """
-    folder, settings, finished = finished_folds(place)
+
+def gather_evidence(found: FinishedFolds, cache: str | Path, display: Display) -> RunEvidence:
+    """Read a run; what the cache lacks of its pictures and features is made again, which needs a connection to Ray."""
+    folder, settings, finished = found.folder, found.settings, found.numbers
     manifest, pictures = read_parquet(folder.manifest), read_parquet(folder.pictures)
     splits = {fold: read_parquet(folder.fold(fold) / "split.parquet") for fold in finished}
     scores = pa.concat_tables(

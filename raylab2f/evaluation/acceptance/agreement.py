@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AGREEMENT", "AgreementRow", "agreement_row"]
+__all__ = ["AGREEMENT", "AGREEMENT_CONFIDENCE", "AgreementRow", "agreement_row"]
+
+#: Of the table's intervals.
+AGREEMENT_CONFIDENCE = 0.95
 
 _WORDS = ("acceptable", "marginal", "unacceptable")
 

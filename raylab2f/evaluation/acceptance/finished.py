@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.acceptance.agreement import AGREEMENT, AgreementRow, agreement_row
-from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, Limit, check_limits
+from raylab2f.evaluation.acceptance.agreement import AGREEMENT, AGREEMENT_CONFIDENCE, AgreementRow, agreement_row
+from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, Limit, check_limits, no_such_figure
 from raylab2f.evaluation.acceptance.outcome import FINISHED, Acceptance
 from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, judge_limit, more_by_binomial
 from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
@@ -25,7 +25,6 @@ from raylab2f.seeding import numpy_generator
 
 __all__ = ["judge_finished"]
 
-_TWO_SIDED = 0.95
 _REPLICATES = 10_000
 
 
@@ -36,6 +35,13 @@ class _Judged:
     anomalous: np.ndarray
     flagged: np.ndarray
     parts: dict[str, np.ndarray]
+
+    def errors(self, anomalous: bool, rows: np.ndarray | None = None) -> tuple[int, int]:
+        """How many of a class, of these rows if any are given, are judged wrongly, and how many there are."""
+        chosen = self.anomalous == anomalous
+        if rows is not None:
+            chosen = chosen & rows
+        return int((self.flagged[chosen] != anomalous).sum()), int(chosen.sum())
 
 
 def judge_finished(
@@ -74,16 +80,15 @@ def judge_finished(
     of_objects, of_scores = aggregate_scores(scores.score, scores.object, rule)
     assert np.array_equal(of_objects, np.arange(len(of_objects)))
     levels = {
-        "object": _Judged(
-            scores.object_anomalous,
-            of_scores >= threshold,
-            {metric: part.rows for part in list_parts(scores, "object", by) for metric in part.metrics},
-        ),
-        "image": _Judged(
-            scores.label,
-            scores.score >= threshold,
-            {metric: part.rows for part in list_parts(scores, "image", by) for metric in part.metrics},
-        ),
+        level: _Judged(
+            anomalous,
+            values >= threshold,
+            {metric: part.rows for part in list_parts(scores, level, by) for metric in part.metrics},
+        )
+        for level, anomalous, values in (
+            ("object", scores.object_anomalous, of_scores),
+            ("image", scores.label, scores.score),
+        )
     }
     if any(limit.level == "image" for limit in limits) and len(scores.score) > len(of_objects):
         raise UserError(
@@ -127,19 +132,15 @@ def _verdict(limit: Limit, judged: _Judged, costs: Costs) -> LimitVerdict:
     if limit.metric == COST:
         return _cost_verdict(limit, judged, costs)
     anomalous = OBJECT_RATES[base_rate(limit.metric)]
-    rows = judged.anomalous == anomalous
+    rows = None
     if limit.metric != base_rate(limit.metric):
         if limit.metric not in judged.parts:
-            known = ", ".join((*OBJECT_RATES, *judged.parts))
-            raise UserError(
-                f"limit {limit.metric}: these scores give no such figure at {limit.level} level; there are {known}."
-            )
-        rows = rows & judged.parts[limit.metric]
-    parts = int(rows.sum())
+            raise no_such_figure(limit.metric, limit.level, (*OBJECT_RATES, *judged.parts))
+        rows = judged.parts[limit.metric]
+    wrong, parts = judged.errors(anomalous, rows)
     kind = "defective" if anomalous else "good"
     if not parts:
         raise UserError(f"limit {limit.metric}: there is no {kind} part to show it with; give scores of some.")
-    wrong = int((judged.flagged[rows] != anomalous).sum())
     low, high = _bounds(wrong, parts, limit.confidence)
     if not limit.at_most:
         low, high = 1 - high, 1 - low
@@ -156,8 +157,7 @@ def _cost_verdict(limit: Limit, judged: _Judged, costs: Costs) -> LimitVerdict:
     weights = costs.escape * costs.prevalence, costs.overkill * (1 - costs.prevalence)
     cost = np.zeros(3)
     for anomalous, weight in zip((True, False), weights, strict=True):
-        rows = judged.anomalous == anomalous
-        wrong, parts = int((judged.flagged[rows] != anomalous).sum()), int(rows.sum())
+        wrong, parts = judged.errors(anomalous)
         cost += 1000 * weight * np.array([wrong / parts, *_bounds(wrong, parts, (1 + limit.confidence) / 2)])
     estimate, low, high = (float(value) for value in cost)
     return LimitVerdict(limit, None, estimate, low, high, judge_limit(limit, low, high))
@@ -170,8 +170,8 @@ def _bounds(wrong: int, parts: int, confidence: float) -> tuple[float, float]:
 
 
 def _agreement(judged: _Judged, seed: int) -> tuple[AgreementRow, ...]:
-    counts = [int((judged.anomalous == anomalous).sum()) for anomalous in (True, False)]
-    flagged = [int(judged.flagged[judged.anomalous == anomalous].sum()) for anomalous in (True, False)]
+    (missed, defective), (rejected, good) = judged.errors(True), judged.errors(False)
+    counts, flagged = (defective, good), (defective - missed, rejected)
     rng = numpy_generator(seed, "agreement")
     # Of the parts of a class, drawn with replacement, so many are flagged.
     drawn = [rng.binomial(count, hit / count, _REPLICATES) for count, hit in zip(counts, flagged, strict=True)]
@@ -184,8 +184,8 @@ def _agreement(judged: _Judged, seed: int) -> tuple[AgreementRow, ...]:
     for metric in AGREEMENT:
         estimate = float(values[metric])
         if metric in trials:
-            low, high = clopper_pearson_interval(np.array([estimate]), trials[metric], _TWO_SIDED)
+            low, high = clopper_pearson_interval(np.array([estimate]), trials[metric], AGREEMENT_CONFIDENCE)
         else:
-            low, high = percentile_interval(replicates[metric][None], _TWO_SIDED)
+            low, high = percentile_interval(replicates[metric][None], AGREEMENT_CONFIDENCE)
         rows.append(agreement_row(metric, estimate, float(low[0]), float(high[0])))
     return tuple(rows)

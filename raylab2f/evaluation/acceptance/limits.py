@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES, base_rate, lower_is_better
 
-__all__ = ["COST", "PREVALENCE_MISSING", "Limit", "check_limits"]
+__all__ = ["COST", "PREVALENCE_MISSING", "Limit", "check_limits", "no_such_figure"]
 
 #: The only limited figure that is no rate: cost of 1,000 parts at the factory's prevalence.
 COST = "cost_at_prevalence"
@@ -62,6 +62,13 @@ class Limit:
     def text(self) -> str:
         """`escape_rate at most 0.02`."""
         return f"{self.metric} at {'most' if self.at_most else 'least'} {self.value:g}"
+
+
+def no_such_figure(metric: str, level: str, known: Iterable[str]) -> UserError:
+    """What is said of a limit on a figure that the scores do not give; `known` are those that can be limited."""
+    return UserError(
+        f"limit {metric}: these scores give no such figure at {level} level; there are {', '.join(known)}."
+    )
 
 
 def check_limits(limits: Sequence[Limit]) -> None:

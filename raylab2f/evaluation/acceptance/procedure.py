@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.acceptance.agreement import AGREEMENT, agreement_row
-from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, Limit, check_limits
+from raylab2f.evaluation.acceptance.agreement import AGREEMENT, AGREEMENT_CONFIDENCE, agreement_row
+from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, Limit, check_limits, no_such_figure
 from raylab2f.evaluation.acceptance.outcome import PROCEDURE, Acceptance
 from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, MoreParts, judge_limit, more_by_interval
 from raylab2f.evaluation.estimates import EstimateRow
@@ -17,8 +17,6 @@ from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES, base_rate
 from raylab2f.evaluation.summary import Summary, evaluate
 
 __all__ = ["judge_procedure"]
-
-_TWO_SIDED = 0.95
 
 
 def judge_procedure(table: pa.Table, limits: Sequence[Limit], *, strategy: str = "youden", **rules: Any) -> Acceptance:
@@ -39,8 +37,8 @@ def judge_procedure(table: pa.Table, limits: Sequence[Limit], *, strategy: str =
         return evaluate(table, strategies=(strategy,), methods=(), confidence=confidence, **rules)
 
     # One-sided bounds are the ends of the two-sided interval that leaves as much out on either side.
-    by_confidence = {limit.confidence: found(_two_sided(limit.confidence)) for limit in limits}
-    whole = found(_TWO_SIDED)
+    by_confidence = {confidence: found(_two_sided(confidence)) for confidence in {limit.confidence for limit in limits}}
+    whole = found(AGREEMENT_CONFIDENCE)
     level = limits[0].level
     return Acceptance(
         evidence=PROCEDURE,
@@ -86,8 +84,7 @@ def _find(summary: Summary, metric: str, level: str) -> EstimateRow:
             return row
     if metric == COST:
         raise UserError(PREVALENCE_MISSING)
-    known = sorted({row.metric for row in rows if base_rate(row.metric) in OBJECT_RATES})
-    raise UserError(f"limit {metric}: these scores give no such figure at {level} level; there are {', '.join(known)}.")
+    raise no_such_figure(metric, level, sorted({row.metric for row in rows if base_rate(row.metric) in OBJECT_RATES}))
 
 
 def _ends(row: EstimateRow) -> tuple[float | None, float | None]:
