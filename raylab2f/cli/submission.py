@@ -67,12 +67,11 @@ def _check_detectors(values: Mapping[str, Any]) -> None:
     from raylab2f.detectors.registry import config_from_dict, detector_names
     from raylab2f.runs.possible_size import require_possible_size
 
-    preset = values["preset"] or ("demo" if values["data"] is None else "fast")
     choice = DetectorChoice(**{field.name: values[field.name] for field in fields(DetectorChoice)})
     known = detector_names()
     for detector in choice.detector:
         if detector in known:
-            config = choice.config(detector, preset)
+            config = choice.config(detector, choice.preset_for(values["data"]))
             # The weights may lie where only the nodes see them.
             require_possible_size(detector, config_from_dict(detector, config), weights=False)
         elif near := difflib.get_close_matches(detector, known, n=1):

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from raylab2f.errors import UserError
 
-__all__ = ["PRECISIONS", "active_precision", "check_precision", "products_in"]
+__all__ = ["PRECISIONS", "active_precision", "check_precision", "precision_of", "products_in"]
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 # Compute capability of Ampere, the first with units for it.
@@ -30,6 +31,12 @@ def check_precision(text: str) -> None:
     """`UserError` unless `text` is one of `PRECISIONS`."""
     if text not in PRECISIONS:
         raise UserError(f"--set precision={text}: choose one of {', '.join(PRECISIONS)}.")
+
+
+def precision_of(config: Any) -> str:
+    """In which a detector of this configuration trains; `float32` where it has no such setting."""
+    precision: str = getattr(config, "precision", "float32")
+    return precision
 
 
 def active_precision(precision: str, device: torch.device) -> str:

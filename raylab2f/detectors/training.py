@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from raylab2f.detectors.base import Batch, Detector, Samples, Schedule, Step
-from raylab2f.detectors.precision import products_in
+from raylab2f.detectors.precision import precision_of, products_in
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["EpochReport", "TrainingDivergedError", "Worker", "predict_batches", "train_epochs", "train_step"]
@@ -92,7 +92,7 @@ def train_epochs(
     """
     worker = worker or Worker()
     module = module or detector
-    precision = getattr(detector.config, "precision", "float32")
+    precision = precision_of(detector.config)
     first_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     for epoch in range(first_epoch, schedule.epochs):
         start = time.perf_counter()

@@ -46,6 +46,10 @@ class DetectorChoice:
     ] = ()
     feature_dtype: Annotated[Literal["float16", "float32"], Option("Of stored features.", panel=_PANEL)] = "float16"
 
+    def preset_for(self, data: str | None) -> str:
+        """The preset's name; without one the embedded demo (no `data`) has its own."""
+        return self.preset or ("demo" if data is None else "fast")
+
     def config(self, detector: str, preset: str) -> dict[str, Any]:
         """The preset's configuration of one detector with these changes."""
         changes = {name: getattr(self, name) for name in ("epochs", "size", "backbone", "layers", "weights")}

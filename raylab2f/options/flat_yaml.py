@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -11,10 +12,11 @@ from raylab2f.errors import UserError, first_line
 from raylab2f.files.mirror import fetch_file
 from raylab2f.files.strangers import require_regular
 
-__all__ = ["Scalar", "entries_of", "small_text"]
+__all__ = ["MOST_BYTES", "Scalar", "as_text", "entries_of", "reading", "small_text"]
 
 _MOST_VALUES = 10_000
-_MOST_BYTES = 1 << 20
+#: A file that people write by hand; whatever is larger is something else.
+MOST_BYTES = 1 << 20
 
 
 def small_text(place: str) -> str:
@@ -23,16 +25,29 @@ def small_text(place: str) -> str:
     Raises:
         UserError: there is none, or it is something else.
     """
-    try:
+    with reading(place, "give another"):
         path = fetch_file(place)
         require_regular(path)
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{place}: such a file has at most {_MOST_BYTES >> 20} MiB; this is something else.")
-        return path.read_text("utf-8-sig")
-    except FileNotFoundError as error:
-        raise UserError(f"{place}: there is no such file; give another.") from error
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{place}: such a file has at most {MOST_BYTES >> 20} MiB; this is something else.")
+        return as_text(place, path.read_bytes())
+
+
+def as_text(place: str, content: bytes) -> str:
+    """What a file holds, as text; `UserError` if it is none."""
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{place}: the file is not UTF-8 text ({error.reason}); save it as such.") from error
+
+
+@contextmanager
+def reading(place: str, mend: str) -> Iterator[None]:
+    """`UserError` for a file that is not there, with the mend, or that cannot be read."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"{place}: there is no such file; {mend}.") from error
     except OSError as error:
         raise UserError(f"{place}: the file cannot be read ({error.strerror}); mend that, or give another.") from error
 

@@ -50,7 +50,7 @@ def place_runs(
     from raylab2f.runs.folder import RunSettings
 
     read, prepared = pictures.settings(data), preparation.settings()
-    preset = detector.preset or ("demo" if data is None else "fast")
+    preset = detector.preset_for(data)
     dealt: dict[str, Any] = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__ if name != "seed"}
     runs = [
         RunSettings(

@@ -24,14 +24,13 @@ from raylab2f.files.mirror import fetch_file, local, publish
 from raylab2f.files.places import absolute, is_uri, join, name_of, parent_of
 from raylab2f.files.strangers import require_regular
 from raylab2f.options.declaration import Declared
-from raylab2f.options.flat_yaml import Scalar, entries_of
+from raylab2f.options.flat_yaml import MOST_BYTES, Scalar, as_text, entries_of, reading
 from raylab2f.options.run_again import is_run_record, options_of_run
 
 __all__ = ["read_settings", "write_settings"]
 
 _RECORD = "run.json"
-#: A file of settings is written by hand; whatever is larger is something else.
-_MOST_BYTES = 1 << 20
+_MEND = "give a file of settings, or the folder of a run"
 _MOST_RECORD = 1 << 28
 _NULL = ("", "~", "null", "Null", "NULL")
 _APART = ("config", "save-config")
@@ -50,10 +49,7 @@ def read_settings(place: str, options: Mapping[str, Declared]) -> dict[str, Any]
     place, content = _read(place)
     if name_of(place).endswith(".json") and (record := is_run_record(content)):
         return _checked(options_of_run(record, place), place, options)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{place}: the file is not UTF-8 text ({error.reason}); save it as such.") from error
+    text = as_text(place, content)
     by_name = {part.name: part for part in options.values() if part.name not in _APART}
     found: dict[str, Any] = {}
     lines: dict[str, int] = {}
@@ -127,19 +123,18 @@ def _lasting(part: Declared, value: Any) -> Any:
 
 def _read(place: str) -> tuple[str, bytes]:
     """The file, a run's `run.json` where the place is its folder."""
-    try:
+    with reading(place, _MEND):
         path = fetch_file(place)
-        if path.is_dir() or (is_uri(place) and not path.exists()):
-            place = join(place, _RECORD)
+        of_run = path.is_dir() or (is_uri(place) and not path.exists())
+    if of_run:
+        place = join(place, _RECORD)
+    with reading(place, _MEND):
+        if of_run:
             path = fetch_file(place)
         require_regular(path)
-        if path.stat().st_size > (_MOST_RECORD if name_of(place) == _RECORD else _MOST_BYTES):
-            raise UserError(f"{place}: a file of settings has at most {_MOST_BYTES >> 20} MiB; this is something else.")
+        if path.stat().st_size > (_MOST_RECORD if name_of(place) == _RECORD else MOST_BYTES):
+            raise UserError(f"{place}: a file of settings has at most {MOST_BYTES >> 20} MiB; this is something else.")
         return place, path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{place}: there is no such file; give a file of settings, or the folder of a run.") from error
-    except OSError as error:
-        raise UserError(f"{place}: the file cannot be read ({error.strerror}); mend that, or give another.") from error
 
 
 def _value(part: Declared, value: Any, where: str) -> Any:

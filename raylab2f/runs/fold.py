@@ -21,7 +21,7 @@ from torch import nn
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.patchcore import PatchCore
-from raylab2f.detectors.precision import active_precision, products_in
+from raylab2f.detectors.precision import active_precision, precision_of, products_in
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
 from raylab2f.errors import UserError
@@ -211,7 +211,7 @@ def run_fold(
         "map_spread": spread,
         "seconds": time.time() - started,
         "device": str(device),
-        "precision": active_precision(getattr(detector.config, "precision", "float32"), device),
+        "precision": active_precision(precision_of(detector.config), device),
         "workers": worker.count,
         "files": {name: sha256_of(folder / name) for name in files},
     }

@@ -20,9 +20,9 @@ from ray.data import ActorPoolStrategy
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.pictures.extract import backbone_features
 from raylab2f.cluster.session import cluster_slots
-from raylab2f.detectors.base import Batch, Detector
+from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_detector
-from raylab2f.detectors.precision import products_in
+from raylab2f.detectors.training import predict_batches
 from raylab2f.diagnostics.alterations import alter, black_background, swap_background
 from raylab2f.features import BackboneSpec, create_backbone
 from raylab2f.files.mirror import fetch
@@ -187,6 +187,5 @@ class _Rescorer:
             maps = backbone_features(self.backbones[spec], tensor, request.size)
             # Through the type in which features are stored, as in training and in the run's own scores.
             features += [map_.to(self.dtype).float() for map_ in maps]
-        with products_in("float32"):
-            prediction = self.detector.predict(Batch(torch.arange(len(pictures)), features))
-        return prediction.scores.double().cpu().numpy()
+        ((scores, _),) = predict_batches(self.detector, Samples(features), len(pictures))
+        return scores.double().numpy()
