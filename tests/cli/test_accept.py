@@ -1,29 +1,23 @@
 """`raylab2f accept`: exit codes, limits from a file, one sentence for every mistake."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
+from in_process import raylab2f
 
-import raylab2f
-from raylab2f.cli.accept import accept
-from raylab2f.errors import UserError
+from raylab2f.api import accept as accept_function
 from raylab2f.options.limits import Limits, limits_from_file
 
-app = typer.Typer()
-app.command()(accept)
-
-
-def invoke(*options):
-    return CliRunner().invoke(app, [*map(str, options), "--replicates", "200"], env={"COLUMNS": "200"})
+accept = partial(raylab2f, "accept", "--replicates", 200)
 
 
 def refusal(*options):
-    result = invoke(*options)
-    assert isinstance(result.exception, UserError), result.output
-    return str(result.exception)
+    process = accept(*options)
+    assert process.returncode == 2, process.stdout
+    assert "Traceback" not in process.stderr
+    return process.stderr.strip()
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +44,16 @@ def scores(tmp_path_factory):
     ],
 )
 def test_the_exit_code_is_the_verdict(scores, limits, code, verdict):
-    result = invoke(scores, "--at", 0.5, *limits)
-    assert result.exit_code == code, result.output
-    assert f"{verdict}: " in result.output
-    assert "one finished model, threshold 0.5, on 60 defective and 120 good parts" in result.output
-    assert ("more defective parts would show it" in result.output) == (code == 4)
+    result = accept(scores, "--at", 0.5, *limits)
+    assert result.returncode == code, result.stderr
+    assert f"{verdict}: " in result.stdout
+    assert "one finished model, threshold 0.5, on 60 defective and 120 good parts" in result.stdout
+    assert ("more defective parts would show it" in result.stdout) == (code == 4)
 
 
 def test_json_on_the_terminal_and_in_a_file(scores, tmp_path):
-    result = invoke(scores, "--max-escape", 0.2, "--json", "--out", tmp_path / "a.json")
-    values = json.loads(result.output)
+    result = accept(scores, "--max-escape", 0.2, "--json", "--out", tmp_path / "a.json")
+    values = json.loads(result.stdout)
     assert values == json.loads((tmp_path / "a.json").read_text())
     assert values["evidence"] == "procedure"
     (limit,) = values["limits"]
@@ -78,16 +72,16 @@ def test_a_run_is_judged_as_it_was(write_run, tmp_path):
     rules = {"strategies": ["target-recall:0.9"], "object_score": "mean", "prevalence": 0.1}
     record.setdefault("settings", {})["evaluation"] = rules
     (run / "run.json").write_text(json.dumps(record))
-    values = json.loads(invoke(run, "--max-escape", 0.5, "--max-cost", 1e6, "--json").output)
+    values = json.loads(accept(run, "--max-escape", 0.5, "--max-cost", 1e6, "--json").stdout)
     assert {limit["strategy"] for limit in values["limits"]} == {"target-recall:0.9"}
     assert values["settings"]["object_score"] == "mean"
-    other = json.loads(invoke(run, "--max-escape", 0.5, "--strategy", "youden", "--json").output)
+    other = json.loads(accept(run, "--max-escape", 0.5, "--strategy", "youden", "--json").stdout)
     assert other["limits"][0]["strategy"] == "youden"
 
 
 def test_the_function_says_what_the_command_says(scores):
-    result = raylab2f.accept(str(scores), max_escape=0.2, at=0.5)
-    values = json.loads(invoke(scores, "--max-escape", 0.2, "--at", 0.5, "--json").output)
+    result = accept_function(str(scores), max_escape=0.2, at=0.5)
+    values = json.loads(accept(scores, "--max-escape", 0.2, "--at", 0.5, "--json").stdout)
     assert result.acceptance.to_dict() == values
     assert result.table.column("verdict").to_pylist() == ["shown"]
     assert "escape_rate" in result._repr_html_()
