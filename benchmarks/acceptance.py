@@ -14,15 +14,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import hashlib
-import multiprocessing
 import sys
 import time
-from functools import cache
-from pathlib import Path
 
 import numpy as np
-from simulated_factory import Plan, Setting, draw_scores, plan_folds, true_values
+from simulated_factory import Setting, draw_scores
+from simulated_portions import bootstrap_seed, options_of, plan_of, simulate_all
 
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.decisions.thresholds import parse_strategy
@@ -30,8 +27,7 @@ from raylab2f.evaluation.intervals.interval_table import build_intervals
 from raylab2f.evaluation.intervals.methods import clopper_pearson_interval
 from raylab2f.evaluation.outcomes.judging import build_problem, judge
 from raylab2f.evaluation.outcomes.metrics import Costs
-from raylab2f.files.atomic import atomic_path
-from raylab2f.seeding import numpy_generator, seed_sequence
+from raylab2f.seeding import numpy_generator
 
 SETTINGS = (
     Setting(20, 60, 6, 0.5, 2.0),
@@ -51,8 +47,6 @@ SETTINGS = (
     # Some defects much easier than others.
     Setting(40, 100, 4, 0.3, 3.0, spread=1.5),
 )
-PORTION = 25
-PLANS = 20
 CONFIDENCE = 0.95
 #: The limit as a multiple of the true rate; 1: "shown" is an error.
 MULTIPLES = (1.0, 1.25, 1.5, 2.0, 3.0)
@@ -67,41 +61,21 @@ _MAX = parse_object_score("max")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", type=int, default=1000, help="simulated data sets per setting")
-    parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="settings whose name contains this text")
-    parser.add_argument("--work", type=Path, default=Path("build/acceptance"), help="folder for finished portions")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    options = parser.parse_args()
-    settings = [setting for setting in SETTINGS if options.only in setting.name]
-    jobs = [
-        (setting, portion, options.replicates, options.seed, options.work)
-        for portion in range(-(-options.datasets // PORTION))
-        for setting in settings
-    ]
+    options = options_of(__file__, __doc__.splitlines()[0])
     started = time.perf_counter()
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        truths = dict(zip(settings, pool.starmap(true_values, [(s, options.seed) for s in settings], 1), strict=True))
-        for done, _ in enumerate(pool.imap_unordered(_run_portion, jobs), start=1):
-            if done % max(1, len(jobs) // 20) == 0:
-                sys.stderr.write(f"{done} of {len(jobs)} portions, {time.perf_counter() - started:.0f} s\n")
     results = {}
-    for setting in settings:
-        ends = np.concatenate([np.load(_path(job)) for job in jobs if job[0] == setting])[: options.datasets]
-        truth = [1 - truths[setting][level, metric] for level in LEVELS for metric in ("recall", "specificity")]
-        results[setting] = np.array(truth), ends
+    for setting, (truths, found) in simulate_all(simulate, SETTINGS, options, __file__).items():
+        truth = [1 - truths[level, metric] for level in LEVELS for metric in ("recall", "specificity")]
+        results[setting] = np.array(truth), found["ends"]
     text = _report(results, options, time.perf_counter() - started)
     options.out.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 
 
-def simulate(setting: Setting, number: int, replicates: int, seed: int) -> np.ndarray:
-    """(rates at both levels, 2) one-sided lower and upper bounds of one data set."""
+def simulate(setting: Setting, number: int, replicates: int, seed: int) -> dict[str, np.ndarray]:
+    """`ends`: (rates at both levels, 2) one-sided lower and upper bounds of one data set."""
     rng = numpy_generator(seed, "data", setting.name, number)
-    scores, _ = draw_scores(setting, _plan(setting, number % PLANS, seed), rng)
+    scores, _ = draw_scores(setting, plan_of(setting, number, "object", seed), rng)
     problem = build_problem(scores, (_YOUDEN,), _MAX, Costs())
     intervals = build_intervals(
         scores,
@@ -111,34 +85,11 @@ def simulate(setting: Setting, number: int, replicates: int, seed: int) -> np.nd
         methods=["object-bootstrap"],
         confidence=2 * CONFIDENCE - 1,
         replicates=replicates,
-        seed=int(seed_sequence(seed, "replicates", setting.name, number).generate_state(1)[0]),
+        seed=bootstrap_seed(setting, number, seed),
     )
     place = {(estimate.level, estimate.metric): index for index, estimate in enumerate(problem.estimates)}
     rows = [place[level, rate] for level in LEVELS for rate in RATES]
-    return np.stack([end[rows] for end in intervals.ends["object-bootstrap"]], axis=1)
-
-
-@cache
-def _plan(setting: Setting, number: int, seed: int) -> Plan:
-    return plan_folds(setting, int(seed_sequence(seed, "plan", setting.name, number).generate_state(1)[0]), "object")
-
-
-def _run_portion(job: tuple[Setting, int, int, int, Path]) -> None:
-    setting, portion, replicates, seed, _ = job
-    path = _path(job)
-    if path.exists():
-        return
-    found = [
-        simulate(setting, number, replicates, seed) for number in range(portion * PORTION, (portion + 1) * PORTION)
-    ]
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.array(found))
-
-
-def _path(job: tuple[Setting, int, int, int, Path]) -> Path:
-    setting, portion, replicates, seed, folder = job
-    content = repr((setting, replicates, seed)).encode()
-    return folder / hashlib.blake2b(content, digest_size=8).hexdigest() / f"{portion:04d}.npy"
+    return {"ends": np.stack([end[rows] for end in intervals.ends["object-bootstrap"]], axis=1)}
 
 
 def _finished(objects: int, rate: float, datasets: int, seed: int) -> np.ndarray:

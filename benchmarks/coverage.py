@@ -12,19 +12,14 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import argparse
-import hashlib
-import multiprocessing
 import sys
 import time
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from coverage_tables import write_tables
-from simulated_factory import ESTIMANDS, Plan, Setting, draw_scores, plan_folds, true_values
+from simulated_factory import ESTIMANDS, Setting, draw_scores
+from simulated_portions import bootstrap_seed, options_of, plan_of, simulate_all
 
-import raylab2f.evaluation
 from raylab2f.evaluation.cautions import find_cautions
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.decisions.thresholds import parse_strategy
@@ -34,8 +29,7 @@ from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import fold_mean
 from raylab2f.evaluation.outcomes.metrics import Costs
 from raylab2f.evaluation.scores import Scores
-from raylab2f.files.atomic import atomic_path
-from raylab2f.seeding import numpy_generator, seed_sequence
+from raylab2f.seeding import numpy_generator
 
 SETTINGS = (
     # By number of objects.
@@ -67,10 +61,6 @@ SETTINGS = (
     Setting(51, 0, 8, 0.5, 3.0, spread=1.5, defective=3),
 )
 
-# Data sets in one portion of work.
-PORTION = 25
-# Different fold plans of a setting; data sets share them in turn, for planning takes longer than drawing.
-PLANS = 20
 CONFIDENCE = 0.95
 
 # What is there for contrast and takes long is computed for every fourth data set only.
@@ -84,41 +74,18 @@ _MAX = parse_object_score("max")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", type=int, default=1000, help="simulated data sets per setting")
-    parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="settings whose name contains this text")
-    parser.add_argument("--work", type=Path, default=Path("build/coverage"), help="folder for finished portions")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    options = parser.parse_args()
-    settings = [setting for setting in SETTINGS if options.only in setting.name]
+    options = options_of(__file__, __doc__.splitlines()[0])
     started = time.perf_counter()
-
-    portions = -(-options.datasets // PORTION)
-    key = _code_digest()
-    jobs = [
-        (setting, portion, options.replicates, options.seed, options.work / key)
-        for setting in settings
-        for portion in range(portions)
-    ]
-    # Round by round, so that a stopped run has something of every setting.
-    jobs.sort(key=lambda job: job[1])
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(options.processes) as pool:
-        truths = dict(zip(settings, pool.starmap(true_values, [(s, options.seed) for s in settings], 1), strict=True))
-        for done, _ in enumerate(pool.imap_unordered(_run_portion, jobs), start=1):
-            if done % max(1, len(jobs) // 20) == 0:
-                sys.stderr.write(f"{done} of {len(jobs)} portions, {time.perf_counter() - started:.0f} s\n")
-    results = {}
-    for setting in settings:
-        parts = [_load(_portion_path(job)) for job in jobs if job[0] == setting]
-        joined = {name: np.concatenate([part[name] for part in parts])[: options.datasets] for name in parts[0]}
-        truth = np.array([truths[setting][estimand] for estimand in ESTIMANDS])
-        results[setting] = joined | {"truth": truth}
+    results = {
+        setting: found | {"truth": np.array([truth[estimand] for estimand in ESTIMANDS])}
+        for setting, (truth, found) in simulate_all(simulate, SETTINGS, options, __file__).items()
+    }
     text = write_tables(
-        results, list(INTERVALS), PROTOCOLS, replicates=options.replicates, seconds=time.perf_counter() - started
+        results,
+        list(INTERVALS),
+        PROTOCOLS,
+        replicates=options.replicates,
+        seconds=time.perf_counter() - started,
     )
     options.out.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
@@ -135,7 +102,7 @@ def simulate(setting: Setting, number: int, replicates: int, seed: int) -> dict[
     def sample(split_by: str) -> tuple[Scores, np.ndarray]:
         # The same data set whatever the folds.
         rng = numpy_generator(seed, "data", setting.name, number)
-        return draw_scores(setting, _plan(setting, number % PLANS, split_by, seed), rng)
+        return draw_scores(setting, plan_of(setting, number, split_by, seed), rng)
 
     contrast = number % CONTRAST_EVERY == 0
     methods = [method for method in INTERVALS if contrast or method not in CONTRAST_METHODS]
@@ -150,7 +117,7 @@ def simulate(setting: Setting, number: int, replicates: int, seed: int) -> dict[
         methods=methods,
         confidence=CONFIDENCE,
         replicates=replicates,
-        seed=int(seed_sequence(seed, "replicates", setting.name, number).generate_state(1)[0]),
+        seed=bootstrap_seed(setting, number, seed),
     )
     columns = _columns(problem)
     ends = np.full((len(INTERVALS), 2, len(ESTIMANDS)), np.nan)
@@ -170,12 +137,6 @@ def simulate(setting: Setting, number: int, replicates: int, seed: int) -> dict[
     return {"ends": ends, "means": means, "controls": controls, "warned": np.array(bool(cautions))}
 
 
-@cache
-def _plan(setting: Setting, number: int, split_by: str, seed: int) -> Plan:
-    branch = seed_sequence(seed, "plan", setting.name, number).generate_state(1)
-    return plan_folds(setting, int(branch[0]), split_by)
-
-
 def _means(scores: Scores, *, swap: bool) -> np.ndarray:
     problem = build_problem(scores, (_YOUDEN,), _MAX, Costs(), swap=swap)
     values = fold_mean(judge(problem, np.ones((len(problem.strata), 1))).values)[:, 0]
@@ -190,40 +151,6 @@ def _columns(problem: Problem) -> list[int | None]:
 def _pick(values: np.ndarray, columns: list[int | None]) -> np.ndarray:
     """NaN for the estimands of a level that is left out."""
     return np.array([np.nan if column is None else values[column] for column in columns])
-
-
-def _run_portion(job: tuple[Setting, int, int, int, Path]) -> None:
-    setting, portion, replicates, seed, _ = job
-    path = _portion_path(job)
-    if path.exists():
-        return
-    numbers = range(portion * PORTION, (portion + 1) * PORTION)
-    found = [simulate(setting, number, replicates, seed) for number in numbers]
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **{name: np.array([one[name] for one in found]) for name in found[0]})
-
-
-def _portion_path(job: tuple[Setting, int, int, int, Path]) -> Path:
-    setting, portion, replicates, seed, folder = job
-    content = repr((setting, replicates, seed)).encode()
-    return folder / hashlib.blake2b(content, digest_size=8).hexdigest() / f"{portion:04d}.npz"
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _code_digest() -> str:
-    """Portions count only for the code that made them."""
-    package = Path(raylab2f.evaluation.__file__).parent
-    digest = hashlib.blake2b(digest_size=8)
-    for path in (
-        *sorted(package.rglob("*.py")),
-        *(Path(__file__).with_name(f"{name}.py") for name in ("coverage", "simulated_factory")),
-    ):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":
