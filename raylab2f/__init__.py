@@ -1,7 +1,7 @@
 """Evaluation of visual defect detection on resampled folds, driven by Ray.
 
-`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare` and `plan_samples` do what the commands of these
-names do; see `raylab2f.api`.
+`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report` and `plan_samples` do what the
+commands of these names do; see `raylab2f.api`.
 
 >>> import raylab2f
 >>> print(raylab2f.plan_samples(half_width=0.1).half_width["objects"].to_pylist())
@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raylab2f.api import accept, compare, cross_validate, diagnose, evaluate, plan_samples
+    from raylab2f.api import accept, compare, cross_validate, diagnose, evaluate, plan_samples, report
 
-__all__ = ["__version__", "accept", "compare", "cross_validate", "diagnose", "evaluate", "plan_samples"]
+__all__ = ["__version__", "accept", "compare", "cross_validate", "diagnose", "evaluate", "plan_samples", "report"]
 
 __version__ = "0.1.0"
 

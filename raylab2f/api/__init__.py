@@ -9,6 +9,7 @@ from raylab2f.api.acceptance import AcceptanceResult, accept
 from raylab2f.api.comparison import RunComparison, compare
 from raylab2f.api.evaluation import EvaluationResult, evaluate
 from raylab2f.api.planning import SamplePlan, plan_samples
+from raylab2f.api.reports import Report, report
 from raylab2f.api.runs import CrossValidation, Diagnosis, Run, cross_validate, diagnose
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CrossValidation",
     "Diagnosis",
     "EvaluationResult",
+    "Report",
     "Run",
     "RunComparison",
     "SamplePlan",
@@ -25,4 +27,5 @@ __all__ = [
     "diagnose",
     "evaluate",
     "plan_samples",
+    "report",
 ]

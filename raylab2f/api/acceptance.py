@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pyarrow as pa
@@ -10,11 +11,14 @@ import pyarrow as pa
 from raylab2f.api.evaluation import score_table
 from raylab2f.api.functions import offered
 from raylab2f.api.results import Result, html_list, html_table
+from raylab2f.files.places import place_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import PrevalenceOption, ReplicatesOption
-from raylab2f.options.limits import Limits
+from raylab2f.options.limits import Limits, limits_from_file
+from raylab2f.options.settings_file import run_record_at
 
 if TYPE_CHECKING:
+    from raylab2f.evaluation.acceptance.limits import LimitSet
     from raylab2f.evaluation.acceptance.outcome import Acceptance
 
 __all__ = ["AcceptanceResult", "accept"]
@@ -94,7 +98,11 @@ def accept(
     from raylab2f.evaluation.acceptance.procedure import judge_procedure
 
     table, _, as_run = score_table(scores)
+    recorded = _limits_of_run(scores)
     set_limits = limits.settings()
+    if recorded is not None and not set_limits.limits:
+        set_limits = recorded
+    before = None if recorded is None else set(set_limits.limits) <= set(recorded.limits)
     own: dict[str, Any] = {
         "object_score": object_score,
         "prevalence": prevalence,
@@ -107,6 +115,18 @@ def accept(
     if at is not None:
         return AcceptanceResult(judge_finished(table, at, set_limits.limits, seed=seed, **rules))
     chosen = strategy or set_limits.strategy or (as_run.get("strategies") or ["youden"])[0]
-    return AcceptanceResult(
-        judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)
-    )
+    found = judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)
+    return AcceptanceResult(replace(found, limits_before=before))
+
+
+def _limits_of_run(scores: Any) -> LimitSet | None:
+    """Those that a run was begun with, none of them where there are none; `None` for scores that are no run's."""
+    if not isinstance(scores, (str, os.PathLike)):
+        return None
+    record = run_record_at(place_of(os.fspath(scores)))
+    if record is None:
+        return None
+    from raylab2f.evaluation.acceptance.limits import LimitSet
+
+    settings = record[1]["settings"].get("limits", {})
+    return limits_from_file(record[0]) if settings else LimitSet()

@@ -12,12 +12,14 @@ from rich.console import Console
 from raylab2f import plugins
 from raylab2f.api.evaluation import estimates_table, show_estimates
 from raylab2f.api.functions import offered
+from raylab2f.api.reports import Report, report
 from raylab2f.api.results import Result, html_list, html_table
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 from raylab2f.options.detector import DetectorChoice
 from raylab2f.options.diagnosis import Diagnosing, OnlyOption, parse_doses
 from raylab2f.options.evaluation import Evaluation, MuteOption
+from raylab2f.options.limits import LimitsFileOption
 from raylab2f.options.pictures import DataOption, Pictures
 from raylab2f.options.places import Cluster, RunPlaces, Workplace, default_cache
 from raylab2f.options.preparation import Preparation
@@ -70,6 +72,10 @@ class Run(Result):
     @property
     def table(self) -> pa.Table:
         return self.estimates
+
+    def report(self) -> Report:
+        """The run's page, made anew; a notebook shows it."""
+        return report((self.place,))
 
     def _repr_html_(self) -> str:
         failed = [f"fold {failure.fold}: {failure.message}" for failure in self.failures]
@@ -167,6 +173,7 @@ def cross_validate(
     places: RunPlaces,
     cluster: Cluster,
     data: DataOption = None,
+    limits: LimitsFileOption = None,
     mute: MuteOption = (),
     config: Annotated[str | None, Option(kind="place", passing=True)] = None,
     console: Console | None = None,
@@ -182,15 +189,18 @@ def cross_validate(
     """
     if cluster.dry_run:
         raise UserError("dry_run: a forecast is a matter of the command line; see raylab2f run-cv --dry-run.")
-    placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places)
+    placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places, limits)
 
     from raylab2f.reporting import Display
     from raylab2f.workflows.cross_validation import run_cross_validation
+    from raylab2f.workflows.finishing import finish_run
 
+    cache = default_cache(places.cache, placed[0][1] if places.resume else None)
+    display = Display(console or Console())
     outcomes = run_cross_validation(
         placed,
-        cache=default_cache(places.cache, placed[0][1] if places.resume else None),
-        display=Display(console or Console()),
+        cache=cache,
+        display=display,
         resources=cluster.resources(),
         address=cluster.address,
         dashboard=cluster.dashboard,
@@ -199,9 +209,10 @@ def cross_validate(
         resume=places.resume,
     )
     runs = []
-    for outcome in outcomes:
+    for outcome, (settings, place) in zip(outcomes, placed, strict=True):
         if outcome.summary is None:
             raise UserError(f"{outcome.place}: no fold finished; see error.json in its folds, then give resume=True.")
+        finish_run(place, outcome.summary, cache=cache, display=display, mute=settings.evaluation["mute"])
         runs.append(Run(outcome.place, outcome.summary, outcome.failures))
     return CrossValidation(tuple(runs))
 

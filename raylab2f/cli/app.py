@@ -19,10 +19,13 @@ from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
+from raylab2f.cli.figures import figures
 from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
+from raylab2f.cli.report import report
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
+from raylab2f.cli.show import show
 from raylab2f.errors import UserError, refused_by_system
 
 __all__ = ["app", "main", "run_program"]
@@ -42,6 +45,9 @@ app.command("evaluate")(evaluate_scores)
 app.command("accept")(accept)
 app.command("compare")(compare_runs)
 app.command("diagnose")(diagnose)
+app.command("show")(show)
+app.command("report")(report)
+app.command("figures")(figures)
 app.command("plan-samples")(plan_samples)
 app.command("segment")(segment)
 # What follows the first word is of the command that is sent, with or without `--` before it.

@@ -12,11 +12,13 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.run_outcome import Telling
 from raylab2f.errors import UserError
 from raylab2f.files.places import file_exists, join, parent_of
 from raylab2f.options.declaration import Option, declared
 from raylab2f.options.detector import DetectorChoice
 from raylab2f.options.evaluation import Evaluation, MuteOption
+from raylab2f.options.limits import LimitsFileOption
 from raylab2f.options.pictures import DataOption, Pictures
 from raylab2f.options.places import Cluster, RunPlaces, default_cache
 from raylab2f.options.preparation import Preparation
@@ -67,8 +69,10 @@ def run_cv(
     detector: DetectorChoice,
     protocol: Protocol,
     evaluation: Evaluation,
+    limits: LimitsFileOption = None,
     places: RunPlaces,
     cluster: Cluster,
+    telling: Telling,
     mute: MuteOption = (),
     config: Annotated[
         str | None,
@@ -89,7 +93,7 @@ def run_cv(
         _go_on(context, places.out)
         return
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
-    placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places)
+    placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places, limits)
     if save_config is not None:
         from raylab2f.options.settings_file import write_settings
 
@@ -104,7 +108,7 @@ def run_cv(
         _forecast(placed, how)
     else:
         loud = {name: getattr(cluster, name) for name in ("dashboard", "tensorboard", "mlflow")}
-        _run(placed, how | loud)
+        _run(placed, how | loud, telling)
 
 
 def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
@@ -117,37 +121,28 @@ def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) ->
     print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
 
 
-def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
+def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any], telling: Telling) -> None:
     """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
-    from raylab2f.reporting import Display, print_findings, print_summary
+    from raylab2f.reporting import Display
     from raylab2f.reporting.stopping import say_how_to_go_on
-    from raylab2f.runs.text_file import text_file
     from raylab2f.workflows.cross_validation import run_cross_validation
-    from raylab2f.workflows.diagnosis import CHEAP, diagnose_run
+    from raylab2f.workflows.finishing import finish_run
 
-    console = Console()
+    console = telling.console()
     display = Display(console)
     for _, place in placed:
         console.print(f"run folder: {place}", highlight=False, markup=False, soft_wrap=True)
     say_how_to_go_on(lambda: _how_to_go_on([place for _, place in placed]))
     outcomes = run_cross_validation(placed, display=display, **how)
-    for outcome, (settings, place) in zip(outcomes, placed, strict=True):
-        if outcome.summary is None:
-            continue
-        print_summary(outcome.summary, console)
-        mute = settings.evaluation["mute"]
-        found = diagnose_run(place, cache=how["cache"], display=display, only=CHEAP, stored_only=True, mute=mute)
-        findings = [finding.to_dict(mute) for finding in found]
-        print_findings(findings, console)
-        with text_file(place, "summary.txt") as paper:
-            print_summary(outcome.summary, paper)
-            print_findings(findings, paper)
-        console.print(
-            f"results in {place}; raylab2f diagnose {shlex.quote(place)} looks closer",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+    finished = [
+        (o.summary, settings, place) for o, (settings, place) in zip(outcomes, placed, strict=True) if o.summary
+    ]
+    for summary, settings, place in finished:
+        finish_run(place, summary, cache=how["cache"], display=display, mute=settings.evaluation["mute"])
+        if not telling.as_json:
+            telling.show(place)
+    if telling.as_json:
+        telling.show(*(place for _, _, place in finished))
     _report_failures(outcomes)
 
 

@@ -9,6 +9,7 @@ from raylab2f.diagnostics.invariance import diagnose_invariance
 from raylab2f.diagnostics.leakage import diagnose_leakage
 from raylab2f.diagnostics.likelihood import diagnose_likelihood
 from raylab2f.diagnostics.maps import FoldMaps
+from raylab2f.diagnostics.mends import MENDS
 from raylab2f.diagnostics.resampling import Estimate
 from raylab2f.diagnostics.shift import diagnose_shift
 from raylab2f.diagnostics.silhouette import diagnose_silhouette
@@ -16,6 +17,7 @@ from raylab2f.diagnostics.variance import diagnose_variance
 
 __all__ = [
     "ALTERATIONS",
+    "MENDS",
     "Bounds",
     "Estimate",
     "Finding",

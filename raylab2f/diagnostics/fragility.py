@@ -180,6 +180,8 @@ def _ranking(strategy: Strategy, choosing: Mapping[str, np.ndarray], rule: Objec
 
 def _thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
     """(r,) thresholds for (objects, b) weights of the objects; weightings without a threshold are left out."""
+    if strategy.is_given:
+        return np.full(weights.shape[1], strategy["threshold"])
     if strategy.by_share:
         weights = weights * nominal_shares(ranking, len(weights))[:, None]
     cut = cuts(strategy, sweep(ranking, weights))

@@ -17,6 +17,8 @@ __all__ = ["options_to_go_on"]
 _RECORD = "run.json"
 #: Options that several runs under one --out differ in; one of each belongs to every detector and seed.
 _SEVERAL = ("detector", "seed")
+#: The record of any of them will do; whether they are those of each run is for its folder to say.
+_OF_FIRST = ("limits",)
 #: What is added to what was recorded, rather than put in its place.
 _ADDED = ("settings",)
 # What alone says nothing of a run.
@@ -57,7 +59,7 @@ def _recorded(out: str, options: Mapping[str, Declared]) -> dict[str, Any] | Non
         values = [one.get(name) for one in recorded]
         if name in (*_SEVERAL, *_ADDED):
             together[name] = tuple(dict.fromkeys(item for value in values for item in value or ()))
-        elif any(value != values[0] for value in values):
+        elif name not in _OF_FIRST and any(value != values[0] for value in values):
             raise UserError(f"--resume --out {out}: they differ in --{options[name].name}, so {refusal}")
         else:
             together[name] = values[0]

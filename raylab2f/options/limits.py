@@ -12,56 +12,50 @@ recall[scratch]: 0.9        # at least
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
+from raylab2f.options.settings_file import run_record_at
 
 if TYPE_CHECKING:
-    from raylab2f.evaluation.acceptance.limits import Limit
+    from raylab2f.evaluation.acceptance.limits import LimitSet
 
-__all__ = ["LimitSettings", "Limits", "limits_from_file"]
+__all__ = ["Limits", "LimitsFileOption", "limits_from_file"]
 
 _PANEL = "Limits"
 _NO_LIMITS = ("level", "confidence", "strategy")
 
 
-@dataclass(frozen=True)
-class LimitSettings:
-    """Limits as they are judged.
+_FILE = "File of limits (YAML): escape_rate: 0.02, recall[TYPE]: 0.9. Or a run, for those that it was begun with."
 
-    Arguments:
-        limits: in the order in which they were set.
-        strategy: by which folds choose thresholds; `None`: nothing is said.
-    """
-
-    limits: tuple[Limit, ...]
-    strategy: str | None
+LimitsFileOption = Annotated[
+    str | None, Option(f"{_FILE} They are recorded before anything is trained.", kind="place", panel=_PANEL)
+]
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits on the rates of wrong decisions."""
 
-    limits: Annotated[
-        str | None, Option("File of limits (YAML): escape_rate: 0.02, recall[TYPE]: 0.9.", kind="place", panel=_PANEL)
-    ] = None
+    limits: Annotated[str | None, Option(_FILE, kind="place", panel=_PANEL)] = None
     max_escape: Annotated[float | None, Option("Share of defective parts that may be accepted.", panel=_PANEL)] = None
     max_overkill: Annotated[float | None, Option("Share of good parts that may be rejected.", panel=_PANEL)] = None
     max_cost: Annotated[float | None, Option("Cost of 1,000 parts at the factory's prevalence.", panel=_PANEL)] = None
     level: Annotated[str | None, Option("object or image.", usual="object", panel=_PANEL)] = None
     confidence: Annotated[float | None, Option("One-sided, of each limit.", usual="0.95", panel=_PANEL)] = None
 
-    def settings(self) -> LimitSettings:
+    def settings(self) -> LimitSet:
         """Those of the file, and those of the options, which win; none where none is given.
 
         Raises:
             UserError: a limit that cannot be, or a file that cannot be read.
         """
-        from raylab2f.evaluation.acceptance.limits import COST, Limit
+        from raylab2f.evaluation.acceptance.limits import COST, Limit, LimitSet
 
-        found = LimitSettings((), None) if self.limits is None else limits_from_file(self.limits)
+        found = LimitSet() if self.limits is None else limits_from_file(self.limits)
         changes: dict[str, Any] = {
             name: value for name, value in (("level", self.level), ("confidence", self.confidence)) if value is not None
         }
@@ -71,18 +65,23 @@ class Limits:
             if value is not None:
                 limit = Limit(metric, value, **changes)
                 by_metric[metric, limit.level] = limit
-        return LimitSettings(tuple(by_metric.values()), found.strategy)
+        return LimitSet(tuple(by_metric.values()), found.strategy)
 
 
-def limits_from_file(place: str) -> LimitSettings:
-    """The limits that a file sets.
+def limits_from_file(place: str) -> LimitSet:
+    """The limits that a file sets, or those that a run was begun with.
+
+    Arguments:
+        place: a file, or a run's folder or its `run.json`; URIs too.
 
     Raises:
-        UserError: no such file, or one sentence about the first thing in it that is wrong.
+        UserError: no such file, or one sentence about the first thing in it that is wrong; a run without limits.
     """
-    from raylab2f.evaluation.acceptance.limits import Limit
+    from raylab2f.evaluation.acceptance.limits import Limit, LimitSet
     from raylab2f.options.flat_yaml import entries_of, small_text
 
+    if (record := run_record_at(place)) is not None:
+        return _recorded_limits(*record)
     found: dict[str, tuple[int, list[str]]] = {}
     for name, line, value in entries_of(place, small_text(place)):
         if name in found:
@@ -106,7 +105,19 @@ def limits_from_file(place: str) -> LimitSettings:
             limits.append(Limit(name, numbers[0], **own))
         except UserError as error:
             raise UserError(f"{place}, line {line}: {error}") from error
-    return LimitSettings(tuple(limits), strategy)
+    return LimitSet(tuple(limits), strategy)
+
+
+def _recorded_limits(place: str, record: Mapping[str, Any]) -> LimitSet:
+    from raylab2f.evaluation.acceptance.limits import LimitSet
+
+    try:
+        found = LimitSet.from_dict(record["settings"].get("limits", {}))
+    except (KeyError, TypeError, AttributeError, UserError) as error:
+        raise UserError(f"{place}: its limits cannot be read ({error}); give a file of limits.") from error
+    if not found.limits:
+        raise UserError(f"{place}: this run was begun without limits; give a file of limits.")
+    return found
 
 
 def _number(place: str, line: int, name: str, text: str) -> float:

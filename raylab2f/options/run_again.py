@@ -37,7 +37,9 @@ def options_of_run(record: Mapping[str, Any], place: str) -> dict[str, Any]:
         UserError: it is no record of a run, or one of a detector or preset that this version does not know.
     """
     try:
-        return _options(record["settings"])
+        options = _options(record["settings"])
+        # They are read again from where they were recorded, before anything was trained.
+        return options | ({"limits": place} if record["settings"].get("limits") else {})
     except KeyError as error:
         raise UserError(f"{place} cannot be read as a run's settings (no {error} in it); give another.") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -68,7 +70,7 @@ def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
         **{
             name: values[name]
             for name in values
-            if name not in ("data", "preparation", "detector", "preset", "config", "seed", "evaluation")
+            if name not in ("data", "preparation", "detector", "preset", "config", "seed", "evaluation", "limits")
         },
         **evaluation,
     }

@@ -11,6 +11,7 @@ from raylab2f.errors import UserError
 from raylab2f.files.places import join, name_of
 from raylab2f.options.detector import DetectorChoice
 from raylab2f.options.evaluation import Evaluation
+from raylab2f.options.limits import limits_from_file
 from raylab2f.options.pictures import Pictures
 from raylab2f.options.places import RunPlaces
 from raylab2f.options.preparation import Preparation
@@ -18,6 +19,7 @@ from raylab2f.options.protocol import Protocol
 from raylab2f.pitfalls import parse_codes
 
 if TYPE_CHECKING:
+    from raylab2f.evaluation.acceptance.limits import LimitSet
     from raylab2f.runs.folder import RunSettings
 
 __all__ = ["place_runs", "refuse_repeats", "run_name"]
@@ -32,8 +34,12 @@ def place_runs(
     evaluation: Evaluation,
     mute: Sequence[str],
     places: RunPlaces,
+    limits: str | None = None,
 ) -> list[tuple[RunSettings, str]]:
     """Settings and folder of one run for every detector and seed.
+
+    Arguments:
+        limits: file of limits that are recorded with the settings.
 
     Raises:
         UserError: an option that makes no sense; found before anything heavy is loaded where that is possible.
@@ -41,6 +47,7 @@ def place_runs(
     from raylab2f.evaluation import check_rules
 
     check_rules(**evaluation.rules())
+    set_limits = None if limits is None else limits_from_file(limits)
     muted = parse_codes(mute)
     refuse_repeats("--detector", detector.detector)
     refuse_repeats("--seed", protocol.seed)
@@ -62,6 +69,7 @@ def place_runs(
             seed=seed,
             feature_dtype=detector.feature_dtype,
             evaluation={**evaluation.rules(), "mute": list(muted)},
+            limits={} if set_limits is None else _checked(set_limits, evaluation).to_dict(),
             **dealt,
         )
         for name in detector.detector
@@ -69,6 +77,19 @@ def place_runs(
     ]
     base = places.out or _default_out(read.data, detector.detector)
     return [(run, base if len(runs) == 1 else join(base, run_name(run.detector, run.seed))) for run in runs]
+
+
+def _checked(limits: LimitSet, evaluation: Evaluation) -> LimitSet:
+    """The limits; `UserError` where what they need is missing, which shall not turn out after hours of training."""
+    from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, check_limits
+    from raylab2f.evaluation.decisions.thresholds import parse_strategy
+
+    check_limits(limits.limits)
+    if evaluation.prevalence is None and any(limit.metric == COST for limit in limits.limits):
+        raise UserError(PREVALENCE_MISSING)
+    if limits.strategy is not None:
+        parse_strategy(limits.strategy)
+    return limits
 
 
 def run_name(detector: str, seed: int) -> str:

@@ -27,7 +27,7 @@ from raylab2f.options.declaration import Declared
 from raylab2f.options.flat_yaml import MOST_BYTES, Scalar, as_text, entries_of, reading
 from raylab2f.options.run_again import is_run_record, options_of_run
 
-__all__ = ["read_settings", "write_settings"]
+__all__ = ["read_settings", "run_record_at", "write_settings"]
 
 _RECORD = "run.json"
 _MEND = "give a file of settings, or the folder of a run"
@@ -65,6 +65,23 @@ def read_settings(place: str, options: Mapping[str, Declared]) -> dict[str, Any]
         if taken is not None:
             found[part.parameter] = taken
     return found
+
+
+def run_record_at(place: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Where a run's `run.json` lies and what it says, for its folder or itself; `None` for any other file.
+
+    Raises:
+        UserError: a folder without one, or a file that cannot be read.
+    """
+    with reading(place, "give another"):
+        folder = fetch_file(place).is_dir() or (is_uri(place) and "." not in name_of(place))
+    if not folder and not name_of(place).endswith(".json"):
+        return None
+    place, content = _read(place)
+    record = is_run_record(content)
+    if folder and record is None:
+        raise UserError(f"{place} is no record of a run; give another.")
+    return None if record is None else (place, record)
 
 
 def write_settings(place: str, options: Mapping[str, Declared], values: Mapping[str, Any]) -> None:

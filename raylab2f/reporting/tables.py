@@ -13,7 +13,7 @@ from rich.text import Text
 from raylab2f.pitfalls import PITFALLS
 from raylab2f.reporting.whole_tables import print_table
 
-__all__ = ["print_findings", "print_forecasts", "print_summary"]
+__all__ = ["describe_run", "print_findings", "print_forecasts", "print_summary"]
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -59,7 +59,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             if any(cells):
                 rows.append([metric, *cells])
         headings = ["metric", *(f"{level} level ({confidence:.0%} interval)" for level in levels)]
-        print_table(headings, rows, console, title=f"{_what(summary)}: threshold {strategy}")
+        print_table(headings, rows, console, title=f"{describe_run(summary)}: threshold {strategy}")
         _print_parts(summary, strategy, console)
     _print_pixel_level(summary, console)
     _print_shortcuts(summary, console)
@@ -91,7 +91,7 @@ def _print_parts(summary: dict[str, Any], strategy: str, console: Console) -> No
     for part in parts:
         cells = [_cell(found.get((level, f"{rate}[{part}]"))) for level in levels for rate in _PART_RATES]
         lines.append([part, *cells])
-    print_table(headings, lines, console, title=f"{_what(summary)}: threshold {strategy}, part by part")
+    print_table(headings, lines, console, title=f"{describe_run(summary)}: threshold {strategy}, part by part")
 
 
 def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
@@ -101,7 +101,7 @@ def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
         return
     headings = ["metric", f"pixel level ({_confidence(summary):.0%} interval)"]
     lines = [[row["metric"], _cell(row)] for row in rows]
-    print_table(headings, lines, console, title=f"{_what(summary)}: anomaly maps")
+    print_table(headings, lines, console, title=f"{describe_run(summary)}: anomaly maps")
 
 
 def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
@@ -164,7 +164,7 @@ def _figure(figure: dict[str, Any] | None) -> str:
     return f"{figure['value']:.2f} ({ends['low']:.2f} to {ends['high']:.2f})"
 
 
-def _what(summary: dict[str, Any]) -> str:
+def describe_run(summary: Mapping[str, Any]) -> str:
     """What was evaluated: detector, preset, data, folds, as far as known."""
     folds, dataset = summary["folds"], summary["dataset"]
     detector = f"{summary['detector']} ({summary['preset']})" if summary["detector"] else "scores"

@@ -35,6 +35,8 @@ def _options(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
         if name == "config":
             yield from _detector_options(value)
+        elif name == "limits":
+            yield "--limits", [f"{limit['metric']} {limit['value']:g}" for limit in value.get("limits", ())]
         elif name in _NESTED:
             for inner, item in value.items():
                 yield f"--{_RENAMED.get(inner, inner).replace('_', '-')}", item

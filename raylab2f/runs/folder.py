@@ -28,6 +28,7 @@ from typing import Any, Literal, TypeVar
 from raylab2f.datasets.entries import first_few
 from raylab2f.errors import UserError
 from raylab2f.evaluation import check_rules
+from raylab2f.evaluation.acceptance.limits import LimitSet
 from raylab2f.evaluation.plans.training_choice import TrainOn
 from raylab2f.files.atomic import remove_temporaries, write_json
 from raylab2f.files.locks import empty_folders_removed, folder_in_use
@@ -105,6 +106,7 @@ class RunSettings:
         feature_dtype: of the feature store.
         epoch_scores: keep the scores after so many epochs each, for contrast only; 0: do not.
         evaluation: keyword arguments of `raylab2f.evaluation.evaluate`, muted codes included.
+        limits: on wrong decisions, set before anything is trained: `LimitSet.to_dict`, empty where there are none.
     """
 
     data: DataSettings
@@ -123,6 +125,7 @@ class RunSettings:
     feature_dtype: str = "float16"
     epoch_scores: int = 0
     evaluation: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -142,6 +145,7 @@ class RunSettings:
                 raise ValueError(f"{name} is not from {least:g} to {most:g}")
         if unknown := set(values.get("evaluation", {})) - _RULES:
             raise ValueError(f"there is no evaluation.{sorted(map(str, unknown))[0][:60]}")
+        LimitSet.from_dict(values.get("limits", {}))
         data: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values["data"].items()
         }

@@ -47,6 +47,7 @@ __all__ = [
     "gather_evidence",
     "near_duplicates",
     "open_run",
+    "run_thresholds",
     "spatial_means",
 ]
 
@@ -138,7 +139,7 @@ def gather_evidence(found: FinishedFolds, cache: str | Path, display: Display) -
         _with_trained(read_parquet(folder.fold(fold) / "scores.parquet"), splits[fold], pictures) for fold in finished
     )
     inputs = prepare_inputs(settings, manifest, fingerprint(manifest), cache, display)
-    thresholds = _thresholds(folder, _first_strategy(settings))
+    thresholds = run_thresholds(folder, _first_strategy(settings), "image")
     return RunEvidence(folder, settings, manifest, pictures, splits, scores, thresholds, inputs)
 
 
@@ -282,10 +283,11 @@ def _with_trained(scores: pa.Table, split: pa.Table, pictures: pa.Table) -> pa.T
     return scores.append_column("trained", pa.array(known, pa.bool_()))
 
 
-def _thresholds(folder: RunFolder, strategy: str) -> dict[int, float]:
+def run_thresholds(folder: RunFolder, strategy: str, level: str) -> dict[int, float]:
+    """By fold, the threshold that `strategy` chose at a level; folds without one are absent."""
     metrics = read_parquet(folder.metrics).to_pylist()
     return {
         int(row["fold"]): float(row["threshold"])
         for row in metrics
-        if row["strategy"] == strategy and row["level"] == "image" and row["threshold"] is not None
+        if row["strategy"] == strategy and row["level"] == level and row["threshold"] is not None
     }

@@ -22,7 +22,7 @@ from raylab2f.preparation.selection import view_note
 from raylab2f.reporting import Display
 from raylab2f.runs.folder import RunSettings
 
-__all__ = ["Inputs", "prepare_inputs", "resolve_preparation"]
+__all__ = ["Inputs", "PreparedPictures", "prepare_inputs", "prepare_pictures", "resolve_preparation"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,49 @@ def prepare_inputs(
         gpus_come: as for `extract_features`.
     """
     config = config_from_dict(settings.detector, settings.config)
+    prepared = prepare_pictures(settings, manifest, identity, cache, display)
+    with display.stage(f"extract features ({config.backbone})") as progress:
+        extraction = extract_features(
+            prepared.place,
+            identity,
+            prepared.preparation.to_dict(),
+            detector_class(settings.detector).feature_requests(config) if requests is None else requests,
+            cache,
+            dtype=settings.feature_dtype,
+            gpus_come=gpus_come,
+            progress=progress,
+            warn=display.warn,
+        )
+    shards, warnings = prepared.shards, prepared.warnings
+    if note := lost_defects_note(prepared.pictures, shards, settings.preparation):
+        warnings += (note,)
+    return Inputs(
+        prepared.pictures,
+        prepared.preparation,
+        shards,
+        prepared.place,
+        extraction.stores,
+        extraction.extracted,
+        warnings,
+    )
+
+
+@dataclass(frozen=True)
+class PreparedPictures:
+    """Prepared pictures of a data set; fields as in `Inputs`."""
+
+    pictures: pa.Table
+    preparation: Preparation
+    shards: PictureShards
+    place: str
+    warnings: tuple[Caution, ...]
+
+
+def prepare_pictures(
+    settings: RunSettings, manifest: pa.Table, identity: str, cache: str | Path, display: Display
+) -> PreparedPictures:
+    """The pictures of a run alone, found in the cache or made; arguments as for `prepare_inputs`."""
+    config = config_from_dict(settings.detector, settings.config)
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, warnings = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     with display.stage("prepare pictures") as progress:
@@ -78,22 +121,7 @@ def prepare_inputs(
             progress=progress,
             warn=display.warn,
         )
-    with display.stage(f"extract features ({config.backbone})") as progress:
-        extraction = extract_features(
-            place,
-            identity,
-            preparation.to_dict(),
-            detector_class(settings.detector).feature_requests(config) if requests is None else requests,
-            cache,
-            dtype=settings.feature_dtype,
-            gpus_come=gpus_come,
-            progress=progress,
-            warn=display.warn,
-        )
-    shards = PictureShards.open(local(place))
-    if note := lost_defects_note(pictures, shards, settings.preparation):
-        warnings += (note,)
-    return Inputs(pictures, preparation, shards, place, extraction.stores, extraction.extracted, warnings)
+    return PreparedPictures(pictures, preparation, PictureShards.open(local(place)), place, warnings)
 
 
 def resolve_preparation(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES, base_rate, lower_is_better
 
-__all__ = ["COST", "PREVALENCE_MISSING", "Limit", "check_limits", "no_such_figure"]
+__all__ = ["COST", "PREVALENCE_MISSING", "Limit", "LimitSet", "check_limits", "no_such_figure"]
 
 #: The only limited figure that is no rate: cost of 1,000 parts at the factory's prevalence.
 COST = "cost_at_prevalence"
@@ -62,6 +63,39 @@ class Limit:
     def text(self) -> str:
         """`escape_rate at most 0.02`."""
         return f"{self.metric} at {'most' if self.at_most else 'least'} {self.value:g}"
+
+
+@dataclass(frozen=True)
+class LimitSet:
+    """Limits as they are judged together.
+
+    Arguments:
+        limits: in the order in which they were set.
+        strategy: by which folds choose thresholds; `None`: nothing is said.
+    """
+
+    limits: tuple[Limit, ...] = ()
+    strategy: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; empty where no limit is set."""
+        if not self.limits:
+            return {}
+        return {"strategy": self.strategy, "limits": [asdict(limit) for limit in self.limits]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LimitSet:
+        """The inverse of `to_dict`.
+
+        Raises:
+            UserError, KeyError, TypeError: the values are not what `to_dict` gives.
+        """
+        if not values:
+            return cls()
+        strategy = values["strategy"]
+        if not (strategy is None or isinstance(strategy, str)):
+            raise TypeError("the strategy of the limits is no text")
+        return cls(tuple(Limit(**limit) for limit in values["limits"]), strategy)
 
 
 def no_such_figure(metric: str, level: str, known: Iterable[str]) -> UserError:

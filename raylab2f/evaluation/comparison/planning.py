@@ -20,13 +20,11 @@ import pyarrow as pa
 from scipy.special import bdtr
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.decisions.curves import rank_scores, sweep
 from raylab2f.evaluation.decisions.thresholds import (
     admissible_misses,
-    cuts,
+    choose_threshold,
     objects_for_guarantee,
     parse_strategy,
-    threshold_values,
 )
 from raylab2f.evaluation.intervals.methods import clopper_pearson_interval, wilson_interval
 from raylab2f.evaluation.outcomes.judging import lack_of_objects
@@ -237,9 +235,7 @@ def _cluster(scores: Scores, anomalous: bool, strategy: str) -> Clustering:
 
 
 def _choose(scores: Scores, rows: np.ndarray, strategy: str) -> float | None:
-    ranking = rank_scores(scores.score[rows], np.arange(int(rows.sum())), scores.label[rows])
-    cut = int(cuts(parse_strategy(strategy), sweep(ranking, np.ones((int(rows.sum()), 1))))[0])
-    return None if cut < 0 else float(threshold_values(ranking)[cut])
+    return choose_threshold(strategy, scores.score[rows], scores.label[rows]).threshold
 
 
 def _mean_squares(value: np.ndarray, owner: np.ndarray) -> tuple[float, float, float]:

@@ -34,6 +34,8 @@ Strategies and their parameters, with defaults; `c_e` and `c_o` are the costs of
 | `guaranteed-recall` | highest threshold for which, with confidence 1 - delta, at most a share alpha of defective \
 objects escapes | `alpha=0.1`, `delta=0.05` |
 
+`fixed:T` chooses nothing: T is the threshold of every fold, at either level.
+
 `guaranteed-recall` works on objects: m defective objects are exchangeable with those to come, so at a threshold
 with miss rate above alpha at most k of them escape with probability at most P(Binomial(m, alpha) <= k). The largest k
 with that probability at most delta is admissible (fixed-sequence testing from the lowest threshold upward:
@@ -57,6 +59,7 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve, Ranking, rank_scores, sweep
 
 __all__ = [
+    "GIVEN",
     "MOST_WEIGHT",
     "STRATEGIES",
     "Choice",
@@ -87,7 +90,10 @@ STRATEGIES: Mapping[str, Mapping[str, float | None]] = {
     "guaranteed-recall": {"alpha": 0.1, "delta": 0.05},
 }
 
-_NOMINAL_ONLY = frozenset({"target-fpr", "nominal-quantile", "conformal"})
+#: What chooses nothing: parameters as in `STRATEGIES`, without defaults.
+GIVEN: Mapping[str, Mapping[str, float | None]] = {"fixed": {"threshold": None}}
+
+_NOMINAL_ONLY = frozenset({"target-fpr", "nominal-quantile", "conformal", "fixed"})
 #: Of costs and beta: sums and squares of what is larger are no numbers any more.
 MOST_WEIGHT = 1e100
 _POSITIVE = frozenset({"escape", "overkill", "beta"})
@@ -117,6 +123,11 @@ class Strategy:
     def on_objects(self) -> bool:
         """Whether the threshold is chosen on object scores at both levels."""
         return self.name == "guaranteed-recall"
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the threshold is the same whatever the scores."""
+        return self.name in GIVEN
 
     @property
     def by_share(self) -> bool:
@@ -155,9 +166,10 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
     """
     text = text.strip()
     name, _, rest = text.partition(":")
-    if name not in STRATEGIES:
-        raise UserError(f"Unknown threshold strategy '{name}'; choose from {', '.join(STRATEGIES)}.")
-    known = STRATEGIES[name]
+    strategies = {**STRATEGIES, **GIVEN}
+    if name not in strategies:
+        raise UserError(f"Unknown threshold strategy '{name}'; choose from {', '.join(strategies)}.")
+    known = strategies[name]
     parameters = {key: (defaults or {}).get(key, value) for key, value in known.items()}
     for position, part in enumerate(filter(None, rest.split(","))):
         key, equals, value = part.partition("=")
@@ -170,6 +182,8 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
             parameters[key.strip()] = float(value)
         except ValueError:
             raise UserError(f"Threshold strategy '{text}': '{value}' is not a number.") from None
+    if name in GIVEN and not all(value is not None and math.isfinite(value) for value in parameters.values()):
+        raise UserError(f"Threshold strategy '{text}': give the score from which parts are rejected, as in {name}:0.5.")
     for key, number in parameters.items():
         _check_parameter(text, key, number)
     return Strategy(name, parameters, text)
@@ -204,6 +218,8 @@ def choose_threshold(
     """
     if isinstance(strategy, str):
         strategy = parse_strategy(strategy)
+    if strategy.is_given:
+        return Choice(strategy["threshold"])
     ranking = rank_scores(np.asarray(scores, dtype=np.float64), np.arange(len(scores)), np.asarray(labels, dtype=bool))
     counts = np.ones((len(scores), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
     curve = sweep(ranking, counts)

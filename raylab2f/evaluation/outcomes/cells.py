@@ -35,7 +35,8 @@ class Cell:
 
     Arguments:
         threshold: ranking of the threshold partition.
-        values: (cuts + 1,) threshold of each cut of it; the last entry, NaN, stands for "no threshold".
+        values: (cuts + 1,) threshold of each cut of it, then those that are given; the last entry, NaN, stands for "no
+            threshold".
         inference: the inference partition, judged at cuts of the threshold partition of this level.
         inference_by_object: the same, judged at cuts of the threshold partition at object level.
         parts: inference rows of each of the level's `Part`s, judged as in `inference` and `inference_by_object`.
@@ -71,9 +72,10 @@ class Level:
         ranking = rank_scores(score, owner, label)
         return ranking, which[ranking.row]
 
-    def cell(self, rows: np.ndarray, threshold: Ranking, by_object: Ranking) -> Cell:
+    def cell(self, rows: np.ndarray, threshold: Ranking, by_object: Ranking, given: np.ndarray) -> Cell:
+        """The fold's cell; `given` are (k,) thresholds that are cuts, too, whatever the threshold partition holds."""
         ranking, which = self.rank(rows)
-        own, of_objects = threshold_values(threshold), threshold_values(by_object)
+        own, of_objects = (np.append(threshold_values(one), given) for one in (threshold, by_object))
         parts = []
         for part in self.parts:
             chosen = _restrict(ranking, part.rows[which])

@@ -152,6 +152,7 @@ def build_problem(
     levels = LEVELS if unit == "object" and no_object_level is None else LEVELS[:1]
     left_out = tuple(s for s in strategies if "object" not in levels and s.on_objects)
     strategies = tuple(s for s in strategies if s not in left_out)
+    given = np.array([strategy["threshold"] for strategy in strategies if strategy.is_given])
     sides = {level: Level(scores, level, object_score, unit, by) for level in levels}
     cells = []
     for index, name in enumerate(scores.folds):
@@ -160,8 +161,9 @@ def build_problem(
         threshold_rows = judged_rows if swap else np.flatnonzero(in_fold & ~scores.judged)
         rankings = {level: side.rank(threshold_rows)[0] for level, side in sides.items()}
         _require_classes(rankings[levels[0]], strategies, name)
+        by_object = rankings[levels[-1]]
         cells.append(
-            {level: side.cell(judged_rows, rankings[level], rankings[levels[-1]]) for level, side in sides.items()}
+            {level: side.cell(judged_rows, rankings[level], by_object, given) for level, side in sides.items()}
         )
     parts = {level: side.parts for level, side in sides.items()}
     return Problem(
@@ -200,6 +202,7 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
     """
     folds, replicates = len(problem.cells), weights.shape[1]
     strategies = problem.strategies
+    given = [number for number, strategy in enumerate(strategies) if strategy.is_given]
     thresholds = np.full((len(problem.levels), len(strategies), folds, replicates), np.nan)
     shape = (len(strategies), folds, replicates)
     counted = {level: Counts(*(np.empty(shape) for _ in range(4))) for level in problem.levels}
@@ -222,7 +225,12 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
                 if strategy.by_share:
                     shares = nominal_shares(cell[source].threshold, len(weights))
                     curve = sweep(cell[source].threshold, weights * shares[:, None])
-                cut = cuts(strategy, curve)
+                if strategy.is_given:
+                    # The last cuts but one, of which the curves say nothing.
+                    own = len(cell[source].values) - 1 - len(given) + given.index(number)
+                    cut = np.full(replicates, own)
+                else:
+                    cut = cuts(strategy, curve)
                 thresholds[position, number, fold] = cell[source].values[cut]
                 here = cell[level].inference_by_object if strategy.on_objects else cell[level].inference
                 _count(counted[level], number, fold, inference, here.flagged[cut], cut >= 0)

@@ -1,0 +1,31 @@
+"""`raylab2f figures`: a run for a paper."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from rich.console import Console
+
+from raylab2f.cli.composition import command
+from raylab2f.options.declaration import Option
+
+__all__ = ["figures"]
+
+
+@command
+def figures(
+    *,
+    run: Annotated[str, Option("Folder of a finished run, or its URI.", kind="place", positional=True, usual=False)],
+    out: Annotated[str, Option("Folder or URI for the files.", kind="place")],
+) -> None:
+    """Write a run's figures as SVG and PDF and its tables as CSV and LaTeX (booktabs)."""
+    from raylab2f.files.mirror import local, publish
+    from raylab2f.reporting import Display
+    from raylab2f.reporting.paper import write_paper_files
+    from raylab2f.workflows.report.run_content import run_content
+
+    console = Console()
+    content = run_content(run, cache=None, display=Display(console))
+    names = write_paper_files(content, local(out))
+    publish(out, names)
+    console.print(f"{len(names)} files in {out}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,100 @@
+"use strict";
+// The plots of a run, by the name that a canvas gives; each takes the run's data and a width, and returns an element.
+const report = (() => {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const share = (value) => `${(100 * value).toPrecision(3)} %`;
+
+  function base(width, height, options) {
+    return {
+      width, height, marginLeft: 52, marginRight: 16, marginBottom: 40,
+      style: {background: "transparent", color: "inherit", fontSize: "12px", fontFamily: "inherit"},
+      ...options,
+    };
+  }
+
+  function scores(run, width, marks = []) {
+    const bins = run.thresholds.histogram;
+    const classes = [["good", colour("good")], ["defective", colour("bad")]];
+    const own = run.thresholds.by_fold.filter((value) => value !== null);
+    return Plot.plot(base(width, 260, {
+      x: {label: "score →", domain: [bins[0].low, bins[bins.length - 1].high], clamp: true},
+      y: {label: "↑ share of the class", grid: true, percent: false, tickFormat: (v) => `${Math.round(100 * v)} %`},
+      color: {domain: classes.map((c) => c[0]), range: classes.map((c) => c[1]), legend: true},
+      marks: [
+        ...classes.map(([name]) => Plot.rectY(bins, {
+          x1: "low", x2: "high", y: name, fill: () => name, fillOpacity: 0.45, inset: 0.3,
+        })),
+        ...classes.map(([name]) => Plot.line(bins.flatMap((b) => [[b.low, b[name]], [b.high, b[name]]]), {
+          stroke: () => name, strokeWidth: 1.6,
+        })),
+        Plot.ruleY([0]),
+        Plot.tickX(own, {x: (d) => d, y: null, stroke: "currentColor", strokeOpacity: 0.7, insetTop: 208}),
+        ...marks,
+      ],
+    }));
+  }
+
+  function curve(kind, x, y) {
+    return (run, width) => {
+      const rows = run.curves.filter((row) => row.curve === kind && row.y !== null);
+      const marks = [
+        Plot.areaY(rows.filter((r) => r.low !== null), {x: "x", y1: "low", y2: "high", fill: colour("accent"), fillOpacity: 0.2}),
+        Plot.lineY(rows, {x: "x", y: "y", stroke: colour("accent"), strokeWidth: 2}),
+        Plot.tip(rows, Plot.pointerX({x: "x", y: "y", title: (r) => `${x} ${share(r.x)}\n${y} ${share(r.y)}` +
+          (r.low === null ? "" : ` (${share(r.low)} to ${share(r.high)})`)})),
+      ];
+      if (kind === "roc") marks.unshift(Plot.line([[0, 0], [1, 1]], {stroke: "currentColor", strokeOpacity: 0.4, strokeDasharray: "3,4"}));
+      return Plot.plot(base(width, 300, {
+        x: {label: `${x} →`, domain: [0, 1], grid: true}, y: {label: `↑ ${y}`, domain: [0, 1], grid: true}, marks,
+      }));
+    };
+  }
+
+  function recall(run, width) {
+    const rows = run.parts.map((row) => ({...row, label: row.kind === "defect type" ? row.part : `${row.kind} ${row.part}`}));
+    const cut = (text) => (text.length > 24 ? `${text.slice(0, 22)}…` : text);
+    const all = run.recall;
+    return Plot.plot(base(width, 40 + 26 * rows.length + 30, {
+      marginLeft: Math.min(180, width / 3), marginTop: 10,
+      x: {label: "recall →", domain: [0, 1], grid: true}, y: {label: null, domain: rows.map((r) => r.label), tickFormat: cut},
+      marks: [
+        ...(all === null ? [] : [Plot.ruleX([all], {stroke: "currentColor", strokeDasharray: "2,4", strokeOpacity: 0.7})]),
+        Plot.ruleY(rows.filter((r) => r.low !== null), {y: "label", x1: "low", x2: "high", stroke: colour("bad"), strokeWidth: 2, strokeOpacity: 0.6}),
+        Plot.dot(rows, {x: "mean", y: "label", r: 5, fill: colour("bad")}),
+        Plot.tip(rows, Plot.pointerY({x: "mean", y: "label", title: (r) => `${r.label}: ${share(r.mean)}` +
+          (r.low === null ? "" : ` (${share(r.low)} to ${share(r.high)})`)})),
+      ],
+    }));
+  }
+
+  function losses(run, width) {
+    const rows = run.losses;
+    const positive = rows.every((row) => row.loss > 0);
+    return Plot.plot(base(width, 240, {
+      x: {label: "epoch →"}, y: {label: positive ? "↑ loss (logarithmic)" : "↑ loss", type: positive ? "log" : "linear", grid: true, ticks: 5},
+      marks: [
+        Plot.line(rows, {x: "epoch", y: "loss", z: "fold", stroke: colour("accent"), strokeOpacity: 0.7}),
+        Plot.tip(rows, Plot.pointer({x: "epoch", y: "loss", title: (r) => `fold ${r.fold}, epoch ${r.epoch}: ${r.loss.toPrecision(4)}`})),
+      ],
+    }));
+  }
+
+  function pod(run, width) {
+    const rows = run.pod.points;
+    const found = run.pod.a90 === null ? [] : [run.pod.a90];
+    return Plot.plot(base(width, 280, {
+      x: {label: `size (${run.pod.unit}) →`, type: "log", ticks: 6, tickFormat: "~g"}, y: {label: "↑ probability of detection", domain: [0, 1], grid: true},
+      marks: [
+        Plot.areaY(rows, {x: "size", y1: "low", y2: "high", fill: colour("bad"), fillOpacity: 0.2}),
+        Plot.lineY(rows, {x: "size", y: "probability", stroke: colour("bad"), strokeWidth: 2}),
+        Plot.ruleX(found, {stroke: "currentColor", strokeDasharray: "3,3"}),
+        Plot.tip(rows, Plot.pointerX({x: "size", y: "probability", title: (r) => `${r.size.toPrecision(3)} ${run.pod.unit}: ${share(r.probability)} (${share(r.low)} to ${share(r.high)})`})),
+      ],
+    }));
+  }
+
+  const draw = {scores, roc: curve("roc", "false-alarm rate", "recall"), "precision-recall": curve("precision-recall", "recall", "precision"), recall, losses, pod};
+  const runs = JSON.parse(document.getElementById("data").textContent);
+  return {runs, draw, colour, share};
+})();

@@ -1,0 +1,103 @@
+"""Reports of finished runs: gathered, and written as a page and as Markdown."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from raylab2f.errors import UserError
+from raylab2f.evaluation.acceptance.limits import Limit
+from raylab2f.evaluation.comparison.run_scores import agreed_settings, read_run, require_same_plan
+from raylab2f.evaluation.comparison.runs import compare_scores
+from raylab2f.files.atomic import atomic_path
+from raylab2f.files.mirror import fetch, local, publish
+from raylab2f.files.places import name_of, place_of
+from raylab2f.reporting import Display
+from raylab2f.reporting.page import render_html, render_markdown
+from raylab2f.versions import version_of
+from raylab2f.workflows.report.run_content import run_content
+
+__all__ = ["REPORT_FILES", "report_content", "write_report"]
+
+REPORT_FILES = ("report.html", "report.md")
+
+# Pictures of parts in all runs of a page; with its libraries and tables it stays below 15 MB.
+_PICTURE_BYTES = 12_000_000
+_COMPARED = ("escape_rate", "overkill_rate", "balanced_accuracy", "auroc")
+
+
+def report_content(
+    places: Sequence[str | Path], *, cache: str, display: Display, limits: Sequence[Limit] = ()
+) -> dict[str, Any]:
+    """What a page of one run, or of several, shows; see docs/report.md.
+
+    Arguments:
+        places: folders or URIs of runs with at least one finished fold.
+        cache: where their prepared pictures are.
+        limits: judged instead of those that the runs were begun with.
+
+    Raises:
+        UserError: no such run, or none of its folds is finished.
+    """
+    found = [place_of(place) for place in places]
+    names = _names(found)
+    runs = [
+        run_content(
+            place, cache=cache, display=display, picture_bytes=_PICTURE_BYTES // len(found), limits=limits, name=name
+        )
+        for place, name in zip(found, names, strict=True)
+    ]
+    return {
+        "version": version_of("raylab2f"),
+        "made": datetime.datetime.now(tz=datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "title": names[0] if len(names) == 1 else f"{len(names)} runs: {', '.join(names)}",
+        "runs": runs,
+        "comparison": _comparison(found, names) if len(found) > 1 else None,
+    }
+
+
+def write_report(content: dict[str, Any], place: str) -> None:
+    """Write `report.html` and `report.md` into a folder, or under its URI."""
+    for name, text in zip(REPORT_FILES, (render_html(content), render_markdown(content)), strict=True):
+        with atomic_path(local(place) / name) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    publish(place, REPORT_FILES)
+
+
+def _names(places: Sequence[str]) -> list[str]:
+    """Folder names where they tell the runs apart, else places."""
+    names = [name_of(place) for place in places]
+    return names if len(set(names)) == len(names) else list(places)
+
+
+def _comparison(places: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """Differences between the runs; a `reason` instead where they cannot be compared."""
+    try:
+        runs = [read_run(fetch(place), name) for place, name in zip(places, names, strict=True)]
+        require_same_plan(runs)
+        compared = compare_scores(
+            {run.name: run.scores for run in runs}, metrics=_COMPARED, **agreed_settings(runs, {"strategies": None})
+        )
+    except UserError as error:
+        return {"reason": f"These runs cannot be compared: {error}", "rows": [], "warnings": []}
+    rows = []
+    for difference in compared.differences:
+        paired = difference.bootstrap
+        rows.append(
+            {
+                "first": difference.first,
+                "second": difference.second,
+                "strategy": difference.strategy,
+                "level": difference.level,
+                "metric": difference.metric,
+                "first_mean": difference.first_mean,
+                "second_mean": difference.second_mean,
+                "difference": difference.difference,
+                "low": None if paired is None else paired.low,
+                "high": None if paired is None else paired.high,
+                "p_holm": difference.bootstrap_p_holm,
+            }
+        )
+    return {"reason": None, "rows": rows, "warnings": [str(warning) for warning in compared.warnings]}

@@ -1,0 +1,62 @@
+"""Rates at one threshold that all folds share, on a grid: what a slider runs over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raylab2f.evaluation import evaluate
+
+__all__ = ["operating_points"]
+
+_POINTS = 81
+_REPLICATES = 2000
+_METRICS = ("escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence")
+
+
+def operating_points(
+    scores: pa.Table, summary: Mapping[str, Any], level: str, score: np.ndarray, label: np.ndarray
+) -> list[dict[str, Any]]:
+    """For each of some thresholds the rates that `evaluate` gives with the strategy `fixed`, with their intervals.
+
+    Arguments:
+        scores: of all folds.
+        summary: the run's, by whose rules is judged.
+        level: `image` or `object`.
+        score, label: (n,) judged scores of that level and their labels, all folds together.
+
+    Returns:
+        By ascending threshold: `threshold`, and for every metric its `mean`, `low` and `high`.
+    """
+    thresholds = _grid(score, label)
+    names = {f"fixed:{threshold!r}": threshold for threshold in thresholds}
+    rules = {key: value for key, value in summary["settings"].items() if key not in ("strategies", "replicates")}
+    found = evaluate(
+        scores,
+        strategies=list(names),
+        methods=(),
+        replicates=min(_REPLICATES, summary["settings"]["replicates"]),
+        seed=summary["seed"],
+        **rules,
+    )
+    points: dict[str, dict[str, Any]] = {name: {"threshold": threshold} for name, threshold in names.items()}
+    for row in found.estimates:
+        if row.level == level and row.metric in _METRICS and row.strategy in points:
+            ends = row.interval
+            points[row.strategy][row.metric] = {
+                "mean": row.mean,
+                "low": None if ends is None else ends.low,
+                "high": None if ends is None else ends.high,
+            }
+    return list(points.values())
+
+
+def _grid(score: np.ndarray, label: np.ndarray) -> list[float]:
+    """Ascending thresholds, as many between two quantiles of either class as between any other two."""
+    shares = np.linspace(0, 1, _POINTS // 2 + 1)
+    ends = [np.quantile(score[label == one], shares) for one in (False, True) if (label == one).any()]
+    # Few digits, so that whoever types what the page shows gets what it shows.
+    return sorted({float(f"{value:.5g}") for value in np.concatenate(ends)})

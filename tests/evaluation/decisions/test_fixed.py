@@ -1,0 +1,65 @@
+"""`fixed:T`: the threshold that the user gives, in every fold and at either level."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raylab2f.errors import UserError
+from raylab2f.evaluation import choose_threshold, evaluate, parse_strategy
+
+
+def _table(seed, parts=24):
+    rng = np.random.default_rng(seed)
+    rows = [
+        {
+            "fold": fold,
+            "image_id": f"{part}/{view}",
+            "object_id": str(part),
+            "label": int(part % 3 == 0),
+            "partition": "threshold" if (part // 3 + fold) % 2 else "inference",
+            "score": float(np.round(rng.normal(part % 3 == 0), 1)),
+        }
+        for fold in range(2)
+        for part in range(parts)
+        for view in range(2)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+@given(st.integers(0, 50), st.floats(-3, 3), st.floats(-3, 3))
+def test_rates_are_those_of_the_judged_rows_at_that_threshold(seed, one, other):
+    table = _table(seed)
+    names = [f"fixed:{threshold!r}" for threshold in dict.fromkeys((one, other))]
+    found = evaluate(table, strategies=["youden", *names], methods=(), replicates=20)
+    rows = table.to_pandas()
+    rows = rows[rows["partition"] == "inference"]
+    parts = rows.groupby(["fold", "object_id"]).agg({"score": "max", "label": "max"}).reset_index()
+    for name in names:
+        threshold = float(name.partition(":")[2])
+        for level, judged in (("image", rows), ("object", parts)):
+            by_fold = [fold for _, fold in judged.groupby("fold")]
+            escapes = np.mean([(fold["score"][fold["label"] == 1] < threshold).mean() for fold in by_fold])
+            overkill = np.mean([(fold["score"][fold["label"] == 0] >= threshold).mean() for fold in by_fold])
+            assert found.find("escape_rate", level=level, strategy=name).mean == pytest.approx(escapes)
+            assert found.find("overkill_rate", level=level, strategy=name).mean == pytest.approx(overkill)
+    thresholds = {row["strategy"]: row["threshold"] for row in found.metrics.to_pylist() if row["metric"] == "recall"}
+    assert [thresholds[name] for name in names] == [float(name.partition(":")[2]) for name in names]
+
+
+def test_other_strategies_do_not_notice():
+    alone = evaluate(_table(1), strategies=["youden"], methods=(), replicates=50)
+    beside = evaluate(_table(1), strategies=["fixed:0.5", "youden"], methods=(), replicates=50)
+    kept = [row for row in beside.estimates if row.strategy == "youden"]
+    assert kept == [row for row in alone.estimates if row.strategy == "youden"]
+
+
+def test_it_is_chosen_whatever_the_scores():
+    assert choose_threshold("fixed:0.25", [0.1, 0.2], [0, 0]).threshold == 0.25
+
+
+@pytest.mark.parametrize("text", ["fixed", "fixed:", "fixed:nan", "fixed:inf"])
+def test_a_threshold_has_to_be_given(text):
+    with pytest.raises(UserError, match=r"give the score from which parts are rejected"):
+        parse_strategy(text)
