@@ -182,8 +182,10 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
             parameters[key.strip()] = float(value)
         except ValueError:
             raise UserError(f"Threshold strategy '{text}': '{value}' is not a number.") from None
-    if name in GIVEN and not all(value is not None and math.isfinite(value) for value in parameters.values()):
-        raise UserError(f"Threshold strategy '{text}': give the score from which parts are rejected, as in {name}:0.5.")
+    if name in GIVEN:
+        if not all(value is not None and math.isfinite(value) for value in parameters.values()):
+            raise UserError(f"Threshold strategy '{text}': give the score from which parts are rejected: {name}:0.5.")
+        return Strategy(name, parameters, text)
     for key, number in parameters.items():
         _check_parameter(text, key, number)
     return Strategy(name, parameters, text)

@@ -69,7 +69,7 @@ def _plotted(run: Mapping[str, Any]) -> dict[str, Any]:
     thresholds = run["thresholds"]
     kept["thresholds"] = {name: thresholds[name] for name in ("histogram", "points", "by_fold")}
     kept["parts"] = [row for row in run["parts"] if row["rate"] == "recall"]
-    kept["pod"] = run.get("pod")
+    kept["pod"] = run["pod"]
     kept["recall"] = next((1 - row["mean"] for row in run["figures"] if row["metric"] == "escape_rate"), None)
     return kept
 

@@ -76,7 +76,7 @@ def _run(run: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         parts = [(row["kind"], row["part"], row["rate"], figure_text(row), row["objects"]) for row in run["parts"]]
         yield from _table(("by", "which", "rate", "mean", "parts"), parts)
-    if run.get("pod"):
+    if run["pod"]:
         yield _text(run["pod"]["sentence"])
         yield ""
     yield from _worst(run["cards"])

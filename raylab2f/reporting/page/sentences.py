@@ -20,7 +20,7 @@ METRIC_NAMES = {
     "balanced_accuracy": "Balanced accuracy",
     "precision": "Precision",
     "f1": "F1",
-    "expected_cost": "Cost of a part, at the share of defective parts that was judged",
+    "expected_cost": "Cost of 1,000 parts, mixed as they were judged",
     "cost_at_prevalence": "Cost of 1,000 parts at the factory's prevalence",
 }
 

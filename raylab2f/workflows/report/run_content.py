@@ -110,6 +110,7 @@ def run_content(
             "scale": _scale_gap(*judged, summary, level),
         },
         "curves": curves.to_pylist(),
+        "pod": None,
         "parts": _parts(summary, level, strategy),
         "pixels": _rows(summary, "any", "pixel"),
         "cards": cards,

@@ -1,8 +1,8 @@
 "use strict";
 // The plots of a run, by the name that a canvas gives; each takes the run's data and a width, and returns an element.
 const report = (() => {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  // The style sheet's, so that they follow light, dark and paper.
+  const colour = (name) => `var(--${name})`;
   const share = (value) => `${(100 * value).toPrecision(3)} %`;
 
   function base(width, height, options) {
@@ -29,7 +29,7 @@ const report = (() => {
           stroke: () => name, strokeWidth: 1.6,
         })),
         Plot.ruleY([0]),
-        Plot.tickX(own, {x: (d) => d, y: null, stroke: "currentColor", strokeOpacity: 0.7, insetTop: 208}),
+        Plot.ruleX(own, {x: (d) => d, stroke: "currentColor", strokeOpacity: 0.55, strokeDasharray: "2,3"}),
         ...marks,
       ],
     }));
@@ -41,7 +41,7 @@ const report = (() => {
       const marks = [
         Plot.areaY(rows.filter((r) => r.low !== null), {x: "x", y1: "low", y2: "high", fill: colour("accent"), fillOpacity: 0.2}),
         Plot.lineY(rows, {x: "x", y: "y", stroke: colour("accent"), strokeWidth: 2}),
-        Plot.tip(rows, Plot.pointerX({x: "x", y: "y", title: (r) => `${x} ${share(r.x)}\n${y} ${share(r.y)}` +
+        Plot.tip(rows, Plot.pointerX({x: "x", y: "y", fill: colour("card"), title: (r) => `${x} ${share(r.x)}\n${y} ${share(r.y)}` +
           (r.low === null ? "" : ` (${share(r.low)} to ${share(r.high)})`)})),
       ];
       if (kind === "roc") marks.unshift(Plot.line([[0, 0], [1, 1]], {stroke: "currentColor", strokeOpacity: 0.4, strokeDasharray: "3,4"}));
@@ -62,7 +62,7 @@ const report = (() => {
         ...(all === null ? [] : [Plot.ruleX([all], {stroke: "currentColor", strokeDasharray: "2,4", strokeOpacity: 0.7})]),
         Plot.ruleY(rows.filter((r) => r.low !== null), {y: "label", x1: "low", x2: "high", stroke: colour("bad"), strokeWidth: 2, strokeOpacity: 0.6}),
         Plot.dot(rows, {x: "mean", y: "label", r: 5, fill: colour("bad")}),
-        Plot.tip(rows, Plot.pointerY({x: "mean", y: "label", title: (r) => `${r.label}: ${share(r.mean)}` +
+        Plot.tip(rows, Plot.pointerY({fill: colour("card"), x: "mean", y: "label", title: (r) => `${r.label}: ${share(r.mean)}` +
           (r.low === null ? "" : ` (${share(r.low)} to ${share(r.high)})`)})),
       ],
     }));
@@ -75,7 +75,7 @@ const report = (() => {
       x: {label: "epoch →"}, y: {label: positive ? "↑ loss (logarithmic)" : "↑ loss", type: positive ? "log" : "linear", grid: true, ticks: 5},
       marks: [
         Plot.line(rows, {x: "epoch", y: "loss", z: "fold", stroke: colour("accent"), strokeOpacity: 0.7}),
-        Plot.tip(rows, Plot.pointer({x: "epoch", y: "loss", title: (r) => `fold ${r.fold}, epoch ${r.epoch}: ${r.loss.toPrecision(4)}`})),
+        Plot.tip(rows, Plot.pointer({fill: colour("card"), x: "epoch", y: "loss", title: (r) => `fold ${r.fold}, epoch ${r.epoch}: ${r.loss.toPrecision(4)}`})),
       ],
     }));
   }
@@ -89,7 +89,7 @@ const report = (() => {
         Plot.areaY(rows, {x: "size", y1: "low", y2: "high", fill: colour("bad"), fillOpacity: 0.2}),
         Plot.lineY(rows, {x: "size", y: "probability", stroke: colour("bad"), strokeWidth: 2}),
         Plot.ruleX(found, {stroke: "currentColor", strokeDasharray: "3,3"}),
-        Plot.tip(rows, Plot.pointerX({x: "size", y: "probability", title: (r) => `${r.size.toPrecision(3)} ${run.pod.unit}: ${share(r.probability)} (${share(r.low)} to ${share(r.high)})`})),
+        Plot.tip(rows, Plot.pointerX({fill: colour("card"), x: "size", y: "probability", title: (r) => `${r.size.toPrecision(3)} ${run.pod.unit}: ${share(r.probability)} (${share(r.low)} to ${share(r.high)})`})),
       ],
     }));
   }

@@ -3,21 +3,23 @@
 (() => {
   const words = {
     escape_rate: "escape rate: defective parts accepted", overkill_rate: "overkill rate: good parts rejected",
-    expected_cost: "cost of a part", cost_at_prevalence: "cost of 1,000 parts",
+    expected_cost: "cost of 1,000 parts, mixed as they were judged", cost_at_prevalence: "cost of 1,000 parts at the factory's share of defective ones",
   };
   const text = (value) => {
     if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
     return Math.abs(value) >= 1 ? String(Number(value.toPrecision(3))) : value.toFixed(3);
   };
-  const figure = (row) => (row.low === null ? text(row.mean) : `${text(row.mean)} (${text(row.low)} to ${text(row.high)})`);
+  const ends = (row) => (row.low === null ? "" : `${text(row.low)} to ${text(row.high)}`);
 
-  function tile(value, what) {
+  function tile(value, what, between = "") {
     const tile = document.createElement("div");
     const strong = document.createElement("b");
     strong.textContent = value;
     const small = document.createElement("small");
     small.textContent = what;
-    tile.append(strong, small);
+    const span = document.createElement("span");
+    span.textContent = between;
+    tile.append(strong, span, small);
     return tile;
   }
 
@@ -44,11 +46,11 @@
       low.setAttribute("aria-valuetext", `score ${below.threshold}`);
       const tiles = [tile(String(above.threshold), review.checked ? "rejected from this score" : "threshold")];
       if (review.checked) tiles.push(tile(String(below.threshold), "accepted below this score"));
-      tiles.push(tile(figure(below.escape_rate), words.escape_rate), tile(figure(above.overkill_rate), words.overkill_rate));
+      const rate = (point, name) => tile(text(point[name].mean), words[name], ends(point[name]));
+      tiles.push(rate(below, "escape_rate"), rate(above, "overkill_rate"));
       if (review.checked) tiles.push(tile(...reviewed(run, below, above)));
       else {
-        const cost = above.cost_at_prevalence ? "cost_at_prevalence" : "expected_cost";
-        tiles.push(tile(figure(above[cost]), words[cost]));
+        tiles.push(rate(above, above.cost_at_prevalence ? "cost_at_prevalence" : "expected_cost"));
       }
       field.querySelector(".readout").replaceChildren(...tiles);
       for (const canvas of document.querySelectorAll(`[data-plot="scores"][data-run="${field.dataset.slider}"]`)) {
