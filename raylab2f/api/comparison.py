@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from raylab2f.api.functions import offered
 from raylab2f.api.results import Result, html_list, html_table
 from raylab2f.errors import UserError
-from raylab2f.files.places import absolute, is_uri, name_of
+from raylab2f.files.places import distinct_names, is_uri
 from raylab2f.options.comparison import Compared
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import AsEvaluated, ReplicatesOption
@@ -98,7 +98,7 @@ def compare(
 
     if len(runs) < 2:
         raise UserError("Give the folders of at least two runs to compare.")
-    found = [read_run_at(place, name) for place, name in zip(runs, _names(runs), strict=True)]
+    found = [read_run_at(place, name) for place, name in zip(runs, distinct_names(runs), strict=True)]
     require_same_plan(found)
     comparison = compare_scores(
         {run.name: run.scores for run in found},
@@ -121,17 +121,6 @@ def read_run_at(place: str, name: str | None = None) -> RunScores:
     if is_uri(place) and not (folder / "folds").is_dir():
         raise UserError(f"{place} holds no run; give the URI of a finished run's folder.")
     return read_run(folder, name)
-
-
-def _names(places: Sequence[str]) -> list[str]:
-    """Folder names where they tell the runs apart, else places."""
-    resolved = [absolute(place) for place in places]
-    if len(set(resolved)) < len(resolved):
-        raise UserError(
-            f"'{max(places, key=lambda p: resolved.count(absolute(p)))}' is given twice; give different runs."
-        )
-    names = [name_of(place) for place in resolved]
-    return names if len(set(names)) == len(names) else resolved
 
 
 def _row(difference: Difference) -> Mapping[str, Any]:

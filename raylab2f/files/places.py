@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -108,6 +108,21 @@ def name_of(place: str | Path) -> str:
         return Path(place).name
     parts = urlsplit(str(place))
     return unquote(parts.path.rpartition("/")[2]) or parts.netloc
+
+
+def distinct_names(places: Sequence[str]) -> list[str]:
+    """Names of folders where they tell them apart, else where they lie.
+
+    Raises:
+        UserError: one is given twice.
+    """
+    resolved = [absolute(place) for place in places]
+    if len(set(resolved)) < len(resolved):
+        raise UserError(
+            f"'{max(places, key=lambda p: resolved.count(absolute(p)))}' is given twice; give different runs."
+        )
+    names = [name_of(place) for place in resolved]
+    return names if len(set(names)) == len(names) else resolved
 
 
 def absolute(place: str | Path) -> str:

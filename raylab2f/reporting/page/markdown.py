@@ -35,7 +35,7 @@ def render_markdown(content: Mapping[str, Any]) -> str:
         lines += [*_comparison(content["comparison"]), ""]
     for run in content["runs"]:
         lines += _run(run)
-    lines += [f"Made {content['made']} by raylab2f {content['version']}.", ""]
+    lines += [f"Made {_text(content['made'])} by raylab2f {_text(content['version'])}.", ""]
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from raylab2f.evaluation.comparison.run_scores import agreed_settings, read_run,
 from raylab2f.evaluation.comparison.runs import compare_scores
 from raylab2f.files.atomic import atomic_path
 from raylab2f.files.mirror import fetch, local, publish
-from raylab2f.files.places import name_of, place_of
+from raylab2f.files.places import distinct_names, place_of
 from raylab2f.reporting import Display
 from raylab2f.reporting.page import render_html, render_markdown
 from raylab2f.versions import version_of
@@ -42,7 +42,7 @@ def report_content(
         UserError: no such run, or none of its folds is finished.
     """
     found = [place_of(place) for place in places]
-    names = _names(found)
+    names = distinct_names(found)
     runs = [
         run_content(
             place, cache=cache, display=display, picture_bytes=_PICTURE_BYTES // len(found), limits=limits, name=name
@@ -64,12 +64,6 @@ def write_report(content: dict[str, Any], place: str) -> None:
         with atomic_path(local(place) / name) as temporary:
             temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     publish(place, REPORT_FILES)
-
-
-def _names(places: Sequence[str]) -> list[str]:
-    """Folder names where they tell the runs apart, else places."""
-    names = [name_of(place) for place in places]
-    return names if len(set(names)) == len(names) else list(places)
 
 
 def _comparison(places: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
