@@ -102,5 +102,10 @@ def test_a_wheel_holds_the_package_its_types_and_its_licence(tmp_path):
         names = set(wheel.namelist())
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "raylab2f").rglob("*.py")}
     about = f"raylab2f-{raylab2f.__version__}.dist-info"
-    assert {name for name in names if not name.startswith(about)} == sources | {"raylab2f/py.typed"}
+    page = {
+        str(path.relative_to(ROOT))
+        for folder in ("templates", "static", "vendor")
+        for path in (ROOT / "raylab2f" / "reporting" / "page" / folder).iterdir()
+    }
+    assert {name for name in names if not name.startswith(about)} == sources | page | {"raylab2f/py.typed"}
     assert f"{about}/licenses/LICENSE" in names
