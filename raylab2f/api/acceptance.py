@@ -73,6 +73,7 @@ def accept(
     prevalence: PrevalenceOption = None,
     cost_escape: Annotated[float | None, Option()] = None,
     cost_overkill: Annotated[float | None, Option()] = None,
+    cost_review: Annotated[float | None, Option()] = None,
     by: Annotated[tuple[str, ...], Option()] = (),
     replicates: ReplicatesOption = 10_000,
     seed: Annotated[int, Option(minimum=0)] = 0,
@@ -108,11 +109,13 @@ def accept(
         "prevalence": prevalence,
         "cost_escape": cost_escape,
         "cost_overkill": cost_overkill,
+        "cost_review": cost_review,
         "by": list(by) or None,
     }
     rules: dict[str, Any] = {name: as_run[name] for name in own if name in as_run}
     rules |= {name: value for name, value in own.items() if value is not None}
     if at is not None:
+        rules.pop("cost_review", None)  # one threshold reviews nothing
         return AcceptanceResult(judge_finished(table, at, set_limits.limits, seed=seed, **rules))
     chosen = strategy or set_limits.strategy or (as_run.get("strategies") or ["youden"])[0]
     found = judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)

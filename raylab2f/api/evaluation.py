@@ -50,7 +50,7 @@ class EvaluationResult(Result):
         summary: everything that was found; `summary.find("auroc")` is one estimate.
         estimates: one row for each strategy, level and metric, in `ESTIMATES_SCHEMA`: the mean over folds, the ends
             of its interval and by which method, the standard deviation over folds.
-        metrics: `fold`, `strategy`, `level`, `metric`, `value`, `threshold`: every fold's value.
+        metrics: `fold`, `strategy`, `level`, `metric`, `value`, `threshold`, `low_threshold`: every fold's value.
         warnings: what to know before the figures are trusted, each a text with the `code` of its pitfall.
         muted: warnings that `mute` silenced.
     """

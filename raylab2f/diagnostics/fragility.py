@@ -11,15 +11,11 @@ from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, ski
 from raylab2f.diagnostics.resampling import Estimate, mean, resample
 from raylab2f.evaluation.decisions.curves import Ranking, rank_scores, sweep
 from raylab2f.evaluation.decisions.object_scores import ObjectScore, aggregate_scores, parse_object_score
-from raylab2f.evaluation.decisions.thresholds import (
-    Strategy,
-    choose_threshold,
-    cuts,
-    nominal_shares,
-    parse_strategy,
-    threshold_values,
-)
+from raylab2f.evaluation.decisions.strategies import Strategy, parse_strategy
+from raylab2f.evaluation.decisions.thresholds import choose_threshold, nominal_shares, threshold_values
+from raylab2f.evaluation.decisions.two_thresholds import cut_pairs
 from raylab2f.evaluation.intervals.bootstrap import object_weights
+from raylab2f.evaluation.outcomes.metrics import Costs
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["FLIPS", "FOLD_FLIPS", "diagnose_fragility", "outcome_curves"]
@@ -41,6 +37,7 @@ def diagnose_fragility(
     prevalence: float | None = None,
     cost_escape: float = 10.0,
     cost_overkill: float = 1.0,
+    cost_review: float = 0.25,
     beta: float = 2.0,
     seed: int,
 ) -> Finding:
@@ -48,8 +45,9 @@ def diagnose_fragility(
 
     Arguments:
         scores: `fold`, `partition` (threshold, inference), `image_id`, `object_id`, `label`, `score`.
-        strategy: that the run is read by.
-        object_score, prevalence, cost_escape, cost_overkill, beta: what the run is evaluated with, see
+        strategy: that the run is read by. One of two thresholds has three decisions, which may flip between any two;
+            elsewhere the threshold is the high one, from which up parts are rejected.
+        object_score, prevalence, cost_escape, cost_overkill, cost_review, beta: what the run is evaluated with, see
             `evaluation.evaluate`.
         seed: of the resampling.
     """
@@ -57,7 +55,7 @@ def diagnose_fragility(
     columns = {key: np.array(scores[key].to_pylist()) for key in scores.column_names}
     columns |= {"score": columns["score"].astype(np.float64), "label": columns["label"].astype(np.int64)}
     columns["anomalous"] = np.isin(columns["object_id"], columns["object_id"][columns["label"] == 1])
-    defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
+    defaults = Costs(cost_escape, cost_overkill, prevalence, beta, review=cost_review).parameters
     chosen, cheapest = parse_strategy(strategy, defaults), parse_strategy("cost", defaults)
     rule = parse_object_score(object_score)
     if chosen.on_objects and len(np.unique(columns["object_id"][~columns["anomalous"]])) < 2:
@@ -139,9 +137,9 @@ def _judge_fold(
         return None
     ranking, objects = _ranking(strategy, choosing, rule)
     chosen = _thresholds(strategy, ranking, np.ones((len(objects), 1)))
-    if not len(chosen):
+    if not chosen.shape[1]:
         return None
-    threshold = float(chosen[0])
+    threshold = float(chosen[1, 0])
     nominal = columns["score"][columns["label"] == 0]
     scale = float(nominal.std()) or 1.0
     score = judged["score"]
@@ -154,7 +152,7 @@ def _judge_fold(
         **{key: judged[key] for key in ("fold", "image_id", "object_id", "label")},
         "flagged": flagged,
         "distance": (score - threshold) / scale,
-        "flips": ((score[:, None] >= again) != flagged[:, None]).mean(axis=1),
+        "flips": (_decisions(score, again) != _decisions(score, chosen)).mean(axis=1),
         "youden_and_cost_differ": (
             ((score >= youden) != (score >= cost)).astype(np.float64) if known else np.full(len(score), np.nan)
         ),
@@ -179,13 +177,19 @@ def _ranking(strategy: Strategy, choosing: Mapping[str, np.ndarray], rule: Objec
 
 
 def _thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
-    """(r,) thresholds for (objects, b) weights of the objects; weightings without a threshold are left out."""
+    """(2, r) low and high thresholds for (objects, b) weights of the objects; weightings without any are left out."""
     if strategy.is_given:
-        return np.full(weights.shape[1], strategy["threshold"])
+        return np.full((2, weights.shape[1]), strategy["threshold"])
     if strategy.by_share:
         weights = weights * nominal_shares(ranking, len(weights))[:, None]
-    cut = cuts(strategy, sweep(ranking, weights))
-    return threshold_values(ranking)[cut[cut >= 0]]
+    cut = np.stack(cut_pairs(strategy, sweep(ranking, weights)))
+    return threshold_values(ranking)[cut[:, cut[0] >= 0]]
+
+
+def _decisions(score: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """(n, r) how many of the two thresholds, (2, r), a score reaches: 0 accepted, 1 reviewed, 2 rejected."""
+    low, high = thresholds
+    return (score[:, None] >= low).astype(np.int8) + (score[:, None] >= high)
 
 
 def _fold_flips(facts: dict[str, np.ndarray], seed: int) -> list[Measure]:

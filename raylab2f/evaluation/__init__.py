@@ -14,7 +14,9 @@ Example:
 
 import raylab2f.blas  # noqa: F401  # before anything computes
 from raylab2f.evaluation.against_baseline import with_baseline
-from raylab2f.evaluation.decisions.thresholds import STRATEGIES, choose_threshold, parse_strategy
+from raylab2f.evaluation.decisions.strategies import REVIEW_STRATEGIES, STRATEGIES, parse_strategy
+from raylab2f.evaluation.decisions.thresholds import choose_threshold
+from raylab2f.evaluation.decisions.two_thresholds import choose_pair
 from raylab2f.evaluation.intervals.methods import INTERVALS
 from raylab2f.evaluation.plans.fold_plan import assert_exclusive, plan_fold, plan_sizes
 from raylab2f.evaluation.score_table import read_scores
@@ -22,10 +24,12 @@ from raylab2f.evaluation.summary import Summary, check_rules, evaluate
 
 __all__ = [
     "INTERVALS",
+    "REVIEW_STRATEGIES",
     "STRATEGIES",
     "Summary",
     "assert_exclusive",
     "check_rules",
+    "choose_pair",
     "choose_threshold",
     "evaluate",
     "parse_strategy",

@@ -34,7 +34,7 @@ def with_baseline(summary: Summary, table: pa.Table, baseline: pa.Table, mute: S
     settings = summary.settings
     replicates = min(settings["replicates"], _REPLICATES)
     options = {name: settings[name] for name in ("confidence", "object_score", "prevalence", "beta")}
-    options |= {"cost_escape": settings["cost_escape"], "cost_overkill": settings["cost_overkill"]}
+    options |= {name: settings[name] for name in ("cost_escape", "cost_overkill", "cost_review")}
     options |= {"replicates": replicates, "seed": summary.seed, "strategies": settings["strategies"][:1]}
     judged = evaluate(other, **options, methods=("object-bootstrap",))
     own = {row.level: row for row in judged.estimates if row.metric == _METRIC}

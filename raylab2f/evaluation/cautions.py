@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from raylab2f.evaluation.decisions.curves import Ranking
-from raylab2f.evaluation.decisions.thresholds import Strategy, why_no_threshold
+from raylab2f.evaluation.decisions.strategies import Strategy
+from raylab2f.evaluation.decisions.thresholds import why_no_threshold
 from raylab2f.evaluation.intervals.interval_table import IntervalTable
 from raylab2f.evaluation.outcomes.judging import Outcomes, Problem
 from raylab2f.evaluation.outcomes.means import mean_outcomes
@@ -184,7 +185,7 @@ def _warn_of_lost_replicates(
     shares = {
         estimate.level: float(share)
         for estimate, mean, share in zip(problem.estimates, means, lost, strict=True)
-        if (estimate.strategy, estimate.metric) == (strategy.text, "balanced_accuracy") and not np.isnan(mean)
+        if (estimate.strategy, estimate.metric) == (strategy.text, "escape_rate") and not np.isnan(mean)
     }
     high = {level: share for level, share in shares.items() if share > 0.01}
     if not high:

@@ -21,6 +21,7 @@ METRICS_SCHEMA = pa.schema(
         ("metric", pa.string()),
         ("value", pa.float64()),
         ("threshold", pa.float64()),
+        ("low_threshold", pa.float64()),
     ]
 )
 
@@ -126,14 +127,18 @@ def estimate_rows(
 
 
 def metrics_table(
-    folds: Sequence[int], estimates: Sequence[Estimate], values: np.ndarray, thresholds: np.ndarray
+    folds: Sequence[int],
+    estimates: Sequence[Estimate],
+    values: np.ndarray,
+    thresholds: np.ndarray,
+    low_thresholds: np.ndarray,
 ) -> pa.Table:
     """A table of `METRICS_SCHEMA`, fold by fold.
 
     Arguments:
         folds: their numbers.
         estimates: what was estimated.
-        values, thresholds: (estimates, folds), NaN for none.
+        values, thresholds, low_thresholds: (estimates, folds), NaN for none.
     """
     shape = len(folds), len(estimates)
 
@@ -148,5 +153,6 @@ def metrics_table(
         ),
         column(values),
         column(thresholds),
+        column(low_thresholds),
     ]
     return pa.table(columns, schema=METRICS_SCHEMA)

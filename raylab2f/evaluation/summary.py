@@ -15,7 +15,7 @@ import pyarrow as pa
 from raylab2f.errors import UserError
 from raylab2f.evaluation.cautions import find_cautions
 from raylab2f.evaluation.decisions.object_scores import ObjectScore, parse_object_score
-from raylab2f.evaluation.decisions.thresholds import Strategy, parse_strategy
+from raylab2f.evaluation.decisions.strategies import Strategy, parse_strategy
 from raylab2f.evaluation.estimates import (
     METRICS_SCHEMA,
     BaselineRow,
@@ -119,6 +119,7 @@ def evaluate(
     prevalence: float | None = None,
     cost_escape: float = 10.0,
     cost_overkill: float = 1.0,
+    cost_review: float = 0.25,
     beta: float = 2.0,
     max_fpr: float = 0.1,
     by: Sequence[str] | None = None,
@@ -139,15 +140,16 @@ def evaluate(
 
     Arguments:
         table: scores of any detector, see `prepare_scores`.
-        strategies: threshold strategies, see `raylab2f.evaluation.decisions.thresholds`.
+        strategies: threshold strategies, see `raylab2f.evaluation.decisions.thresholds` and `two_thresholds` there.
         interval: method of the interval reported first, a key of `INTERVALS`.
         confidence: of all intervals, in (0, 1).
         replicates: of the bootstrap over objects.
         seed: of everything random here.
         object_score: from picture scores to object scores: `max`, `mean`, `topk-mean:k`, `quantile:q`.
-        prevalence: the factory's share of defective parts; adds the metrics at that prevalence, and the strategy
-            `cost` uses it.
-        cost_escape, cost_overkill: costs of a defective part accepted and of a good part rejected.
+        prevalence: the factory's share of defective parts; adds the metrics at that prevalence, and the strategies
+            `cost` and `review-cost` use it.
+        cost_escape, cost_overkill, cost_review: costs of a defective part accepted, of a good part rejected, and of a
+            part that a person looks at.
         beta: of the metric and the strategy `fbeta`.
         max_fpr: limit of the false-alarm rate for `partial_auroc`.
         by: break recall and overkill rate down by the values of these columns, of `BREAKDOWNS`; `None`: by `condition`,
@@ -177,6 +179,7 @@ def evaluate(
         prevalence=prevalence,
         cost_escape=cost_escape,
         cost_overkill=cost_overkill,
+        cost_review=cost_review,
         beta=beta,
         max_fpr=max_fpr,
         methods=methods,
@@ -213,7 +216,8 @@ def evaluate(
         seed=seed,
     )
     planned = planned_folds if planned_folds is not None else len(scores.folds)
-    tables = [metrics_table(scores.folds, problem.estimates, outcomes.values[:, :, 0], _thresholds(problem, outcomes))]
+    by_fold = outcomes.values[:, :, 0]
+    tables = [metrics_table(scores.folds, problem.estimates, by_fold, *_thresholds(problem, outcomes))]
     if pixel_level.metrics is not None:
         tables.append(pixel_level.metrics)
     found = find_cautions(scores, problem, outcomes, intervals, planned, interval)
@@ -234,12 +238,13 @@ def evaluate(
             "prevalence": prevalence,
             "cost_escape": cost_escape,
             "cost_overkill": cost_overkill,
+            "cost_review": cost_review,
             "beta": beta,
             "max_fpr": max_fpr,
             "by": None if by is None else list(by),
         },
         estimates=(
-            *estimate_rows(problem.estimates, outcomes.values[:, :, 0], means, intervals.ends, interval, confidence),
+            *estimate_rows(problem.estimates, by_fold, means, intervals.ends, interval, confidence),
             *pixel_level.estimates,
         ),
         shortcuts=tuple(shortcuts),
@@ -261,6 +266,7 @@ def check_rules(
     cost_escape: float,
     cost_overkill: float,
     beta: float,
+    cost_review: float = 0.25,
     max_fpr: float = 0.1,
     methods: Sequence[str] | None = None,
     by: Sequence[str] | None = None,
@@ -272,10 +278,11 @@ def check_rules(
     """
     check_breakdowns(by)
     rule = parse_object_score(object_score)
-    costs = Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr)
+    costs = Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr, cost_review)
     chosen = _check_methods(interval, methods, confidence, replicates)
-    defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
-    parsed = tuple(parse_strategy(text, defaults) for text in dict.fromkeys(text.strip() for text in strategies))
+    parsed = tuple(
+        parse_strategy(text, costs.parameters) for text in dict.fromkeys(text.strip() for text in strategies)
+    )
     if not parsed:
         raise UserError("Name at least one threshold strategy.")
     return rule, costs, chosen, parsed
@@ -304,15 +311,15 @@ def _objects(problem: Problem) -> dict[str, int]:
 
 
 def _thresholds(problem: Problem, outcomes: Outcomes) -> np.ndarray:
-    """(estimates, folds) threshold behind each value; NaN where there is none."""
+    """(2, estimates, folds) threshold behind each value, and the low one where there are two; NaN for none."""
     level_of = {level: index for index, level in enumerate(problem.levels)}
     strategy_of = {strategy.text: index for index, strategy in enumerate(problem.strategies)}
-    none = np.full(len(problem.cells), np.nan)
-    return np.stack(
-        [
-            none
-            if estimate.strategy == ANY_STRATEGY
-            else outcomes.thresholds[level_of[estimate.level], strategy_of[estimate.strategy], :, 0]
-            for estimate in problem.estimates
-        ]
-    )
+    found = np.full((2, len(problem.estimates), len(problem.cells)), np.nan)
+    for row, estimate in enumerate(problem.estimates):
+        if estimate.strategy == ANY_STRATEGY:
+            continue
+        place = level_of[estimate.level], strategy_of[estimate.strategy]
+        found[0, row] = outcomes.thresholds[place][:, 0]
+        if problem.strategies[place[1]].reviews:
+            found[1, row] = outcomes.low_thresholds[place][:, 0]
+    return found

@@ -44,6 +44,9 @@ class Limits:
     max_escape: Annotated[float | None, Option("Share of defective parts that may be accepted.", panel=_PANEL)] = None
     max_overkill: Annotated[float | None, Option("Share of good parts that may be rejected.", panel=_PANEL)] = None
     max_cost: Annotated[float | None, Option("Cost of 1,000 parts at the factory's prevalence.", panel=_PANEL)] = None
+    max_review: Annotated[
+        float | None, Option("Share of parts that a person looks at, at the factory's prevalence.", panel=_PANEL)
+    ] = None
     level: Annotated[str | None, Option("object or image.", usual="object", panel=_PANEL)] = None
     confidence: Annotated[float | None, Option("One-sided, of each limit.", usual="0.95", panel=_PANEL)] = None
 
@@ -60,7 +63,12 @@ class Limits:
             name: value for name, value in (("level", self.level), ("confidence", self.confidence)) if value is not None
         }
         by_metric = {(limit.metric, limit.level): limit for limit in found.limits}
-        options = {"escape_rate": self.max_escape, "overkill_rate": self.max_overkill, COST: self.max_cost}
+        options = {
+            "escape_rate": self.max_escape,
+            "overkill_rate": self.max_overkill,
+            COST: self.max_cost,
+            "review_rate_at_prevalence": self.max_review,
+        }
         for metric, value in options.items():
             if value is not None:
                 limit = Limit(metric, value, **changes)

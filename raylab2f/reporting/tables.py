@@ -30,6 +30,16 @@ _SHOWN = (
     "overkill_rate",
 )
 
+# Beside those, of strategies of two thresholds.
+_REVIEWED = (
+    "review_rate",
+    "review_rate_at_prevalence",
+    "automatic_escape_rate",
+    "automatic_overkill_rate",
+    "expected_cost",
+    "cost_at_prevalence",
+)
+
 _PART_RATES = ("recall", "overkill_rate")
 
 _PARTITIONS = {"train": "trains", "threshold": "chooses the threshold", "inference": "is judged"}
@@ -51,7 +61,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     levels = [level for level in ("image", "object") if level in judged]
     for strategy in [s for s in strategies if s != "any"] or free:
         rows = []
-        for metric in _SHOWN:
+        reviews = any((strategy, level, "review_rate") in estimates for level in levels)
+        for metric in (*_SHOWN, *_REVIEWED) if reviews else _SHOWN:
             cells = [
                 _cell(estimates.get((strategy, level, metric)) or estimates.get(("any", level, metric)))
                 for level in levels

@@ -62,7 +62,7 @@ DIAGNOSES = ("background", "silhouette", "variance", "invariance", "leakage", "s
 
 _MOST_VIEWS = 6
 # Settings of the evaluation on which the run's thresholds depend.
-_THRESHOLD_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "beta")
+_THRESHOLD_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "cost_review", "beta")
 
 
 def diagnose_run(

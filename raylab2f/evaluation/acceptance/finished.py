@@ -13,7 +13,15 @@ import pyarrow as pa
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.acceptance.agreement import AGREEMENT, AGREEMENT_CONFIDENCE, AgreementRow, agreement_row
-from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, Limit, check_limits, no_such_figure
+from raylab2f.evaluation.acceptance.limits import (
+    COST,
+    REVIEWING,
+    Limit,
+    check_limits,
+    needs_review,
+    no_such_figure,
+    prevalence_missing,
+)
 from raylab2f.evaluation.acceptance.outcome import FINISHED, Acceptance
 from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, judge_limit, more_by_binomial
 from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
@@ -131,6 +139,8 @@ def _one_model(table: pa.Table) -> Scores:
 def _verdict(limit: Limit, judged: _Judged, costs: Costs) -> LimitVerdict:
     if limit.metric == COST:
         return _cost_verdict(limit, judged, costs)
+    if limit.metric in REVIEWING:
+        raise needs_review(limit.metric, "one threshold (--at)")
     anomalous = OBJECT_RATES[base_rate(limit.metric)]
     rows = None
     if limit.metric != base_rate(limit.metric):
@@ -153,7 +163,7 @@ def _verdict(limit: Limit, judged: _Judged, costs: Costs) -> LimitVerdict:
 def _cost_verdict(limit: Limit, judged: _Judged, costs: Costs) -> LimitVerdict:
     """The cost's bounds from those of both rates, each with half the risk: they hold together with the confidence."""
     if costs.prevalence is None:
-        raise UserError(PREVALENCE_MISSING)
+        raise prevalence_missing(COST)
     weights = costs.escape * costs.prevalence, costs.overkill * (1 - costs.prevalence)
     cost = np.zeros(3)
     for anomalous, weight in zip((True, False), weights, strict=True):

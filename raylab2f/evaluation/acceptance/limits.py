@@ -8,13 +8,29 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES, base_rate, lower_is_better
+from raylab2f.evaluation.outcomes.metrics import (
+    AUTOMATIC_RATES,
+    OBJECT_RATES,
+    REVIEW_RATES,
+    base_rate,
+    lower_is_better,
+)
 
-__all__ = ["COST", "PREVALENCE_MISSING", "Limit", "LimitSet", "check_limits", "no_such_figure"]
+__all__ = [
+    "COST",
+    "REVIEWING",
+    "Limit",
+    "LimitSet",
+    "check_limits",
+    "needs_review",
+    "no_such_figure",
+    "prevalence_missing",
+]
 
 #: The only limited figure that is no rate: cost of 1,000 parts at the factory's prevalence.
 COST = "cost_at_prevalence"
-PREVALENCE_MISSING = f"limit {COST}: the factory's share of defective parts is not known; give --prevalence."
+#: Rates that only strategies of two thresholds have.
+REVIEWING = ("review_rate", "review_rate_at_prevalence", *REVIEW_RATES, *AUTOMATIC_RATES)
 _LEVELS = ("object", "image")
 
 
@@ -24,7 +40,7 @@ class Limit:
 
     Arguments:
         metric: `escape_rate`, `overkill_rate`, `recall`, `specificity`, the rate of some parts such as `recall[dent]`
-            or `overkill_rate[condition=dark]`, or `cost_at_prevalence`.
+            or `overkill_rate[condition=dark]`, `cost_at_prevalence`, or of `REVIEWING`.
         value: a rate in (0, 1), exclusive, for none is ever shown to be 0 or 1; a cost above 0.
         level: `object` or `image`.
         confidence: one-sided, in [0.5, 1).
@@ -39,8 +55,8 @@ class Limit:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        if self.metric != COST and base_rate(self.metric) not in OBJECT_RATES:
-            known = ", ".join((*OBJECT_RATES, COST))
+        if self.metric not in (COST, *REVIEWING) and base_rate(self.metric) not in OBJECT_RATES:
+            known = ", ".join((*OBJECT_RATES, COST, *REVIEWING))
             raise UserError(f"limit {self.metric}: no such figure can be limited; there are {known}, and recall[TYPE].")
         if self.metric == COST:
             if not (math.isfinite(self.value) and self.value > 0):
@@ -102,6 +118,18 @@ def no_such_figure(metric: str, level: str, known: Iterable[str]) -> UserError:
     """What is said of a limit on a figure that the scores do not give; `known` are those that can be limited."""
     return UserError(
         f"limit {metric}: these scores give no such figure at {level} level; there are {', '.join(known)}."
+    )
+
+
+def prevalence_missing(metric: str) -> UserError:
+    """What is said of a limit on a figure at the factory's prevalence where that is not given."""
+    return UserError(f"limit {metric}: the factory's share of defective parts is not known; give --prevalence.")
+
+
+def needs_review(metric: str, strategy: str) -> UserError:
+    """What is said of a limit on reviews where there are none; `strategy`: what decides instead."""
+    return UserError(
+        f"limit {metric}: with {strategy} nothing is reviewed; judge folds with --strategy two-sided or review-cost."
     )
 
 

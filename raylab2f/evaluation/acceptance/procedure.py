@@ -9,11 +9,19 @@ import pyarrow as pa
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.acceptance.agreement import AGREEMENT, AGREEMENT_CONFIDENCE, agreement_row
-from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, Limit, check_limits, no_such_figure
+from raylab2f.evaluation.acceptance.limits import (
+    COST,
+    REVIEWING,
+    Limit,
+    check_limits,
+    needs_review,
+    no_such_figure,
+    prevalence_missing,
+)
 from raylab2f.evaluation.acceptance.outcome import PROCEDURE, Acceptance
 from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, MoreParts, judge_limit, more_by_interval
 from raylab2f.evaluation.estimates import EstimateRow
-from raylab2f.evaluation.outcomes.metrics import OBJECT_RATES, base_rate
+from raylab2f.evaluation.outcomes.metrics import CLASS_RATES, OBJECT_RATES, base_rate
 from raylab2f.evaluation.summary import Summary, evaluate
 
 __all__ = ["judge_procedure"]
@@ -46,7 +54,8 @@ def judge_procedure(table: pa.Table, limits: Sequence[Limit], *, strategy: str =
         agreement=tuple(
             agreement_row(metric, row.mean, *_ends(row))
             for metric in AGREEMENT
-            for row in [_find(whole, metric, level)]
+            for row in whole.estimates
+            if (row.metric, row.level) == (metric, level)
         ),
         level=level,
         settings={**whole.settings, "folds": whole.finished, "objects": dict(whole.objects)},
@@ -68,9 +77,11 @@ def _judged(limit: Limit, summary: Summary) -> LimitVerdict:
 
 def _more(limit: Limit, row: EstimateRow, verdict: str, summary: Summary) -> MoreParts | None:
     low, high = _ends(row)
-    if verdict != NOT_YET_SHOWN or limit.metric == COST or row.mean is None or low is None or high is None:
+    rate = base_rate(limit.metric)
+    # What is no rate of one class takes both kinds of parts, in no proportion that is known here.
+    if verdict != NOT_YET_SHOWN or rate not in CLASS_RATES or row.mean is None or low is None or high is None:
         return None
-    kind = "defective" if OBJECT_RATES[base_rate(limit.metric)] else "good"
+    kind = "defective" if CLASS_RATES[rate] else "good"
     judged = summary.objects.get(limit.metric, summary.objects[kind])
     return more_by_interval(limit, kind, row.mean, high if limit.at_most else low, judged)
 
@@ -82,9 +93,13 @@ def _find(summary: Summary, metric: str, level: str) -> EstimateRow:
     for row in rows:
         if row.metric == metric:
             return row
-    if metric == COST:
-        raise UserError(PREVALENCE_MISSING)
-    raise no_such_figure(metric, level, sorted({row.metric for row in rows if base_rate(row.metric) in OBJECT_RATES}))
+    known = {row.metric for row in rows}
+    if metric in REVIEWING and "review_rate" not in known:
+        raise needs_review(metric, f"the strategy '{summary.settings['strategies'][0]}'")
+    if metric in (COST, "review_rate_at_prevalence"):
+        raise prevalence_missing(metric)
+    limitable = sorted(name for name in known if name in REVIEWING or base_rate(name) in OBJECT_RATES)
+    raise no_such_figure(metric, level, limitable)
 
 
 def _ends(row: EstimateRow) -> tuple[float | None, float | None]:

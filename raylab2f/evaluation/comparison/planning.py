@@ -20,12 +20,10 @@ import pyarrow as pa
 from scipy.special import bdtr
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.decisions.thresholds import (
-    admissible_misses,
-    choose_threshold,
-    objects_for_guarantee,
-    parse_strategy,
-)
+from raylab2f.evaluation.decisions.curves import rank_scores, sweep
+from raylab2f.evaluation.decisions.strategies import parse_strategy
+from raylab2f.evaluation.decisions.thresholds import admissible_misses, objects_for_guarantee, threshold_values
+from raylab2f.evaluation.decisions.two_thresholds import cut_pairs
 from raylab2f.evaluation.intervals.methods import clopper_pearson_interval, wilson_interval
 from raylab2f.evaluation.outcomes.judging import lack_of_objects
 from raylab2f.evaluation.scores import Scores, prepare_scores
@@ -205,7 +203,7 @@ def estimate_clustering(table: pa.Table, strategy: str = "youden") -> dict[bool,
 
     Arguments:
         table: score table, as for `evaluate`.
-        strategy: threshold strategy.
+        strategy: threshold strategy; what counts as flagged is what it rejects.
 
     Returns:
         By class: True for anomalous objects and their anomalous pictures, False for nominal ones, or, where these are
@@ -235,7 +233,12 @@ def _cluster(scores: Scores, anomalous: bool, strategy: str) -> Clustering:
 
 
 def _choose(scores: Scores, rows: np.ndarray, strategy: str) -> float | None:
-    return choose_threshold(strategy, scores.score[rows], scores.label[rows]).threshold
+    parsed = parse_strategy(strategy)
+    if parsed.is_given:
+        return parsed["threshold"]
+    ranking = rank_scores(scores.score[rows], np.arange(int(rows.sum())), scores.label[rows])
+    cut = int(cut_pairs(parsed, sweep(ranking, np.ones((int(rows.sum()), 1))))[1][0])
+    return None if cut < 0 else float(threshold_values(ranking)[cut])
 
 
 def _mean_squares(value: np.ndarray, owner: np.ndarray) -> tuple[float, float, float]:

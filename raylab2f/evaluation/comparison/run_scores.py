@@ -25,6 +25,7 @@ _USUAL: Mapping[str, Any] = {
     "prevalence": None,
     "cost_escape": 10.0,
     "cost_overkill": 1.0,
+    "cost_review": 0.25,
     "beta": 2.0,
     "confidence": 0.95,
 }

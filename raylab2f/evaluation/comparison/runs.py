@@ -40,7 +40,7 @@ from raylab2f.evaluation.comparison.paired_tests import (
 )
 from raylab2f.evaluation.comparison.same_rows import require_same_rows
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
-from raylab2f.evaluation.decisions.thresholds import parse_strategy
+from raylab2f.evaluation.decisions.strategies import parse_strategy
 from raylab2f.evaluation.intervals.bootstrap import CHUNK, weight_blocks, weighted_means
 from raylab2f.evaluation.intervals.interval_table import overlap_ratio
 from raylab2f.evaluation.outcomes.judging import Problem, build_problem, judge
@@ -135,6 +135,7 @@ def compare_scores(
     prevalence: float | None = None,
     cost_escape: float = 10.0,
     cost_overkill: float = 1.0,
+    cost_review: float = 0.25,
     beta: float = 2.0,
 ) -> Comparison:
     """Compare every pair of runs.
@@ -150,15 +151,14 @@ def compare_scores(
         confidence: of the intervals, in (0, 1).
         replicates: of the bootstrap, at least 2.
         seed: of the bootstrap.
-        object_score, prevalence, cost_escape, cost_overkill, beta: as for `evaluate`.
+        object_score, prevalence, cost_escape, cost_overkill, cost_review, beta: as for `evaluate`.
 
     Raises:
         UserError: fewer than two tables, different folds or labels, or an option that makes no sense.
     """
     _check_options(tables, levels, rope, confidence, replicates)
-    costs = Costs(cost_escape, cost_overkill, prevalence, beta)
-    defaults = {"escape": cost_escape, "overkill": cost_overkill, "prevalence": prevalence, "beta": beta}
-    parsed = tuple(parse_strategy(text, defaults) for text in dict.fromkeys(strategies))
+    costs = Costs(cost_escape, cost_overkill, prevalence, beta, review=cost_review)
+    parsed = tuple(parse_strategy(text, costs.parameters) for text in dict.fromkeys(strategies))
     rule = parse_object_score(object_score)
     require_same_rows(tables)
     scores = {name: prepare_scores(table) for name, table in tables.items()}
@@ -198,6 +198,7 @@ def compare_scores(
             "prevalence": prevalence,
             "cost_escape": cost_escape,
             "cost_overkill": cost_overkill,
+            "cost_review": cost_review,
             "beta": beta,
             "comparisons": len(rows),
         },

@@ -1,6 +1,7 @@
 """Threshold strategies: from the scores of the threshold partition to a threshold.
 
-Decision rule: a picture or object is flagged when score >= threshold.
+Decision rule: a picture or object is flagged when score >= threshold. Strategies of two thresholds, between which a
+person looks, stand in `two_thresholds`.
 
 Where the threshold lies. Only the order of the scores matters, so that a monotone transform of the scores
 changes no decision. There are two kinds of strategies:
@@ -49,23 +50,23 @@ alpha (n + 1) with one object more (Lee, Barber & Willett, "Distribution-free in
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtr
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve, Ranking, rank_scores, sweep
+from raylab2f.evaluation.decisions.strategies import MOST_WEIGHT, STRATEGIES, Strategy, parse_strategy
 
 __all__ = [
-    "GIVEN",
     "MOST_WEIGHT",
     "STRATEGIES",
     "Choice",
     "Strategy",
     "admissible_misses",
     "choose_threshold",
+    "cut_below",
     "cuts",
     "nominal_shares",
     "objects_for_guarantee",
@@ -74,70 +75,7 @@ __all__ = [
     "why_no_threshold",
 ]
 
-# Name -> parameters in the order in which they may be given without their names, with defaults.
-STRATEGIES: Mapping[str, Mapping[str, float | None]] = {
-    "youden": {},
-    "gmean": {},
-    "closest-topleft": {},
-    "cost": {"escape": 10.0, "overkill": 1.0, "prevalence": None},
-    "target-recall": {"recall": 0.95},
-    "target-fpr": {"fpr": 0.05},
-    "f1": {},
-    "fbeta": {"beta": 2.0},
-    "mcc": {},
-    "nominal-quantile": {"q": 0.95},
-    "conformal": {"alpha": 0.05},
-    "guaranteed-recall": {"alpha": 0.1, "delta": 0.05},
-}
-
-#: What chooses nothing: parameters as in `STRATEGIES`, without defaults.
-GIVEN: Mapping[str, Mapping[str, float | None]] = {"fixed": {"threshold": None}}
-
-_NOMINAL_ONLY = frozenset({"target-fpr", "nominal-quantile", "conformal", "fixed"})
-#: Of costs and beta: sums and squares of what is larger are no numbers any more.
-MOST_WEIGHT = 1e100
-_POSITIVE = frozenset({"escape", "overkill", "beta"})
 _ROUNDING = 1e-9  # absorbs rounding in products like 0.95 * 20 before they are rounded to whole objects
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """A named rule with its parameters.
-
-    Arguments:
-        name: key of `STRATEGIES`.
-        parameters: all of the strategy's parameters.
-        text: how the strategy is called in tables.
-    """
-
-    name: str
-    parameters: Mapping[str, float | None] = field(default_factory=dict)
-    text: str = ""
-
-    @property
-    def needs_defects(self) -> bool:
-        """Whether the threshold partition must hold anomalous pictures."""
-        return self.name not in _NOMINAL_ONLY
-
-    @property
-    def on_objects(self) -> bool:
-        """Whether the threshold is chosen on object scores at both levels."""
-        return self.name == "guaranteed-recall"
-
-    @property
-    def is_given(self) -> bool:
-        """Whether the threshold is the same whatever the scores."""
-        return self.name in GIVEN
-
-    @property
-    def by_share(self) -> bool:
-        """Whether each nominal row counts as its share of its object, see `nominal_shares`."""
-        return self.name == "conformal"
-
-    def __getitem__(self, parameter: str) -> float:
-        value = self.parameters[parameter]
-        assert value is not None
-        return value
 
 
 @dataclass(frozen=True)
@@ -153,59 +91,6 @@ class Choice:
     reason: str | None = None
 
 
-def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None) -> Strategy:
-    """Read `name`, `name:value,value` or `name:parameter=value,...`, e.g. `target-recall:0.99`.
-
-    Arguments:
-        text: the strategy.
-        defaults: values in place of the documented defaults for parameters of these names (where the strategy has
-            them); what stands in `text` wins.
-
-    Raises:
-        UserError: unknown strategy or parameter, or a value that makes no sense.
-    """
-    text = text.strip()
-    name, _, rest = text.partition(":")
-    strategies = {**STRATEGIES, **GIVEN}
-    if name not in strategies:
-        raise UserError(f"Unknown threshold strategy '{name}'; choose from {', '.join(strategies)}.")
-    known = strategies[name]
-    parameters = {key: (defaults or {}).get(key, value) for key, value in known.items()}
-    for position, part in enumerate(filter(None, rest.split(","))):
-        key, equals, value = part.partition("=")
-        if not equals:
-            key, value = (list(known)[position] if position < len(known) else ""), part
-        if key.strip() not in known:
-            allowed = ", ".join(known) or "none"
-            raise UserError(f"Threshold strategy '{text}': parameters of {name} are: {allowed}.")
-        try:
-            parameters[key.strip()] = float(value)
-        except ValueError:
-            raise UserError(f"Threshold strategy '{text}': '{value}' is not a number.") from None
-    if name in GIVEN:
-        if not all(value is not None and math.isfinite(value) for value in parameters.values()):
-            raise UserError(f"Threshold strategy '{text}': give the score from which parts are rejected: {name}:0.5.")
-        return Strategy(name, parameters, text)
-    for key, number in parameters.items():
-        _check_parameter(text, key, number)
-    return Strategy(name, parameters, text)
-
-
-def _check_parameter(text: str, key: str, value: float | None) -> None:
-    if value is None:
-        return
-    if key in _POSITIVE:
-        if not 0 < value <= MOST_WEIGHT:
-            raise UserError(f"Threshold strategy '{text}': {key} is a number above 0, at most {MOST_WEIGHT:g}.")
-    elif key == "recall":
-        if not 0 < value <= 1:
-            raise UserError(f"Threshold strategy '{text}': recall is above 0 and at most 1.")
-    elif not 0 < value < 1:
-        raise UserError(f"Threshold strategy '{text}': {key} is a number between 0 and 1.")
-    if text.startswith("guaranteed-recall") and key in ("alpha", "delta") and value > 0.5:
-        raise UserError(f"Threshold strategy '{text}': {key} is a rate of failures, so at most 0.5.")
-
-
 def choose_threshold(
     strategy: Strategy | str, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
 ) -> Choice:
@@ -217,11 +102,16 @@ def choose_threshold(
         labels: (n,) 0 or 1.
         weights: (n,) how often each row counts, >= 0; `None`: once. For pictures under `conformal`: 1 over the number
             of nominal pictures of the same object.
+
+    Raises:
+        UserError: an unknown strategy, or one of two thresholds.
     """
     if isinstance(strategy, str):
         strategy = parse_strategy(strategy)
     if strategy.is_given:
         return Choice(strategy["threshold"])
+    if strategy.reviews:
+        raise UserError(f"The strategy '{strategy.text}' has two thresholds; choose them with choose_pair.")
     ranking = rank_scores(np.asarray(scores, dtype=np.float64), np.arange(len(scores)), np.asarray(labels, dtype=bool))
     counts = np.ones((len(scores), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
     curve = sweep(ranking, counts)
@@ -263,12 +153,20 @@ def cuts(strategy: Strategy, curve: Curve) -> np.ndarray:
             needed = np.where(allowed >= 0, p - allowed, np.inf)
         case _:
             flagged = _criterion(strategy, tp, fp, p, n).argmax(axis=0)
-            cut = flagged - 1
-            none = np.flatnonzero(flagged == 0)
-            cut[none] = groups + (tp[1:, none] + fp[1:, none] > 0).argmax(axis=0)
-            return np.where((p > 0) & (n > 0), cut, -1)
+            return np.where((p > 0) & (n > 0), cut_below(flagged, curve), -1)
     flagged = (tp < needed).sum(axis=0)
     return np.where((p > 0) & (flagged <= groups), flagged - 1, -1)
+
+
+def cut_below(flagged: np.ndarray, curve: Curve) -> np.ndarray:
+    """(b,) cut at the lowest flagged score, for (b,) numbers of flagged groups; for none just above the highest score.
+
+    Scores without weight do not count, and the last flagged group must have some.
+    """
+    cut = flagged - 1
+    none = np.flatnonzero(flagged == 0)
+    cut[none] = len(curve.tp) - 1 + (curve.tp[1:, none] + curve.fp[1:, none] > 0).argmax(axis=0)
+    return cut
 
 
 def _cut_nominal(fp: np.ndarray, allowed: np.ndarray, *, above: bool) -> np.ndarray:

@@ -26,8 +26,11 @@ from raylab2f.evaluation.intervals.mixed_objects import fold_deviation, within_o
 from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Estimate, Outcomes, Problem, build_problem
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import (
+    AUTOMATIC_RATES,
+    CLASS_RATES,
     MEAN_RATE_RATIOS,
     OBJECT_RATES,
+    PREVALENCE_RATIOS,
     RANKING_METRICS,
     base_rate,
     metric_range,
@@ -134,7 +137,14 @@ def _from_deviation(
     smallest, largest = np.array([_scale(problem, estimate) for estimate in problem.estimates]).T
     span = np.where(largest > smallest, largest - smallest, 1.0)
     classes = problem.judged_classes()
-    objects = [_class_objects(problem, estimate, classes) for estimate in problem.estimates]
+    place = {estimate: index for index, estimate in enumerate(problem.estimates)}
+    objects: list[tuple[float, float]] = []
+    for estimate in problem.estimates:
+        reviewed = 0.0
+        if estimate.metric in AUTOMATIC_RATES:
+            rate = AUTOMATIC_RATES[estimate.metric][1]
+            reviewed = float(np.nan_to_num(means[place[Estimate(estimate.strategy, estimate.level, rate)]]))
+        objects.append(_class_objects(problem, estimate, classes, reviewed))
     ranking = np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates])
     centre, least = means, np.zeros(len(means))
     if problem.no_object_level is not None:
@@ -154,7 +164,7 @@ def _from_deviation(
 
 
 def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:
-    """Put the intervals of `MEAN_RATE_RATIOS` in, from those of the two rates.
+    """Put the intervals of `PREVALENCE_RATIOS` in, from those of the two rates.
 
     As rates of objects they would be judged far too good or too bad: with a prevalence of 0.02, an NPV of 0.997 is not
     one error in 300 objects, and one false alarm in 30 objects halves a precision.
@@ -165,7 +175,7 @@ def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:
     odds = problem.costs.prevalence / (1 - problem.costs.prevalence)
     low, high = ends
     for estimate, index in place.items():
-        if estimate.metric not in MEAN_RATE_RATIOS:
+        if estimate.metric not in PREVALENCE_RATIOS:
             continue
         precision = estimate.metric == "precision_at_prevalence"
         rates = ("recall", "overkill_rate") if precision else ("specificity", "escape_rate")
@@ -177,15 +187,20 @@ def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:
     return low, high
 
 
-def _class_objects(problem: Problem, estimate: Estimate, judged: tuple[int, int]) -> tuple[int, int]:
+def _class_objects(
+    problem: Problem, estimate: Estimate, judged: tuple[int, int], reviewed: float
+) -> tuple[float, float]:
     """How many objects of either class the estimate rests on; twice the same number for rates of one class.
 
     Objects that only chose thresholds are no evidence of how often new ones are judged rightly; `judged` are the
-    others, of `Problem.judged_classes`.
+    others, of `Problem.judged_classes`. Nor are, of what is decided without a person, the `reviewed` share of them.
     """
     anomalous, nominal = judged
-    if estimate.metric in OBJECT_RATES:
-        count = anomalous if OBJECT_RATES[estimate.metric] else nominal
+    if estimate.metric in AUTOMATIC_RATES:
+        count = (1 - reviewed) * (anomalous if CLASS_RATES[AUTOMATIC_RATES[estimate.metric][0]] else nominal)
+        return count, count
+    if estimate.metric in CLASS_RATES:
+        count = anomalous if CLASS_RATES[estimate.metric] else nominal
         return count, count
     if base_rate(estimate.metric) in OBJECT_RATES:
         count = problem.part_objects(estimate)
@@ -198,15 +213,17 @@ def _scale(problem: Problem, estimate: Estimate) -> tuple[float, float]:
     labels = [cell[estimate.level].inference.ranking.label for cell in problem.cells]
     positives = float(np.mean([label.sum() for label in labels]))
     negatives = float(np.mean([(~label).sum() for label in labels]))
-    costs = problem.costs
+    costs, prevalence = problem.costs, problem.costs.prevalence or 0
+    # What an escape and an overkill cost, or a review in their place.
+    reviews = any(strategy.reviews for strategy in problem.strategies if strategy.text == estimate.strategy)
+    escape, overkill = (max(cost, costs.review if reviews else 0) for cost in (costs.escape, costs.overkill))
     largest = {
         "tp": positives,
         "fn": positives,
         "fp": negatives,
         "tn": negatives,
-        "expected_cost": 1000 * (costs.escape * positives + costs.overkill * negatives) / (positives + negatives),
-        "cost_at_prevalence": 1000
-        * (costs.escape * (costs.prevalence or 0) + costs.overkill * (1 - (costs.prevalence or 0))),
+        "expected_cost": 1000 * (escape * positives + overkill * negatives) / (positives + negatives),
+        "cost_at_prevalence": 1000 * (escape * prevalence + overkill * (1 - prevalence)),
     }
     low, high = metric_range(estimate.metric)
     return low, largest.get(estimate.metric, high)
@@ -241,8 +258,8 @@ def _rates(
     for index, estimate in enumerate(problem.estimates):
         if estimate.level != "object" or np.isnan(means[index]):
             continue
-        if estimate.metric in OBJECT_RATES:
-            trials = int((judged == OBJECT_RATES[estimate.metric]).sum())
+        if estimate.metric in CLASS_RATES:
+            trials = int((judged == CLASS_RATES[estimate.metric]).sum())
         elif base_rate(estimate.metric) in OBJECT_RATES:
             trials = problem.part_objects(estimate)
         else:

@@ -10,13 +10,17 @@ import numpy as np
 from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve, Ranking, sweep
 from raylab2f.evaluation.decisions.object_scores import ObjectScore
-from raylab2f.evaluation.decisions.thresholds import Strategy, cuts, nominal_shares
+from raylab2f.evaluation.decisions.strategies import Strategy
+from raylab2f.evaluation.decisions.thresholds import nominal_shares
+from raylab2f.evaluation.decisions.two_thresholds import cut_pairs
 from raylab2f.evaluation.outcomes.cells import Cell, Level
 from raylab2f.evaluation.outcomes.metrics import (
     COUNT_METRICS,
     OBJECT_RATES,
     PREVALENCE_METRICS,
     RANKING_METRICS,
+    REVIEW_METRICS,
+    REVIEW_PREVALENCE_METRICS,
     Costs,
     Counts,
     base_rate,
@@ -24,6 +28,7 @@ from raylab2f.evaluation.outcomes.metrics import (
     ranking_metrics,
 )
 from raylab2f.evaluation.outcomes.parts import Part
+from raylab2f.evaluation.outcomes.reviewing import review_metrics
 from raylab2f.evaluation.scores import Scores
 
 __all__ = ["ANY_STRATEGY", "LEVELS", "Estimate", "Outcomes", "Problem", "build_problem", "judge", "lack_of_objects"]
@@ -112,11 +117,13 @@ class Outcomes:
 
     Arguments:
         values: (estimates, folds, b) in the order of `Problem.estimates`; NaN where a fold gives none.
-        thresholds: (levels, strategies, folds, b); NaN where there is none.
+        thresholds: (levels, strategies, folds, b): what scores as high is rejected; NaN where there is none.
+        low_thresholds: the same shape: what scores less is accepted; equal to `thresholds` for strategies of one.
     """
 
     values: np.ndarray
     thresholds: np.ndarray
+    low_thresholds: np.ndarray
 
 
 def build_problem(
@@ -203,9 +210,11 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
     folds, replicates = len(problem.cells), weights.shape[1]
     strategies = problem.strategies
     given = [number for number, strategy in enumerate(strategies) if strategy.is_given]
-    thresholds = np.full((len(problem.levels), len(strategies), folds, replicates), np.nan)
+    thresholds = np.full((2, len(problem.levels), len(strategies), folds, replicates), np.nan)
     shape = (len(strategies), folds, replicates)
-    counted = {level: Counts(*(np.empty(shape) for _ in range(4))) for level in problem.levels}
+    # What is rejected, and what is not accepted: the same for strategies of one threshold.
+    above_high = {level: Counts(*(np.empty(shape) for _ in range(4))) for level in problem.levels}
+    above_low = {level: Counts(*(np.empty(shape) for _ in range(4))) for level in problem.levels}
     rates = {
         level: [(n, OBJECT_RATES[rate]) for n, part in enumerate(parts) for rate in part.rates]
         for level, parts in problem.parts.items()
@@ -228,30 +237,43 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
                 if strategy.is_given:
                     # The last cuts but one, of which the curves say nothing.
                     own = len(cell[source].values) - 1 - len(given) + given.index(number)
-                    cut = np.full(replicates, own)
+                    low = high = np.full(replicates, own)
                 else:
-                    cut = cuts(strategy, curve)
-                thresholds[position, number, fold] = cell[source].values[cut]
+                    low, high = cut_pairs(strategy, curve)
+                for row, cut in enumerate((low, high)):
+                    thresholds[row, position, number, fold] = cell[source].values[cut]
                 here = cell[level].inference_by_object if strategy.on_objects else cell[level].inference
-                _count(counted[level], number, fold, inference, here.flagged[cut], cut >= 0)
+                _count(above_high[level], number, fold, inference, here.flagged[high], high >= 0)
+                if strategy.reviews:
+                    _count(above_low[level], number, fold, inference, here.flagged[low], low >= 0)
                 for row, (part, anomalous) in enumerate(rates[level]):
+                    # A defective part is found if it is not accepted, a good one lost if it is rejected.
+                    cut = low if anomalous else high
                     flagged = cell[level].parts[part][int(strategy.on_objects)].flagged[cut]
                     partial[level][row, number, fold] = _flagged_share(parts[part], flagged, cut >= 0, anomalous)
     blocks = []
     for level in problem.levels:
-        metrics = np.stack(list(count_metrics(counted[level], problem.costs).values()), axis=1)
-        for number in range(len(strategies)):
-            blocks += [metrics[number], partial[level][:, number]]
+        for number, strategy in enumerate(strategies):
+            rejected = above_high[level].of(number)
+            if strategy.reviews:
+                metrics = review_metrics(rejected, above_low[level].of(number), problem.costs)
+            else:
+                metrics = count_metrics(rejected, problem.costs)
+            blocks += [np.stack(list(metrics.values())), partial[level][:, number]]
         blocks.append(ranked[level])
-    return Outcomes(np.concatenate(blocks), thresholds)
+    return Outcomes(np.concatenate(blocks), thresholds[1], thresholds[0])
 
 
 def _list_estimates(strategies: Sequence[Strategy], costs: Costs, parts: dict[str, tuple[Part, ...]]) -> list[Estimate]:
-    metrics = COUNT_METRICS + (PREVALENCE_METRICS if costs.prevalence is not None else ())
+    known = costs.prevalence is not None
+    metrics = {
+        False: COUNT_METRICS + (PREVALENCE_METRICS if known else ()),
+        True: REVIEW_METRICS + (REVIEW_PREVALENCE_METRICS if known else ()),
+    }
     estimates = []
     for level, some in parts.items():
         for strategy in strategies:
-            estimates += [Estimate(strategy.text, level, metric) for metric in metrics]
+            estimates += [Estimate(strategy.text, level, metric) for metric in metrics[strategy.reviews]]
             estimates += [Estimate(strategy.text, level, metric) for part in some for metric in part.metrics]
         estimates += [Estimate(ANY_STRATEGY, level, metric) for metric in RANKING_METRICS]
     return estimates

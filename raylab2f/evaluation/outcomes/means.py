@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from raylab2f.evaluation.outcomes.judging import Estimate, Problem
-from raylab2f.evaluation.outcomes.metrics import MEAN_RATE_RATIOS, prevalence_metrics
+from raylab2f.evaluation.outcomes.metrics import AUTOMATIC_RATES, PREVALENCE_RATIOS, prevalence_metrics
+from raylab2f.evaluation.outcomes.reviewing import automatic_rate
 
 __all__ = ["fold_mean", "mean_outcomes"]
 
 
 def mean_outcomes(problem: Problem, values: np.ndarray) -> np.ndarray:
-    """Every estimate: the mean over folds, but for the ratios at a prevalence.
+    """Every estimate: the mean over folds, but for `MEAN_RATE_RATIOS`, which are computed from mean rates.
 
-    `MEAN_RATE_RATIOS` are computed from the means over folds of recall and overkill rate. A fold judges few good
+    Those at a prevalence are made of the means over folds of recall and overkill rate. A fold judges few good
     objects, so many a fold sees no false alarm and would count as a precision of 1, however rare defects are: the mean
-    of the folds' ratios would promise far too much.
+    of the folds' ratios would promise far too much. So it is with the error rates of what is decided without a person,
+    where a fold reviews all but a few objects of a class.
 
     Arguments:
         problem: says what the rows are.
@@ -27,11 +29,17 @@ def mean_outcomes(problem: Problem, values: np.ndarray) -> np.ndarray:
     means = fold_mean(values)
     place = {estimate: index for index, estimate in enumerate(problem.estimates)}
     for estimate, index in place.items():
-        if estimate.metric in MEAN_RATE_RATIOS:
+        if estimate.metric in PREVALENCE_RATIOS:
             recall, overkill_rate = (
                 means[place[Estimate(estimate.strategy, estimate.level, rate)]] for rate in ("recall", "overkill_rate")
             )
             means[index] = prevalence_metrics(recall, overkill_rate, problem.costs)[estimate.metric]
+        if estimate.metric in AUTOMATIC_RATES:
+            errors, reviewed = (
+                means[place[Estimate(estimate.strategy, estimate.level, rate)]]
+                for rate in AUTOMATIC_RATES[estimate.metric]
+            )
+            means[index] = automatic_rate(errors, reviewed)
     return means
 
 

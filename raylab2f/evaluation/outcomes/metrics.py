@@ -12,14 +12,20 @@ import numpy as np
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve
-from raylab2f.evaluation.decisions.thresholds import MOST_WEIGHT
+from raylab2f.evaluation.decisions.strategies import MOST_WEIGHT
 
 __all__ = [
+    "AUTOMATIC_RATES",
+    "CLASS_RATES",
     "COUNT_METRICS",
     "MEAN_RATE_RATIOS",
     "OBJECT_RATES",
     "PREVALENCE_METRICS",
+    "PREVALENCE_RATIOS",
     "RANKING_METRICS",
+    "REVIEW_METRICS",
+    "REVIEW_PREVALENCE_METRICS",
+    "REVIEW_RATES",
     "Costs",
     "Counts",
     "base_rate",
@@ -51,14 +57,50 @@ COUNT_METRICS = (
     "expected_cost",
 )
 PREVALENCE_METRICS = ("precision_at_prevalence", "npv_at_prevalence", "cost_at_prevalence")
+# Of strategies of two thresholds, in place of those above; `reviewing` has their definitions.
+REVIEW_METRICS = (
+    "review_rate",
+    "defective_review_rate",
+    "good_review_rate",
+    "recall",
+    "specificity",
+    "escape_rate",
+    "overkill_rate",
+    "automatic_escape_rate",
+    "automatic_overkill_rate",
+    "expected_cost",
+)
+REVIEW_PREVALENCE_METRICS = ("review_rate_at_prevalence", "cost_at_prevalence")
+# Error rates of what is decided without a person: which rate is divided by one minus which.
+AUTOMATIC_RATES = {
+    "automatic_escape_rate": ("escape_rate", "defective_review_rate"),
+    "automatic_overkill_rate": ("overkill_rate", "good_review_rate"),
+}
+PREVALENCE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
 # Ratios of rates: several folds together have the ratio of their mean rates, not the mean of their ratios.
-MEAN_RATE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
+MEAN_RATE_RATIOS = (*PREVALENCE_RATIOS, *AUTOMATIC_RATES)
 RANKING_METRICS = ("auroc", "average_precision", "partial_auroc")
 
-_LOWER_IS_BETTER = frozenset({"fp", "fn", "escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence"})
+_LOWER_IS_BETTER = frozenset(
+    {
+        "fp",
+        "fn",
+        "escape_rate",
+        "overkill_rate",
+        "expected_cost",
+        "cost_at_prevalence",
+        "review_rate",
+        "defective_review_rate",
+        "good_review_rate",
+        "review_rate_at_prevalence",
+        *AUTOMATIC_RATES,
+    }
+)
 
 # Rates of one class: the class whose objects are counted, True for anomalous.
 OBJECT_RATES = {"recall": True, "escape_rate": True, "specificity": False, "overkill_rate": False}
+REVIEW_RATES = {"defective_review_rate": True, "good_review_rate": False}
+CLASS_RATES = {**OBJECT_RATES, **REVIEW_RATES}
 
 
 def base_rate(metric: str) -> str:
@@ -81,6 +123,7 @@ class Costs:
         prevalence: the factory's share of defective parts, or `None`.
         beta: recall counts beta times as much as precision in `fbeta`.
         max_fpr: upper limit of the false-alarm rate for `partial_auroc`.
+        review: cost of one part that a person looks at.
 
     Raises:
         UserError: a number that makes no sense.
@@ -91,11 +134,18 @@ class Costs:
     prevalence: float | None = None
     beta: float = 2.0
     max_fpr: float = 0.1
+    review: float = 0.25
+
+    @property
+    def parameters(self) -> dict[str, float | None]:
+        """By name, the parameters of threshold strategies that these are; see `parse_strategy`."""
+        return {name: getattr(self, name) for name in ("escape", "overkill", "review", "prevalence", "beta")}
 
     def __post_init__(self) -> None:
         for value, what in (
             (self.escape, "cost of an escape"),
             (self.overkill, "cost of an overkill"),
+            (self.review, "cost of a review"),
             (self.beta, "beta"),
         ):
             if not 0 < value <= MOST_WEIGHT:
@@ -114,6 +164,10 @@ class Counts:
     fp: np.ndarray
     positives: np.ndarray
     negatives: np.ndarray
+
+    def of(self, number: int) -> Counts:
+        """Those at one place of the first axis."""
+        return Counts(self.tp[number], self.fp[number], self.positives[number], self.negatives[number])
 
 
 def count_metrics(counts: Counts, costs: Costs) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import rank_scores, sweep
 from raylab2f.evaluation.decisions.object_scores import ObjectScore
-from raylab2f.evaluation.decisions.thresholds import Strategy
+from raylab2f.evaluation.decisions.strategies import Strategy
 from raylab2f.evaluation.outcomes.judging import Estimate, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import RANKING_METRICS, Costs, lower_is_better, ranking_metrics

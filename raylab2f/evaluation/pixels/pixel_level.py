@@ -69,11 +69,11 @@ def judge_pixel_level(
     values = judge_pixel_problem(problem, np.ones((len(problem.strata), 1)))[:, :, 0]
     if _fewest_nominal_pixels(problem) < LEAST_PIMO_PIXELS:
         values[PIXEL_METRICS.index("aupimo")] = np.nan
-    means = fold_mean(values[:, :, None])[:, 0]
+    means, none = fold_mean(values[:, :, None])[:, 0], np.full(values.shape, np.nan)
     ends = _ends(problem, values, means, ratio, methods, confidence, replicates, seed)
     return PixelLevel(
         estimate_rows(estimates, values, means, ends, default, confidence),
-        metrics_table(problem.folds, estimates, values, np.full(values.shape, np.nan)),
+        metrics_table(problem.folds, estimates, values, none, none),
         tuple(_find_cautions(problem)),
     )
 

@@ -247,15 +247,17 @@ def _estimates(summary: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _outcomes(table: pa.Table | None) -> dict[str, list[tuple[str, float]]]:
-    """By fold, the name and value of every outcome that has one, and of every strategy's threshold."""
+    """By fold, the name and value of every outcome that has one, and of every strategy's thresholds."""
     found: dict[str, list[tuple[str, float]]] = {}
     for row in [] if table is None else table.to_pylist():
         values = found.setdefault(str(row["fold"]), [])
         if row["value"] is not None and math.isfinite(row["value"]):
             values.append((_name(row), row["value"]))
-        threshold = (_name({**row, "metric": "threshold"}), row["threshold"])
-        if row["threshold"] is not None and math.isfinite(row["threshold"]) and threshold not in values:
-            values.append(threshold)
+        for column in ("threshold", "low_threshold"):
+            # Runs of before have no low threshold.
+            threshold = (_name({**row, "metric": column}), row.get(column))
+            if threshold[1] is not None and math.isfinite(threshold[1]) and threshold not in values:
+                values.append(threshold)
     return found
 
 
