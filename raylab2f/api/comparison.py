@@ -94,7 +94,7 @@ def compare(
         UserError: runs that cannot be compared, or an option that makes no sense.
     """
     from raylab2f.evaluation.comparison.run_scores import agreed_settings, require_same_plan
-    from raylab2f.evaluation.comparison.runs import DEFAULT_METRICS, compare_scores
+    from raylab2f.evaluation.comparison.runs import compare_scores
 
     if len(runs) < 2:
         raise UserError("Give the folders of at least two runs to compare.")
@@ -102,7 +102,7 @@ def compare(
     require_same_plan(found)
     comparison = compare_scores(
         {run.name: run.scores for run in found},
-        metrics=compared.metric or DEFAULT_METRICS,
+        metrics=compared.metric or None,
         levels=("image", "object") if compared.level == "both" else (compared.level,),
         rope=compared.rope,
         replicates=replicates,

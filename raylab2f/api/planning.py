@@ -175,8 +175,8 @@ def _learning_curve(given: Curve) -> list[dict[str, Any]]:
         if given.metric or given.level != Curve.level:
             raise UserError("--metric and --level are of the learning curve; give --curve too, or leave them out.")
         return []
-    from raylab2f.evaluation.comparison.learning_curve import DEFAULT_METRICS, learning_curve
+    from raylab2f.evaluation.comparison.learning_curve import learning_curve
 
     runs = [read_run_at(place) for place in given.curve]
-    points = learning_curve(runs, metrics=given.metric or DEFAULT_METRICS, level=given.level)
+    points = learning_curve(runs, metrics=given.metric or None, level=given.level)
     return [asdict(point) for point in points]

@@ -46,7 +46,7 @@ class CurvePoint:
 def learning_curve(
     runs: Sequence[RunScores],
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Sequence[str] | None = None,
     level: str = "object",
     replicates: int = 10_000,
     seed: int = 0,
@@ -59,7 +59,8 @@ def learning_curve(
 
     Arguments:
         runs: at least two, with `train_fraction` in their settings, no fraction twice.
-        metrics: as in a summary.
+        metrics: as in a summary; `None`: those of `DEFAULT_METRICS` that the strategies have, and the review rate of
+            those of two thresholds.
         level: `image` or `object`.
         replicates, seed: of the bootstrap.
 
@@ -109,11 +110,13 @@ def _require_alike(first: RunScores, other: RunScores) -> None:
 
 
 def _points(
-    run: RunScores, fraction: float, metrics: Sequence[str], level: str, options: dict[str, Any]
+    run: RunScores, fraction: float, metrics: Sequence[str] | None, level: str, options: dict[str, Any]
 ) -> list[CurvePoint]:
     trained = [sum(partition == "train" for partition in fold.values()) for fold in run.plan.values()]
     summary = evaluate(run.scores, methods=("object-bootstrap",), **options)
     known = dict.fromkeys(row.metric for row in summary.estimates)
+    if metrics is None:
+        metrics = [metric for metric in (*DEFAULT_METRICS, "review_rate") if metric in known]
     for metric in metrics:
         if metric not in known:
             raise UserError(f"Unknown metric '{metric}'; choose from {', '.join(known)}.")

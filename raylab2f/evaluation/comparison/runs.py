@@ -124,7 +124,7 @@ class Comparison:
 def compare_scores(
     tables: Mapping[str, pa.Table],
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Sequence[str] | None = None,
     levels: Sequence[str] = ("object",),
     strategies: Sequence[str] = ("youden",),
     rope: float = 0.01,
@@ -144,7 +144,8 @@ def compare_scores(
 
     Arguments:
         tables: name -> score table with `fold` and `partition`; the same pictures in the same partitions.
-        metrics: as in a summary; at least one.
+        metrics: as in a summary, at least one; `None`: those of `DEFAULT_METRICS` that the strategies have, and the
+            review rate of those of two thresholds.
         levels: `image`, `object` or both.
         strategies: threshold strategies.
         rope: half-width of the region of practical equivalence, in the unit of the metric.
@@ -238,8 +239,10 @@ def _left_out_levels(problem: Problem, levels: Sequence[str]) -> list[Caution]:
     return [Caution("RL305", f"The object level is left out, for {problem.no_object_level}.")]
 
 
-def _select(problem: Problem, metrics: Sequence[str], levels: Sequence[str]) -> list[int]:
+def _select(problem: Problem, metrics: Sequence[str] | None, levels: Sequence[str]) -> list[int]:
     known = list(dict.fromkeys(estimate.metric for estimate in problem.estimates))
+    if metrics is None:
+        metrics = [metric for metric in (*DEFAULT_METRICS, "review_rate") if metric in known]
     for metric in metrics:
         if metric not in known:
             raise UserError(f"Unknown metric '{metric}'; choose from {', '.join(known)}.")
