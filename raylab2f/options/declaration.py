@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import wraps
+from functools import cache, wraps
 from inspect import Parameter, Signature, signature
 from numbers import Integral, Real
 from types import NoneType
@@ -275,8 +275,14 @@ def _is_group(hint: Any) -> bool:
     return isinstance(hint, type) and is_dataclass(hint)
 
 
+@cache
+def _hints(group: Any) -> Mapping[str, Any]:
+    """Evaluated once: an option of two commands is one and the same object."""
+    return get_type_hints(group, include_extras=True)
+
+
 def _fields(group: Any) -> list[Declared]:
-    hints = get_type_hints(group, include_extras=True)
+    hints = _hints(group)
     return [_declared(f.name, hints[f.name], _EMPTY if f.default is MISSING else f.default) for f in fields(group)]
 
 

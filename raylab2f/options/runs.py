@@ -81,12 +81,13 @@ def place_runs(
 
 def _checked(limits: LimitSet, evaluation: Evaluation) -> LimitSet:
     """The limits; `UserError` where what they need is missing, which shall not turn out after hours of training."""
-    from raylab2f.evaluation.acceptance.limits import COST, PREVALENCE_MISSING, check_limits
+    from raylab2f.evaluation.acceptance.limits import COST, check_limits, prevalence_missing
     from raylab2f.evaluation.decisions.thresholds import parse_strategy
 
     check_limits(limits.limits)
-    if evaluation.prevalence is None and any(limit.metric == COST for limit in limits.limits):
-        raise UserError(PREVALENCE_MISSING)
+    for limit in limits.limits:
+        if evaluation.prevalence is None and limit.metric in (COST, "review_rate_at_prevalence"):
+            raise prevalence_missing(limit.metric)
     if limits.strategy is not None:
         parse_strategy(limits.strategy)
     return limits

@@ -64,7 +64,7 @@ def _hostile(value):
 def test_nothing_from_names_labels_or_tables_can_run(content):
     honest, hostile = Page(render_html(content)), Page(render_html(_hostile(content)))
     assert hostile.scripts == honest.scripts
-    assert hostile.tags == honest.tags, [one for one in zip(hostile.tags, honest.tags, strict=False) if one[0] != one[1]][:3]
+    assert hostile.tags == honest.tags
     assert not hostile.handlers
     assert all(link.startswith("data:image/") for link in hostile.links)
     assert json.loads("".join(hostile.data))[0]["name"] == HOSTILE
