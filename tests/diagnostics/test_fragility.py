@@ -103,3 +103,19 @@ def test_curves_fall_and_rise(make_scores):
     assert curves["recall"].shape == (4, len(curves["position"]))
     middle = np.searchsorted(curves["position"], 1.0)
     assert curves["specificity"][:, middle].mean() == pytest.approx(0.84, abs=0.06)
+
+
+def test_a_review_is_a_decision_of_its_own(make_scores):
+    scores = make_scores(1.5)
+    pair, low, high = (
+        diagnose_fragility(scores, text, seed=0).measure("decision-flips").estimate.value
+        for text in ("two-sided:0.1,0.1", "target-recall:0.9", "target-fpr:0.1")
+    )
+    # Both thresholds are those of the other two, so either may move over a picture.
+    assert max(low, high) <= pair + 1e-12
+    assert pair <= low + high + 1e-12
+    finding = diagnose_fragility(scores, "review-cost", cost_review=0.1, seed=0)
+    assert finding.verdict != "skip"
+    # A review that costs too much is never asked for.
+    dear = diagnose_fragility(scores, "review-cost", cost_review=50.0, seed=0).measure("decision-flips")
+    assert dear == diagnose_fragility(scores, "cost", seed=0).measure("decision-flips")

@@ -1,4 +1,4 @@
-"""Strategies of two thresholds: the best of all pairs by direct enumeration, with ties and weights, where they should lie."""
+"""Strategies of two thresholds: the best of all pairs by direct enumeration, with ties and weights, well placed."""
 
 import math
 from fractions import Fraction
@@ -169,7 +169,9 @@ def test_strategies_of_one_threshold_give_it_twice(text):
 
 def test_without_one_class_there_is_a_reason_and_no_pair():
     for text in REVIEW_STRATEGIES:
-        assert choose_pair(text, np.arange(5.0), np.zeros(5)).reason == "The threshold partition has no anomalous scores."
+        assert (
+            choose_pair(text, np.arange(5.0), np.zeros(5)).reason == "The threshold partition has no anomalous scores."
+        )
         assert choose_pair(text, np.arange(5.0), np.ones(5)).low is None
 
 
