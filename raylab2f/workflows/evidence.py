@@ -283,11 +283,15 @@ def _with_trained(scores: pa.Table, split: pa.Table, pictures: pa.Table) -> pa.T
     return scores.append_column("trained", pa.array(known, pa.bool_()))
 
 
-def run_thresholds(folder: RunFolder, strategy: str, level: str) -> dict[int, float]:
-    """By fold, the threshold that `strategy` chose at a level; folds without one are absent."""
+def run_thresholds(folder: RunFolder, strategy: str, level: str, column: str = "threshold") -> dict[int, float]:
+    """By fold, the threshold that `strategy` chose at a level; folds without one are absent.
+
+    Arguments:
+        column: `threshold`, or `low_threshold`, below which parts are accepted where a person looks between the two.
+    """
     metrics = read_parquet(folder.metrics).to_pylist()
     return {
-        int(row["fold"]): float(row["threshold"])
+        int(row["fold"]): float(row[column])
         for row in metrics
-        if row["strategy"] == strategy and row["level"] == level and row["threshold"] is not None
+        if row["strategy"] == strategy and row["level"] == level and row.get(column) is not None
     }

@@ -25,7 +25,12 @@ JUDGED_PARTS_SCHEMA = pa.schema(
 )
 
 
-def judged_parts(scores: Scores, thresholds: Mapping[int, float], object_score: str = "max") -> pa.Table:
+def judged_parts(
+    scores: Scores,
+    thresholds: Mapping[int, float],
+    object_score: str = "max",
+    low_thresholds: Mapping[int, float] | None = None,
+) -> pa.Table:
     """Every part that some fold judged, of `JUDGED_PARTS_SCHEMA`: those that most folds judge wrongly first.
 
     `folds` is how many folds with a threshold judged the part, `wrong` how many of them wrongly. `beyond` says how
@@ -37,7 +42,9 @@ def judged_parts(scores: Scores, thresholds: Mapping[int, float], object_score: 
         scores: with objects that are defective or good as a whole.
         thresholds: of object scores, by fold; folds without one are left out.
         object_score: from picture scores to object scores.
+        low_thresholds: where a person looks between two, those below which parts are accepted; `None`: the same.
     """
+    low_thresholds = low_thresholds or {}
     rule = parse_object_score(object_score)
     found: dict[int, list[tuple[bool, float, int]]] = {}
     for index, fold in enumerate(scores.folds):
@@ -46,7 +53,9 @@ def judged_parts(scores: Scores, thresholds: Mapping[int, float], object_score: 
         rows = np.flatnonzero((scores.fold == index) & scores.judged)
         owner, score = aggregate_scores(scores.score[rows], scores.object[rows], rule)
         label = scores.object_anomalous[owner]
-        wrong = label != (score >= thresholds[fold])
+        high = thresholds[fold]
+        # What a person looks at is not judged wrongly.
+        wrong = np.where(label, score < low_thresholds.get(fold, high), score >= high)
         for part, is_wrong, share in zip(owner.tolist(), wrong.tolist(), _beyond(score, label).tolist(), strict=True):
             found.setdefault(part, []).append((is_wrong, share, fold))
     kinds = _defect_types(scores)

@@ -28,8 +28,18 @@ from raylab2f.workflows.report.verdict import acceptance_of_run
 
 __all__ = ["run_content"]
 
-_KEY_METRICS = ("escape_rate", "overkill_rate", "auroc", "average_precision", "balanced_accuracy", "precision", "f1")
+_KEY_METRICS = (
+    "escape_rate",
+    "overkill_rate",
+    "review_rate",
+    "auroc",
+    "average_precision",
+    "balanced_accuracy",
+    "precision",
+    "f1",
+)
 _FOLD_METRICS = ("escape_rate", "overkill_rate", "auroc")
+_THRESHOLDS = ("threshold", "low_threshold")
 _FIGURES = {
     "background": "maps.png",
     "silhouette": "silhouette.png",
@@ -68,7 +78,7 @@ def run_content(
     checked = prepare_scores(scores)
     level = "object" if any(row["level"] == "object" for row in summary["estimates"]) else "image"
     strategy = rules["strategies"][0]
-    thresholds = run_thresholds(found.folder, strategy, level)
+    thresholds = [run_thresholds(found.folder, strategy, level, name) for name in _THRESHOLDS]
     metrics = read_parquet(found.folder.metrics).to_pylist()
     records = [read_json(found.folder.fold(k) / "fold.json") for k in found.numbers]
     with display.stage("report: thresholds and curves"):
@@ -82,7 +92,8 @@ def run_content(
         except UserError as error:
             limits_error = str(error)
     with display.stage("report: parts"):
-        listed = judged_parts(checked, run_thresholds(found.folder, strategy, "object"), rules["object_score"])
+        high, low = (run_thresholds(found.folder, strategy, "object", name) for name in _THRESHOLDS)
+        listed = judged_parts(checked, high, rules["object_score"], low)
         cards = part_cards(found, scores, listed, cache=cache, display=display, picture_bytes=picture_bytes)
     return {
         "name": name or found.folder.name,
@@ -103,7 +114,7 @@ def run_content(
         ],
         "weaknesses": _weaknesses(found.folder, summary),
         "thresholds": {
-            "by_fold": [thresholds.get(k) for k in found.numbers],
+            "by_fold": sorted({chosen[k] for chosen in thresholds for k in found.numbers if k in chosen}),
             "histogram": score_histogram(judged[0], judged[1]).to_pylist(),
             "points": operating,
             "optimism": _optimism(summary, level, strategy),
@@ -152,7 +163,7 @@ def _rows(summary: Mapping[str, Any], strategy: str, level: str) -> list[dict[st
 
 def _figures(summary: Mapping[str, Any], level: str, strategy: str) -> list[dict[str, Any]]:
     found = {row["metric"]: row for row in _rows(summary, strategy, level)}
-    wanted = [*_KEY_METRICS, "review_rate", "expected_cost", "cost_at_prevalence"]
+    wanted = [*_KEY_METRICS, "expected_cost", "cost_at_prevalence"]
     return [found[metric] for metric in wanted if metric in found]
 
 
