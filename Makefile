@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo docs docs-check bench test test-slow lint lock clean
+.PHONY: setup demo docs docs-check bench test test-browser test-slow lint lock clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,12 @@ bench: setup
 # Tests on clusters wait a lot, so two processes share the tests.
 test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+# A report in a real browser, Debian's Chromium; screenshots go to build/screenshots.
+test-browser: setup
+	@command -v chromium chromium-browser google-chrome > /dev/null || \
+	  { echo "Installing Chromium."; apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } > /dev/null
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/browser
 
 # Whole runs that show one thing more: rarer faults, other stores, growing clusters, the experiments.
 test-slow: setup

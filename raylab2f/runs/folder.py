@@ -9,7 +9,9 @@ folds/{k}/          split.parquet, scores.parquet, baseline.parquet, maps.parque
                     for
 metrics.parquet     one row per fold, strategy, level and metric
 summary.json        the estimates with their intervals
-summary.txt         what the terminal showed of them
+summary.txt         the same as tables
+acceptance.json     where limits were set: whether they are kept
+report.html, .md    the page
 ```
 """
 

@@ -26,6 +26,7 @@ class World:
         self._mtd()
         self._casting()
         self._kolektorsdd()
+        (folder / "limits.yaml").write_text("escape_rate: 0.02\noverkill_rate: 0.05\n", encoding="utf-8")
         (folder / "run.yaml").write_text("data: parts.csv\nobject-id: '(?P<object>part\\d+)_'\n", encoding="utf-8")
 
     def picture(self, name, *, defective, mask=None, fills=False):
