@@ -19,6 +19,7 @@ from raylab2f.reporting.whole_tables import print_table
 if TYPE_CHECKING:
     from raylab2f.evaluation.acceptance.agreement import AgreementRow
     from raylab2f.evaluation.acceptance.outcome import Acceptance
+    from raylab2f.evaluation.acceptance.repeats import RepeatAgreement
     from raylab2f.evaluation.acceptance.verdict import LimitVerdict, MoreParts
 
 __all__ = ["accept"]
@@ -87,6 +88,8 @@ def _print_acceptance(acceptance: Acceptance, console: Console) -> None:
     title = f"Attribute agreement (AIAG MSA), {acceptance.level} level, 95 % intervals"
     rows = [_agreement_cells(row) for row in acceptance.agreement]
     print_table(("", "seen", "interval", "class"), rows, console, title=title, left=(0, 3))
+    if acceptance.repeats is not None:
+        console.print(_repeats(acceptance.repeats), highlight=False, markup=False, soft_wrap=True)
     console.print(_evidence(acceptance), highlight=False, markup=False, soft_wrap=True)
     for warning in acceptance.warnings:
         said = escape(f"{warning} ({warning.code})")
@@ -119,6 +122,23 @@ def _wanted(more: MoreParts) -> str:
     if more.without_errors is None:
         return f"{seen}."
     return f"{seen}; {more.without_errors:,} more without a further error, beside the {more.judged:,} judged."
+
+
+def _repeats(repeats: RepeatAgreement) -> str:
+    from raylab2f.evaluation.acceptance.repeats import ENOUGH_RUNS
+
+    said = (
+        f"Agreement with itself: {repeats.alike:,} of {repeats.parts:,} parts that were seen again are decided alike "
+        f"every time, {repeats.estimate:.3f} ({repeats.low:.3f} to {repeats.high:.3f})."
+    )
+    if repeats.grey_zone is not None:
+        low, high = repeats.grey_zone
+        names = ", ".join(str(part["object_id"]) for part in repeats.grey_parts[:3])
+        said += f" The others score from {low:.4g} to {high:.4g}, the grey zone: {names}"
+        said += " and others." if repeats.parts - repeats.alike > 3 else "."
+    if repeats.runs[0] < ENOUGH_RUNS:
+        said += f" MSA asks for {ENOUGH_RUNS} runs of each part; here the fewest are {repeats.runs[0]}."
+    return said
 
 
 def _evidence(acceptance: Acceptance) -> str:

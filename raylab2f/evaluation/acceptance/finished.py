@@ -23,6 +23,7 @@ from raylab2f.evaluation.acceptance.limits import (
     prevalence_missing,
 )
 from raylab2f.evaluation.acceptance.outcome import FINISHED, Acceptance
+from raylab2f.evaluation.acceptance.repeats import first_repeats, repeat_agreement
 from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, judge_limit, more_by_binomial
 from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
 from raylab2f.evaluation.intervals.methods import clopper_pearson_interval, percentile_interval
@@ -68,7 +69,7 @@ def judge_finished(
 
     Arguments:
         table: `image_id`, `label`, `score`, optionally `object_id` and others; every picture once, none that trained or
-            chose the threshold.
+            chose the threshold. With `repeat`, parts that were photographed again: see `repeat_agreement`.
         threshold: fixed before these parts were scored; what scores as high or higher is rejected.
         limits: at least one.
         object_score: from picture scores to object scores.
@@ -85,6 +86,11 @@ def judge_finished(
     costs = Costs(cost_escape, cost_overkill, prevalence)
     scores = _one_model(table)
     rule = parse_object_score(object_score)
+    repeats = None
+    if (first := first_repeats(scores)) is not None:
+        repeats = repeat_agreement(scores, threshold, rule)
+        # A part that was seen again is no further part; what is judged is how it was decided the first time.
+        scores = _one_model(table.filter(pa.array(first)))
     of_objects, of_scores = aggregate_scores(scores.score, scores.object, rule)
     assert np.array_equal(of_objects, np.arange(len(of_objects)))
     levels = {
@@ -119,6 +125,7 @@ def judge_finished(
             "objects": objects,
         },
         warnings=scores.warnings,
+        repeats=repeats,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raylab2f.evaluation.acceptance.agreement import AgreementRow
+from raylab2f.evaluation.acceptance.repeats import RepeatAgreement
 from raylab2f.evaluation.acceptance.verdict import LimitVerdict, together
 from raylab2f.pitfalls import Caution
 
@@ -33,6 +34,7 @@ class Acceptance:
         settings: what the verdict depends on beside scores and limits.
         limits_before: whether the limits were set before the model was trained; `None`: not known.
         warnings: what to know before the verdict is trusted.
+        repeats: agreement of a finished model with itself; `None` where no part was seen more than once.
     """
 
     evidence: str
@@ -42,6 +44,7 @@ class Acceptance:
     settings: Mapping[str, Any]
     limits_before: bool | None = None
     warnings: tuple[Caution, ...] = ()
+    repeats: RepeatAgreement | None = None
 
     @property
     def verdict(self) -> str:
@@ -57,6 +60,7 @@ class Acceptance:
             "limits_before": self.limits_before,
             "limits": [limit.to_dict() for limit in self.limits],
             "agreement": {"level": self.level, "rows": [asdict(row) for row in self.agreement]},
+            "repeats": None if self.repeats is None else self.repeats.to_dict(),
             "settings": dict(self.settings),
             "warnings": [warning.to_dict() for warning in self.warnings],
         }

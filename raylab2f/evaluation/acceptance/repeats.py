@@ -1,0 +1,119 @@
+"""Agreement of a system with itself: the same parts photographed again, and whether they are decided alike.
+
+Attribute agreement analysis asks it of every appraiser ("within appraiser": Automotive Industry Action Group,
+"Measurement Systems Analysis", 4th edition, 2010, chapter III, section C), and of automatic testers that each part be
+six times or more. A part that is not decided alike every time lies in the system's grey zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from raylab2f.evaluation.decisions.object_scores import ObjectScore, aggregate_scores
+from raylab2f.evaluation.intervals.methods import clopper_pearson_interval
+from raylab2f.evaluation.scores import Scores
+
+__all__ = ["ENOUGH_RUNS", "RepeatAgreement", "first_repeats", "repeat_agreement"]
+
+#: As often automatic testers should see a part.
+ENOUGH_RUNS = 6
+_CONFIDENCE = 0.95
+_MOST_PARTS = 20
+
+
+@dataclass(frozen=True)
+class RepeatAgreement:
+    """How often a system agrees with itself.
+
+    Arguments:
+        parts: that were seen more than once.
+        alike: of them, decided alike every time.
+        runs: how often a part was seen, at least and at most.
+        estimate, low, high: share decided alike, with its exact two-sided 95 % interval.
+        grey_zone: lowest and highest score of the parts that were not; `None` where all were.
+        grey_parts: those parts, at most 20: `object_id`, `label`, `rejected` of `runs`, `low` and `high` score.
+    """
+
+    parts: int
+    alike: int
+    runs: tuple[int, int]
+    estimate: float
+    low: float
+    high: float
+    grey_zone: tuple[float, float] | None
+    grey_parts: tuple[Mapping[str, Any], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def first_repeats(scores: Scores) -> np.ndarray | None:
+    """(n,) bool, rows of each part's first repeat, by which alone it is judged; `None` where nothing is repeated.
+
+    A part that was seen six times is one part. Repeats come in the order of their numbers, else of their names.
+    """
+    repeat = scores.groups.get("repeat")
+    if repeat is None or not any(repeat):
+        return None
+    order = {name: place for place, name in enumerate(sorted(set(repeat.tolist()), key=_in_order))}
+    place = np.array([order[name] for name in repeat.tolist()])
+    first = np.full(len(scores.object_anomalous), len(order))
+    np.minimum.at(first, scores.object, place)
+    return place == first[scores.object]
+
+
+def repeat_agreement(scores: Scores, threshold: float, rule: ObjectScore) -> RepeatAgreement | None:
+    """The agreement of one model with itself; `None` where no part was seen more than once.
+
+    Arguments:
+        scores: of one model, with `repeat` among its groups.
+        threshold: what scores as high or higher is rejected.
+        rule: from the scores of a part's pictures of one repeat to its score.
+    """
+    names, number = np.unique(scores.groups["repeat"], return_inverse=True)
+    owner, score = aggregate_scores(scores.score, scores.object * len(names) + number, rule)
+    part = owner // len(names)
+    parts, start, runs = np.unique(part, return_index=True, return_counts=True)
+    rejected = np.add.reduceat((score >= threshold).astype(np.int64), start)
+    low, high = np.minimum.reduceat(score, start), np.maximum.reduceat(score, start)
+    several = runs > 1
+    if not several.any():
+        return None
+    alike = (rejected == 0) | (rejected == runs)
+    grey = np.flatnonzero(several & ~alike)
+    share = float(alike[several].mean())
+    ends = clopper_pearson_interval(np.array([share]), int(several.sum()), _CONFIDENCE)
+    # Those of which the fewest decisions are the other way come last.
+    worst = grey[np.argsort(-np.minimum(rejected, runs - rejected)[grey] / runs[grey], kind="stable")]
+    return RepeatAgreement(
+        parts=int(several.sum()),
+        alike=int(alike[several].sum()),
+        runs=(int(runs[several].min()), int(runs[several].max())),
+        estimate=share,
+        low=float(ends[0][0]),
+        high=float(ends[1][0]),
+        grey_zone=(float(low[grey].min()), float(high[grey].max())) if len(grey) else None,
+        grey_parts=tuple(
+            {
+                "object_id": str(scores.object_names[parts[index]]),
+                "label": int(scores.object_anomalous[parts[index]]),
+                "rejected": int(rejected[index]),
+                "runs": int(runs[index]),
+                "low": float(low[index]),
+                "high": float(high[index]),
+            }
+            for index in worst[:_MOST_PARTS]
+        ),
+    )
+
+
+def _in_order(name: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(name), name
+    except ValueError:
+        return True, 0.0, name
