@@ -2,7 +2,7 @@
 
 Attribute agreement analysis asks it of every appraiser ("within appraiser": Automotive Industry Action Group,
 "Measurement Systems Analysis", 4th edition, 2010, chapter III, section C), and of automatic testers that each part be
-six times or more. A part that is not decided alike every time lies in the system's grey zone.
+run six times or more. A part that is not decided alike every time lies in the system's grey zone.
 """
 
 from __future__ import annotations
