@@ -65,7 +65,8 @@ class RunEvidence:
         splits: per finished fold `image_id`, `object_id`, `partition`.
         scores: score tables of all finished folds, and a column `trained`: whether the picture's turn and view occur in
             the fold's training.
-        thresholds: per fold, by the first threshold strategy, on image scores; folds without one are absent.
+        thresholds: per fold, by the first threshold strategy, on image scores, the high one of two; folds without one
+            are absent.
         inputs: prepared pictures and features.
     """
 
