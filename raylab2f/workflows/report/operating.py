@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from raylab2f.evaluation import evaluate
 
-__all__ = ["operating_points"]
+__all__ = ["operating_points", "point_replicates"]
 
-_POINTS = 81
-_REPLICATES = 2000
+_POINTS = 61
+_REPLICATES = 1000
 _METRICS = ("escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence")
 
 
@@ -38,7 +38,7 @@ def operating_points(
         scores,
         strategies=list(names),
         methods=(),
-        replicates=min(_REPLICATES, summary["settings"]["replicates"]),
+        replicates=point_replicates(summary),
         seed=summary["seed"],
         **rules,
     )
@@ -52,6 +52,11 @@ def operating_points(
                 "high": None if ends is None else ends.high,
             }
     return list(points.values())
+
+
+def point_replicates(summary: Mapping[str, Any]) -> int:
+    """Of the bootstrap behind the points' intervals."""
+    return min(_REPLICATES, summary["settings"]["replicates"])
 
 
 def _grid(score: np.ndarray, label: np.ndarray) -> list[float]:

@@ -91,18 +91,21 @@ def _add_pictures(
         for cards in chosen.values()
         for card in cards[number : number + 1]
     ]  # fmt: skip
+    # All at once, for whatever is asked for, a whole shard is read.
+    image_ids = list(dict.fromkeys(view["image_id"] for card in queue for view in card["views"]))
+    stored = prepared.shards.read(image_ids, ["picture", "defect"])
+    row = {image_id: number for number, image_id in enumerate(image_ids)}
     left = picture_bytes
     for shown, card in enumerate(queue):
         fold = card["worst_fold"]
         if fold not in maps:
             maps[fold] = _FoldMaps(found, fold)
-        image_ids = [view["image_id"] for view in card["views"]]
-        stored = prepared.shards.read(image_ids, ["picture", "defect"])
-        for number, view in enumerate(card["views"]):
+        for view in card["views"]:
+            own = row[view["image_id"]]
             layers = {
-                "picture": picture_uri(stored["picture"][number]),
+                "picture": picture_uri(stored["picture"][own]),
                 "map": maps[fold].uri(view["image_id"]),
-                "truth": outline_uri(stored["defect"][number] > 0),
+                "truth": outline_uri(stored["defect"][own] > 0),
             }
             size = sum(len(uri) for uri in layers.values() if uri is not None)
             if size > left:

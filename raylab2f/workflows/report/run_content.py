@@ -22,7 +22,7 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.page.images import figure_uri
 from raylab2f.runs.folder import RunFolder
 from raylab2f.workflows.evidence import FinishedFolds, finished_folds, run_thresholds
-from raylab2f.workflows.report.operating import operating_points
+from raylab2f.workflows.report.operating import operating_points, point_replicates
 from raylab2f.workflows.report.parts import part_cards
 from raylab2f.workflows.report.verdict import acceptance_of_run
 
@@ -117,6 +117,7 @@ def run_content(
             "by_fold": sorted({chosen[k] for chosen in thresholds for k in found.numbers if k in chosen}),
             "histogram": score_histogram(judged[0], judged[1]).to_pylist(),
             "points": operating,
+            "replicates": point_replicates(summary),
             "optimism": _optimism(summary, level, strategy),
             "scale": _scale_gap(*judged, summary, level),
         },
