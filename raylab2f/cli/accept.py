@@ -94,6 +94,10 @@ def _print_acceptance(acceptance: Acceptance, console: Console) -> None:
     for warning in acceptance.warnings:
         said = escape(f"{warning} ({warning.code})")
         console.print(f"[bold yellow]warning:[/] {said}", highlight=False, soft_wrap=True)
+    if acceptance.limits_before is False:
+        console.print(
+            "The limits were set later than the run, and may have been chosen by its outcome.", highlight=False
+        )
     style = _STYLES[acceptance.verdict]
     console.print(f"[{style}]{acceptance.verdict}[/]: {_sentence(acceptance)}", highlight=False, soft_wrap=True)
 
