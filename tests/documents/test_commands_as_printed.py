@@ -27,8 +27,10 @@ BEFORE = [
     Step("before", words=("run-cv", "--data", "parts.csv", "--folds", "3", "--out", f"runs/{name}", "--detector", name))
     for name in ("glass", "csflow")
 ]
-#: What readers meet first is run with every test, the other pages by `make docs-check`.
+#: What readers meet first is run with every test, but of the README's runs only those that later commands look at; the
+#: others, and the other pages, by `make docs-check`.
 ALWAYS = ("before", "README.md")
+LOOKED_AT = ("runs/first", "runs/line")
 #: What needs a model that is not here, or machines.
 ELSEWHERE = ("grounded-sam",)
 ON_A_CLUSTER = ("submit", "cluster", "jobs")
@@ -41,10 +43,15 @@ def _every_step():
         if not any(word in ELSEWHERE for word in step.words):
             found.setdefault((step.words, step.source), step)
     return [
-        pytest.param(step, id=str(step), marks=() if step.page in ALWAYS else pytest.mark.documents)
+        pytest.param(step, id=str(step), marks=() if _is_always_run(step) else pytest.mark.documents)
         for step in found.values()
         if not set(step.words[:1]) & set(ON_A_CLUSTER)
     ]
+
+
+def _is_always_run(step):
+    trains = step.words[:1] == ("run-cv",) and step.page not in ALWAYS[:1]
+    return step.page in ALWAYS and (not trains or any(out in LOOKED_AT for out in _after("--out", step.words)))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A small data set and a way to run the program on it as a user would."""
 
+import contextlib
 import csv
 import json
 import sys
@@ -54,17 +55,52 @@ def command(pictures, cache):
     return [str(part) for part in (program, "run-cv", "--data", pictures, *options)]
 
 
+class _SharedRay:
+    """One private cluster of two slots, of this process, while tests in a row ask for it: starting takes long.
+
+    It ends with the last of them. Its processes, idle as they are, take time from all others, and where these leave
+    them none for half a minute, Ray ends the process that started it.
+    """
+
+    def __init__(self):
+        self._stack = None
+
+    def start(self):
+        if self._stack is not None:
+            return
+        # Imported here, for it takes seconds, and most tests do without.
+        from raylab2f.cluster.session import ray_session
+
+        with contextlib.ExitStack() as stack:
+            # A cluster of its own, also where the environment names one.
+            stack.enter_context(pytest.MonkeyPatch.context()).delenv("RAY_ADDRESS", raising=False)
+            stack.enter_context(ray_session(cpus=2))
+            self._stack = stack.pop_all()
+
+    def stop(self):
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            stack.close()
+
+
+_shared_ray = _SharedRay()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if "shared_ray" in item.fixturenames:
+        _shared_ray.start()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    if nextitem is None or "shared_ray" not in nextitem.fixturenames:
+        _shared_ray.stop()
+
+
 @pytest.fixture(scope="session")
 def shared_ray():
-    """One private cluster of two slots, of this process, for every test that needs no other: starting takes long."""
-    # Imported here, for it takes seconds, and most tests do without.
-    from raylab2f.cluster.session import ray_session
-
-    # A cluster of its own, also where the environment names one.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
-        with ray_session(cpus=2):
-            yield
+    """A cluster of this process runs, see `_SharedRay`."""
 
 
 @pytest.fixture(scope="session")
