@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raylab2f.pitfalls import PITFALLS
-from raylab2f.reporting.page.sentences import METRIC_NAMES, figure_text, outcome_sentence
+from raylab2f.reporting.page.sentences import figure_text, outcome_sentence
 from raylab2f.reporting.tables import describe_run
 from raylab2f.reporting.whole_tables import print_table
 
@@ -46,7 +46,7 @@ def print_outcome(
     for metric in _SHOWN:
         cells = [found.get((strategy, level, metric)) or found.get(("any", level, metric)) for level in levels]
         if any(cells):
-            rows.append([METRIC_NAMES[metric], *(_cell(cell) for cell in cells)])
+            rows.append([metric.replace("_", " "), *(_cell(cell) for cell in cells)])
     title = f"{describe_run(summary)}: threshold {strategy}"
     print_table(["", *(f"{level} level" for level in levels)], rows, console, title=title)
     for line in _weaknesses(summary, findings):

@@ -56,9 +56,9 @@ def _run(run: Mapping[str, Any]) -> Iterator[str]:
         yield outcome_sentence(figures["escape_rate"], figures["overkill_rate"], run["rules"]["prevalence"])
         yield ""
     yield from _limits(run["acceptance"], run["limits_error"])
-    for fold in run["folds"]["failed"]:
-        yield f"- Fold {fold['fold']} does not count: {_text(fold['reason'])}"
-    yield ""
+    if run["folds"]["failed"]:
+        yield from (f"- Fold {fold['fold']} does not count: {_text(fold['reason'])}" for fold in run["folds"]["failed"])
+        yield ""
     yield "### Key figures"
     yield ""
     rows = [(METRIC_NAMES.get(row["metric"], row["metric"]), figure_text(row)) for row in run["figures"]]
