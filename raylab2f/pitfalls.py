@@ -22,6 +22,7 @@ PITFALLS = {
     "RL106": "Shift between training and evaluation",
     "RL107": "Fragile threshold",
     "RL108": "Likelihood follows complexity",
+    "RL109": "Conditions that were never seen",
     "RL201": "Objects are not known",
     "RL202": "Dark 16-bit pictures",
     "RL203": "Defective pictures without a mask",

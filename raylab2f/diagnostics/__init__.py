@@ -3,6 +3,7 @@
 import raylab2f.blas  # noqa: F401  # before anything computes
 from raylab2f.diagnostics.alterations import ALTERATIONS
 from raylab2f.diagnostics.background import diagnose_background
+from raylab2f.diagnostics.conditions import diagnose_conditions
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.fragility import diagnose_fragility
 from raylab2f.diagnostics.invariance import diagnose_invariance
@@ -25,6 +26,7 @@ __all__ = [
     "Measure",
     "conclude",
     "diagnose_background",
+    "diagnose_conditions",
     "diagnose_fragility",
     "diagnose_invariance",
     "diagnose_leakage",

@@ -23,6 +23,7 @@ CODES = {
     "shift": "RL106",
     "threshold": "RL107",
     "likelihood": "RL108",
+    "condition": "RL109",
 }
 
 Verdict = Literal["pass", "warn", "fail", "skip"]

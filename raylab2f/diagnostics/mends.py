@@ -19,5 +19,7 @@ MENDS = {
     "first); mix them before splitting if both occur in production.",
     "threshold": "More defective parts (raylab2f plan-samples says how many), or a strategy that needs fewer of them, "
     "such as a share of the good parts' scores.",
+    "condition": "Train under the conditions that will occur (parts of each light, batch and camera), keep the others "
+    "from occurring, or choose the threshold anew where a condition begins.",
     "likelihood": "Remove the background (--mask-background), or choose another kind of detector (--detector glass).",
 }

@@ -22,7 +22,12 @@ class Protocol:
     folds: Annotated[int, Option(minimum=1, maximum=MOST_FOLDS, panel=_PANEL)] = 10
     seed: Annotated[tuple[int, ...], Option("Repeatable.", minimum=0, panel=_PANEL)] = (0,)
     scheme: Annotated[
-        Literal["balanced", "kfold"], Option("balanced, or kfold: every object judged once.", panel=_PANEL)
+        Literal["balanced", "kfold", "leave-condition-out"],
+        Option(
+            "balanced; kfold: every object judged once; leave-condition-out: each fold judges a condition that neither "
+            "trained nor chose the threshold.",
+            panel=_PANEL,
+        ),
     ] = "balanced"
     stratify: Annotated[bool, Option("Halve every defect type by itself.", panel=_PANEL)] = False
     train_fraction: Annotated[

@@ -98,7 +98,8 @@ class RunSettings:
         preparation: what is done to the pictures.
         folds: resamplings of the fold plan.
         seed: everything random descends from it.
-        scheme: `balanced` partitions drawn anew in every fold, or `kfold`, where every object is judged exactly once.
+        scheme: `balanced` partitions drawn anew in every fold; `kfold`, where every object is judged exactly once; or
+            `leave-condition-out`, where every fold judges a condition that it has never seen.
         split_by: `object`, or `picture` (which leaks; for comparison only).
         stratify: halve every defect type by itself.
         train_fraction: share of the nominal training objects that train, for learning curves.
@@ -118,7 +119,7 @@ class RunSettings:
     preparation: PreparationSettings = field(default_factory=PreparationSettings)
     folds: int = 10
     seed: int = 0
-    scheme: Literal["balanced", "kfold"] = "balanced"
+    scheme: Literal["balanced", "kfold", "leave-condition-out"] = "balanced"
     split_by: Literal["object", "picture"] = "object"
     stratify: bool = False
     train_fraction: float = 1.0
@@ -279,12 +280,13 @@ class RunFolder:
         """
         self.refuse_links()
         before, now = self.settings().to_dict(), settings.to_dict()
-        if settings.scheme == "balanced" and now["folds"] < before["folds"]:
+        grows = settings.scheme != "kfold"
+        if grows and now["folds"] < before["folds"]:
             raise UserError(
                 f"--resume: {self.place} was begun with --folds {before['folds']}; ask for as many or more, or choose "
                 "another --out."
             )
-        free = {"evaluation"} | ({"folds"} if settings.scheme == "balanced" else set())
+        free = {"evaluation"} | ({"folds"} if grows else set())
         before, now = ({k: v for k, v in values.items() if k not in free} for values in (before, now))
         if differing := differing_options(before, now):
             raise UserError(

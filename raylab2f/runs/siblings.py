@@ -10,12 +10,13 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
+from raylab2f.evaluation.plans.left_out_conditions import SCHEME
 from raylab2f.files.mirror import fetch, fetch_file
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import absolute, is_uri, join, name_of, parent_of, subfolders
@@ -23,10 +24,10 @@ from raylab2f.files.strangers import read_json
 from raylab2f.runs.fold import SCORES_SCHEMA, fold_is_finished
 from raylab2f.runs.folder import RunFolder, RunSettings
 
-__all__ = ["find_picture_split"]
+__all__ = ["find_ordinary_run", "find_picture_split"]
 
-# What two runs may differ in and still show what splitting by picture does.
-_FREE = ("split_by", "folds", "evaluation", "epoch_scores")
+# What two runs may differ in and still show what splitting by picture, or leaving conditions out, does.
+_FREE = ("split_by", "folds", "evaluation", "epoch_scores", "limits")
 # A look takes no longer, and no more folders are looked at.
 _SECONDS = 15.0
 _MOST_FOLDERS = 1000
@@ -48,11 +49,36 @@ def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: st
     """
     if settings.split_by != "object":
         return None
+
+    def is_sibling(theirs: RunSettings) -> bool:
+        return theirs.split_by == "picture" and _essence(theirs, *_FREE) == _essence(settings, *_FREE)
+
+    return _found(folder, is_sibling, fingerprint)
+
+
+def find_ordinary_run(folder: RunFolder, settings: RunSettings, fingerprint: str) -> tuple[str, pa.Table] | None:
+    """A run like this one whose folds saw every condition; otherwise as `find_picture_split`.
+
+    Arguments:
+        folder, settings: of a run that leaves conditions out.
+    """
+    free = (*_FREE, "scheme")
+
+    def is_sibling(theirs: RunSettings) -> bool:
+        ordinary = theirs.split_by == "object" and theirs.scheme != SCHEME
+        return ordinary and _essence(theirs, *free) == _essence(settings, *free)
+
+    return _found(folder, is_sibling, fingerprint)
+
+
+def _found(
+    folder: RunFolder, is_sibling: Callable[[RunSettings], bool], fingerprint: str
+) -> tuple[str, pa.Table] | None:
     answers: queue.SimpleQueue[tuple[str, pa.Table] | None] = queue.SimpleQueue()
 
     def look() -> None:
         try:
-            answers.put(_look(folder, settings, fingerprint))
+            answers.put(_look(folder, is_sibling, fingerprint))
         except Exception:  # of files that are not ours anything may be wrong
             answers.put(None)
 
@@ -64,13 +90,15 @@ def find_picture_split(folder: RunFolder, settings: RunSettings, fingerprint: st
         return None
 
 
-def _look(folder: RunFolder, settings: RunSettings, fingerprint: str) -> tuple[str, pa.Table] | None:
+def _look(
+    folder: RunFolder, is_sibling: Callable[[RunSettings], bool], fingerprint: str
+) -> tuple[str, pa.Table] | None:
     deadline = time.monotonic() + _SECONDS
     for other in _neighbours(absolute(folder.place)):
         if time.monotonic() > deadline:
             return None
         try:
-            tables = _scores(other, settings, fingerprint)
+            tables = _scores(other, is_sibling, fingerprint)
         except Exception:  # as above; the next one may be sound
             continue
         if tables:
@@ -78,13 +106,11 @@ def _look(folder: RunFolder, settings: RunSettings, fingerprint: str) -> tuple[s
     return None
 
 
-def _scores(other: str, settings: RunSettings, fingerprint: str) -> list[pa.Table]:
+def _scores(other: str, is_sibling: Callable[[RunSettings], bool], fingerprint: str) -> list[pa.Table]:
     """Scores of a neighbour's finished folds, if it is a sibling."""
     record = read_json(fetch_file(join(other, "run.json")), _MOST_BYTES)
     theirs = RunSettings.from_dict(record["settings"])
-    if theirs.split_by != "picture" or record["dataset"].get("fingerprint") != fingerprint:
-        return []
-    if _essence(theirs) != _essence(settings):
+    if record["dataset"].get("fingerprint") != fingerprint or not is_sibling(theirs):
         return []
     fetch(other, ["folds/*"])
     run, numbers = RunFolder(other), range(min(theirs.folds, _MOST_FOLDERS))
@@ -129,5 +155,5 @@ def _folders(place: str) -> list[str]:
     return found
 
 
-def _essence(settings: RunSettings) -> dict[str, object]:
-    return {name: value for name, value in settings.to_dict().items() if name not in _FREE}
+def _essence(settings: RunSettings, *free: str) -> dict[str, object]:
+    return {name: value for name, value in settings.to_dict().items() if name not in free}

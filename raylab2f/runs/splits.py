@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,7 +47,7 @@ def plan_splits(
             fingerprint=identity,
             split_by=settings.split_by,
             scheme=settings.scheme,
-            folds=_kfold_folds(settings),
+            folds=_dealt_folds(settings),
             merge_nominal_test=merge,
             stratify=settings.stratify,
             train_fraction=settings.train_fraction,
@@ -74,8 +74,8 @@ def settled_training(settings: RunSettings, manifest: pa.Table, *, merge: bool) 
         manifest,
         train_on=settings.train_on,
         split_by=settings.split_by,
-        scheme=settings.scheme,
-        folds=_kfold_folds(settings),
+        scheme=_base_scheme(settings),
+        folds=_dealt_folds(settings),
         merge_nominal_test=merge,
     )
 
@@ -118,5 +118,11 @@ def settled_merge(settings: RunSettings, manifest: pa.Table) -> dict[str, Any] |
     return None
 
 
-def _kfold_folds(settings: RunSettings) -> int | None:
-    return settings.folds if settings.scheme == "kfold" else None
+def _dealt_folds(settings: RunSettings) -> int | None:
+    """How many folds there are, where a fold depends on that."""
+    return None if settings.scheme == "balanced" else settings.folds
+
+
+def _base_scheme(settings: RunSettings) -> Literal["balanced", "kfold"]:
+    """By which whole objects are dealt out; where conditions are left out, from balanced folds."""
+    return "kfold" if settings.scheme == "kfold" else "balanced"

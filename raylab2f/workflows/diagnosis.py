@@ -30,7 +30,7 @@ from raylab2f.diagnostics import (
     diagnose_variance,
 )
 from raylab2f.diagnostics.alterations import BACKGROUND_ALTERATIONS
-from raylab2f.diagnostics.finding import skipped
+from raylab2f.diagnostics.finding import CODES, skipped
 from raylab2f.diagnostics.variance import Activations
 from raylab2f.errors import UserError
 from raylab2f.files.digests import digested_once
@@ -39,6 +39,7 @@ from raylab2f.pitfalls import PITFALLS
 from raylab2f.reporting import Display
 from raylab2f.seeding import numpy_generator
 from raylab2f.workflows.added_diagnoses import choose_diagnoses, make_added
+from raylab2f.workflows.condition_gap import condition_gap
 from raylab2f.workflows.diagnosis_figures import draw_figures
 from raylab2f.workflows.diagnosis_record import record_findings, require_recordable
 from raylab2f.workflows.evidence import (
@@ -57,8 +58,8 @@ from raylab2f.workflows.restriction import list_restrictions, restrict
 __all__ = ["CHEAP", "DIAGNOSES", "diagnose_run"]
 
 #: From what a run stored; seconds.
-CHEAP = ("background", "silhouette", "leakage", "shift", "threshold")
-DIAGNOSES = ("background", "silhouette", "variance", "invariance", "leakage", "shift", "threshold", "likelihood")
+CHEAP = ("background", "silhouette", "leakage", "shift", "threshold", "condition")
+DIAGNOSES = tuple(CODES)
 
 _MOST_VIEWS = 6
 # Settings of the evaluation on which the run's thresholds depend.
@@ -309,6 +310,10 @@ def _likelihood(work: _Work) -> Finding:
     return diagnose_likelihood(trained, complexity_table(work.run), seed=work.seed)
 
 
+def _condition(work: _Work) -> Finding:
+    return condition_gap(work.run, seed=work.seed)
+
+
 _DIAGNOSE: dict[str, Callable[[_Work], Finding]] = {
     "background": _background,
     "silhouette": _silhouette,
@@ -318,6 +323,7 @@ _DIAGNOSE: dict[str, Callable[[_Work], Finding]] = {
     "shift": _shift,
     "threshold": _threshold,
     "likelihood": _likelihood,
+    "condition": _condition,
 }
 
 

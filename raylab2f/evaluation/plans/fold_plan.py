@@ -18,6 +18,7 @@ from raylab2f.evaluation.plans.good_pictures import (
     place_kfold_pictures,
     usable_pictures,
 )
+from raylab2f.evaluation.plans.left_out_conditions import SCHEME, conditions_of, fold_condition, leave_out
 from raylab2f.evaluation.plans.plan_objects import PlanObjects, collect_objects
 from raylab2f.evaluation.plans.training_choice import TrainOn, decide_training
 from raylab2f.evaluation.plans.whole_objects import draw_objects
@@ -52,7 +53,7 @@ def plan_fold(
     fold: int,
     seed: int,
     split_by: Literal["object", "picture"] = "object",
-    scheme: Literal["balanced", "kfold"] = "balanced",
+    scheme: Literal["balanced", "kfold", "leave-condition-out"] = "balanced",
     folds: int | None = None,
     merge_nominal_test: bool = True,
     stratify: bool = False,
@@ -70,6 +71,9 @@ def plan_fold(
     K-fold scheme: anomalous and nominal objects are dealt into `folds` groups; group `fold` is judged, so every
     object is judged in exactly one fold. All other anomalous objects choose the threshold (they must not
     train), with as many nominal pictures beside them, but never more than half of the nominal pictures left.
+
+    Leaving conditions out: `left_out_conditions` has the rules; the conditions take turns, so that `folds` is a
+    multiple of their number.
 
     Where too few objects are without a defect (`training_choice` has the rule), good pictures of defective objects
     train, and whole objects are dealt out: balanced, a third of the good pictures to each partition; K-fold, one group
@@ -90,7 +94,7 @@ def plan_fold(
         fold: number of the fold, >= 0.
         seed: the run's seed.
         split_by: `picture` treats every picture as its own object; for contrast only.
-        folds: K of the K-fold scheme.
+        folds: K of the K-fold scheme; the number of folds where conditions are left out.
         merge_nominal_test: nominal pictures given as test join the nominal pool.
         stratify: split each defect type evenly.
         train_fraction: share of the training pictures, in whole objects, that train; in (0, 1]. The other
@@ -107,6 +111,20 @@ def plan_fold(
         UserError: too few objects, or no nominal pictures, for what is asked.
     """
     _check_options(fold, split_by, scheme, folds, train_fraction)
+    if scheme == SCHEME:
+        condition, balanced = fold_condition(conditions_of(manifest, folds), fold)
+        split = plan_fold(
+            manifest,
+            fold=balanced,
+            seed=seed,
+            split_by=split_by,
+            merge_nominal_test=merge_nominal_test,
+            stratify=stratify,
+            train_fraction=train_fraction,
+            train_on=train_on,
+            fingerprint=fingerprint,
+        )
+        return leave_out(manifest, split, condition)
     objects = collect_objects(manifest, split_by)
     choice = decide_training(
         objects, train_on=train_on, split_by=split_by, scheme=scheme, folds=folds, merged=merge_nominal_test
@@ -216,8 +234,10 @@ def assert_exclusive(split: pa.Table) -> None:
 def _check_options(fold: int, split_by: str, scheme: str, folds: int | None, train_fraction: float) -> None:
     if split_by not in ("object", "picture"):
         raise UserError(f"Pictures can be split by 'object' or 'picture', not by '{split_by}'.")
-    if scheme not in ("balanced", "kfold"):
-        raise UserError(f"The fold scheme is 'balanced' or 'kfold', not '{scheme}'.")
+    if scheme not in ("balanced", "kfold", SCHEME):
+        raise UserError(f"The fold scheme is 'balanced', 'kfold' or '{SCHEME}', not '{scheme}'.")
+    if scheme == SCHEME and split_by != "object":
+        raise UserError(f"--scheme {SCHEME} splits by object; leave --split-by out.")
     if scheme == "kfold" and (folds is None or folds < 2):
         raise UserError("K-fold needs at least 2 folds; give their number.")
     if fold < 0 or (scheme == "kfold" and folds is not None and fold >= folds):
