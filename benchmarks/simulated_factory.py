@@ -31,7 +31,16 @@ from raylab2f.evaluation import plan_fold
 from raylab2f.evaluation.scores import Scores, prepare_scores
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["ESTIMANDS", "Plan", "Setting", "draw_scores", "plan_folds", "true_values"]
+__all__ = [
+    "ESTIMANDS",
+    "Plan",
+    "Setting",
+    "draw_scores",
+    "plan_folds",
+    "share_below",
+    "true_values",
+    "youden_thresholds",
+]
 
 ESTIMANDS = tuple(
     (level, metric)
@@ -218,10 +227,10 @@ def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) 
     values = []
     for by_object in (False, True):
         chosen = scores.max(axis=2) if by_object else scores.reshape(count, -1)
-        threshold = _youden(chosen, chosen.shape[1] // 2)
+        threshold = youden_thresholds(chosen, chosen.shape[1] // 2)
         m = pictures if by_object else 1
-        recall = 1 - _below(threshold - setting.separation, variance, setting.spread, rho, m)
-        specificity = _below(threshold, variance, 0.0, rho, m)
+        recall = 1 - share_below(threshold - setting.separation, variance, setting.spread, rho, m)
+        specificity = share_below(threshold, variance, 0.0, rho, m)
         values += [(recall + specificity) / 2, recall, specificity, _auroc(setting, variance, m)]
     return np.stack(values)
 
@@ -234,14 +243,14 @@ def _mixed_values(setting: Setting, variance: np.ndarray, rng: np.random.Generat
     scores = np.sqrt(variance)[:, None, None] * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
     scores[:, :, :defective] += setting.separation + setting.spread * rng.standard_normal((count, objects, 1))
     by_class = [part.reshape(count, -1) for part in (scores[:, :, :defective], scores[:, :, defective:])]
-    threshold = _youden(np.concatenate(by_class, axis=1), objects * defective)
-    recall = 1 - _below(threshold - setting.separation, variance, setting.spread, rho, 1)
-    specificity = _below(threshold, variance, 0.0, rho, 1)
+    threshold = youden_thresholds(np.concatenate(by_class, axis=1), objects * defective)
+    recall = 1 - share_below(threshold - setting.separation, variance, setting.spread, rho, 1)
+    specificity = share_below(threshold, variance, 0.0, rho, 1)
     values = [(recall + specificity) / 2, recall, specificity, _auroc(setting, variance, 1)]
     return np.stack([*values, *np.full((len(values), count), np.nan)])
 
 
-def _youden(scores: np.ndarray, positives: int) -> np.ndarray:
+def youden_thresholds(scores: np.ndarray, positives: int) -> np.ndarray:
     """Highest of the thresholds with the largest recall - false-alarm rate; the first columns are the positives."""
     order = np.argsort(-scores, axis=1)
     gain = np.where(order < positives, scores.shape[1] - positives, -positives).cumsum(axis=1)
@@ -250,7 +259,7 @@ def _youden(scores: np.ndarray, positives: int) -> np.ndarray:
     return scores[rows, order[rows, best]]
 
 
-def _below(x: np.ndarray, variance: np.ndarray, spread: float, rho: float, pictures: int) -> np.ndarray:
+def share_below(x: np.ndarray, variance: np.ndarray, spread: float, rho: float, pictures: int) -> np.ndarray:
     """Probability that the largest of an object's scores is below x, the object's mean severity being 0."""
     shared = rho * variance + spread**2
     if pictures == 1:
@@ -267,8 +276,8 @@ def _auroc(setting: Setting, variance: np.ndarray, pictures: int) -> np.ndarray:
         reach = 9 * np.sqrt(knot + setting.spread**2)
         x = np.linspace(-reach, reach + setting.separation, 4001)
         level = np.full(len(x), knot)
-        anomalous = _below(x - setting.separation, level, setting.spread, setting.rho, pictures)
-        nominal = _below(x, level, 0.0, setting.rho, pictures)
+        anomalous = share_below(x - setting.separation, level, setting.spread, setting.rho, pictures)
+        nominal = share_below(x, level, 0.0, setting.rho, pictures)
         middle = (nominal[1:] + nominal[:-1]) / 2
         values.append((np.diff(anomalous) * middle).sum())
     return np.interp(variance, knots, values)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from simulated_factory import Plan, Setting, plan_folds, true_values
@@ -26,7 +27,7 @@ from raylab2f.seeding import seed_sequence
 __all__ = ["Simulate", "bootstrap_seed", "options_of", "plan_of", "simulate_all"]
 
 #: Of a setting, the data set's number, replicates and seed: what was found, by name.
-Simulate = Callable[[Setting, int, int, int], dict[str, np.ndarray]]
+Simulate = Callable[[Any, int, int, int], dict[str, np.ndarray]]
 
 # Data sets in one portion of work.
 _PORTION = 25
@@ -49,9 +50,21 @@ def options_of(script: str, description: str) -> argparse.Namespace:
 
 
 def simulate_all(
-    simulate: Simulate, settings: Sequence[Setting], options: argparse.Namespace, script: str
-) -> dict[Setting, tuple[dict[tuple[str, str], float], dict[str, np.ndarray]]]:
-    """True values, and what was found in each data set, of those settings that `options.only` leaves."""
+    simulate: Simulate,
+    settings: Sequence[Any],
+    options: argparse.Namespace,
+    script: str,
+    truth: Callable[[Any, int], Any] = true_values,
+) -> dict[Any, tuple[Any, dict[str, np.ndarray]]]:
+    """True values, and what was found in each data set, of those settings that `options.only` leaves.
+
+    Arguments:
+        simulate: one data set.
+        settings: populations, each with a `name` of its own.
+        options: of the command line, see `options_of`.
+        script: file of the simulation.
+        truth: of a setting and a seed, the true values.
+    """
     settings = [setting for setting in settings if options.only in setting.name]
     folder = options.work / _code_digest(script)
     # Round by round, so that a stopped run has something of every setting.
@@ -62,7 +75,7 @@ def simulate_all(
     ]
     started = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        truths = dict(zip(settings, pool.starmap(true_values, [(s, options.seed) for s in settings], 1), strict=True))
+        truths = dict(zip(settings, pool.starmap(truth, [(s, options.seed) for s in settings], 1), strict=True))
         for done, _ in enumerate(pool.imap_unordered(_run, jobs), start=1):
             if done % max(1, len(jobs) // 20) == 0:
                 sys.stderr.write(f"{done} of {len(jobs)} portions, {time.perf_counter() - started:.0f} s\n")
@@ -89,7 +102,7 @@ def bootstrap_seed(setting: Setting, number: int, seed: int) -> int:
 @dataclass(frozen=True)
 class _Job:
     simulate: Simulate
-    setting: Setting
+    setting: Any
     portion: int
     replicates: int
     seed: int

@@ -1,6 +1,6 @@
 """Evaluation of visual defect detection on resampled folds, driven by Ray.
 
-`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report` and `plan_samples` do what the
+`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod` and `plan_samples` do what the
 commands of these names do; see `raylab2f.api`.
 
 >>> import raylab2f
@@ -12,9 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raylab2f.api import accept, compare, cross_validate, diagnose, evaluate, plan_samples, report
+    from raylab2f.api import accept, compare, cross_validate, diagnose, evaluate, plan_samples, pod, report
 
-__all__ = ["__version__", "accept", "compare", "cross_validate", "diagnose", "evaluate", "plan_samples", "report"]
+__all__ = [
+    "__version__",
+    "accept",
+    "compare",
+    "cross_validate",
+    "diagnose",
+    "evaluate",
+    "plan_samples",
+    "pod",
+    "report",
+]
 
 __version__ = "0.1.0"
 

@@ -7,6 +7,7 @@ before a function is called.
 
 from raylab2f.api.acceptance import AcceptanceResult, accept
 from raylab2f.api.comparison import RunComparison, compare
+from raylab2f.api.detection import DetectionResult, pod
 from raylab2f.api.evaluation import EvaluationResult, evaluate
 from raylab2f.api.planning import SamplePlan, plan_samples
 from raylab2f.api.reports import Report, report
@@ -15,6 +16,7 @@ from raylab2f.api.runs import CrossValidation, Diagnosis, Run, cross_validate, d
 __all__ = [
     "AcceptanceResult",
     "CrossValidation",
+    "DetectionResult",
     "Diagnosis",
     "EvaluationResult",
     "Report",
@@ -27,5 +29,6 @@ __all__ = [
     "diagnose",
     "evaluate",
     "plan_samples",
+    "pod",
     "report",
 ]

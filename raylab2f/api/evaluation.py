@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from raylab2f.evaluation import Summary
 
-__all__ = ["EvaluationResult", "estimates_table", "evaluate", "score_table", "show_estimates"]
+__all__ = ["EvaluationResult", "estimates_table", "evaluate", "is_run", "score_table", "show_estimates"]
 
 ESTIMATES_SCHEMA = pa.schema(
     [
@@ -146,7 +146,7 @@ def score_table(scores: Any) -> tuple[pa.Table, str, Mapping[str, Any]]:
         from raylab2f.files.mirror import fetch_file
 
         place = place_of(os.fspath(scores))
-        if _is_folder(place):
+        if is_run(place):
             from raylab2f.api.comparison import read_run_at
 
             run = read_run_at(place)
@@ -172,7 +172,8 @@ def score_table(scores: Any) -> tuple[pa.Table, str, Mapping[str, Any]]:
     )
 
 
-def _is_folder(place: str) -> bool:
+def is_run(place: str) -> bool:
+    """Whether scores at this place are those of a run's folder, rather than a table's."""
     return file_exists(join(place, "run.json")) if is_uri(place) else os.path.isdir(place)  # noqa: PTH112  # no error
 
 

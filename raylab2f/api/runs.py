@@ -28,6 +28,7 @@ from raylab2f.options.runs import place_runs
 from raylab2f.pitfalls import parse_codes
 
 if TYPE_CHECKING:
+    from raylab2f.api.detection import DetectionResult
     from raylab2f.cluster.training.folds import FoldFailure
     from raylab2f.diagnostics import Finding
 
@@ -76,6 +77,12 @@ class Run(Result):
     def report(self) -> Report:
         """The run's page, made anew; a notebook shows it."""
         return report((self.place,))
+
+    def pod(self, **options: Any) -> DetectionResult:
+        """How large a defect must be to be found; options as those of `raylab2f.pod`."""
+        from raylab2f.api.detection import pod
+
+        return pod(self.place, **options)
 
     def _repr_html_(self) -> str:
         failed = [f"fold {failure.fold}: {failure.message}" for failure in self.failures]

@@ -22,6 +22,7 @@ from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.figures import figures
 from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
+from raylab2f.cli.pod import pod
 from raylab2f.cli.report import report
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
@@ -49,6 +50,7 @@ app.command("show")(show)
 app.command("report")(report)
 app.command("figures")(figures)
 app.command("plan-samples")(plan_samples)
+app.command("pod")(pod)
 app.command("segment")(segment)
 # What follows the first word is of the command that is sent, with or without `--` before it.
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit)

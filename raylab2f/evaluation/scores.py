@@ -40,6 +40,7 @@ class Scores:
         object_names: (objects,) what the table calls each object, to match objects between tables.
         groups: (n,) text of the columns `condition`, `view` and `repeat` that the table has, empty where a cell is.
         warnings: what the user should know about the table.
+        size: (n,) of the defects, NaN where unknown; `None` where nobody asked.
     """
 
     folds: tuple[int, ...]
@@ -56,9 +57,10 @@ class Scores:
     object_names: np.ndarray
     groups: Mapping[str, np.ndarray]
     warnings: tuple[Caution, ...]
+    size: np.ndarray | None = None
 
 
-def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores:
+def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0, size: np.ndarray | None = None) -> Scores:
     """Check a score table and turn it into arrays.
 
     Arguments:
@@ -68,6 +70,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
             classes: once for each given fold or, without `fold`, `folds` times.
         folds: number of random splits for a table without `partition` and `fold`.
         seed: of these splits.
+        size: (rows of the table,) of the defects, for `Scores.size`.
 
     Raises:
         UserError: anything that makes the figures meaningless, one sentence each.
@@ -119,6 +122,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0) -> Scores
         object_names=object_name[rows][first_row],
         groups={name: values[rows] for name, values in given.groups.items()},
         warnings=(),
+        size=None if size is None else size[rows],
     )
     _refuse_meaningless(scores)
     return replace(scores, warnings=(*given.warnings, *_warn_of_objects(given.object), *_warn_of_leaks(scores)))

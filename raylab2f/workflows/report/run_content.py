@@ -22,6 +22,7 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.page.images import figure_uri
 from raylab2f.runs.folder import RunFolder
 from raylab2f.workflows.evidence import FinishedFolds, finished_folds, run_thresholds
+from raylab2f.workflows.report.detection import detection_content
 from raylab2f.workflows.report.operating import operating_points, point_replicates
 from raylab2f.workflows.report.parts import part_cards
 from raylab2f.workflows.report.verdict import acceptance_of_run
@@ -85,6 +86,8 @@ def run_content(
         judged = level_scores(checked, level, rules["object_score"])
         curves = curve_bands(scores, levels=(level,), object_score=rules["object_score"], seed=summary["seed"])
         operating = operating_points(scores, summary, level, judged[0], judged[1])
+    with display.stage("report: sizes"):
+        pod = detection_content(found.folder.place, scores, summary, level)
     acceptance, limits_error = None, None
     with display.stage("report: limits"):
         try:
@@ -122,7 +125,7 @@ def run_content(
             "scale": _scale_gap(*judged, summary, level),
         },
         "curves": curves.to_pylist(),
-        "pod": None,
+        "pod": pod,
         "parts": _parts(summary, level, strategy),
         "pixels": _rows(summary, "any", "pixel"),
         "cards": cards,

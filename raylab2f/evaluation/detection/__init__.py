@@ -1,0 +1,1 @@
+"""Which defects are found: the probability of detection by their size."""
