@@ -26,6 +26,7 @@ _AS_JUDGED = "the run's, else max"
 
 @command
 def pod(
+    *,
     scores: Annotated[
         str,
         Option(
@@ -40,21 +41,14 @@ def pod(
         Literal["object", "image"], Option("object: parts, by their largest defect; or image.")
     ] = "object",
     object_score: Annotated[str | None, Option("A part's score from its pictures'.", usual=_AS_JUDGED)] = None,
-    replicates: ReplicatesOption = 1000,
     seed: Annotated[int, Option("Of the bootstrap over parts.", minimum=0)] = 0,
-    out: Annotated[str | None, Option("File, or its URI, for the outcome with curves as JSON.", kind="place")] = None,
     as_json: JsonOption = False,
+    replicates: ReplicatesOption = 1000,
+    out: Annotated[str | None, Option("File, or its URI, for the outcome with curves as JSON.", kind="place")] = None,
 ) -> None:
     """Say how large a defect must be to be found: probability of detection by size, a90 and a90/95."""
-    result = api.pod(
-        scores,
-        strategy=strategy,
-        level=level,
-        object_score=object_score,
-        replicates=replicates,
-        seed=seed,
-        **vars(sizes),
-    )
+    rules = {"strategy": strategy, "level": level, "object_score": object_score}
+    result = api.pod(scores, replicates=replicates, seed=seed, **rules, **vars(sizes))
     if not put_json(result.detection.to_dict(), out, printed=as_json):
         _print_detection(result.detection, Console())
 
