@@ -21,20 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["pod"]
 
+_SCORES = "A run's folder, or a table of scores (Parquet, CSV, or its URI) with a column size."
+ScoresOption = Annotated[str, Option(_SCORES, kind="place", positional=True)]
 _AS_JUDGED = "the run's, else max"
 
 
 @command
 def pod(
-    *,
-    scores: Annotated[
-        str,
-        Option(
-            "A run's folder, or a table of scores (Parquet, CSV, or its URI) with a column size.",
-            kind="place",
-            positional=True,
-        ),
-    ],
+    scores: ScoresOption,
     sizes: Sizes,
     strategy: Annotated[str | None, Option("By which thresholds are chosen.", usual="the run's, else youden")] = None,
     level: Annotated[
