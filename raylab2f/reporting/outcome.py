@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from raylab2f.pitfalls import PITFALLS
 from raylab2f.reporting.page.sentences import figure_text, outcome_sentence
-from raylab2f.reporting.tables import describe_run
+from raylab2f.reporting.tables import describe_run, print_muted, print_remarks
 from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["VERDICT_SENTENCES", "print_outcome", "print_verdict"]
@@ -49,8 +49,11 @@ def print_outcome(
             rows.append([metric.replace("_", " "), *(_cell(cell) for cell in cells)])
     title = f"{describe_run(summary)}: threshold {strategy}"
     print_table(["", *(f"{level} level" for level in levels)], rows, console, title=title)
+    print_remarks(summary, console)
     for line in _weaknesses(summary, findings):
         console.print(line, highlight=False, soft_wrap=True)
+    print_muted(summary["muted"], "warning", console)
+    print_muted([finding for finding in findings if finding["muted"]], "finding", console)
     print_verdict(summary, acceptance, console)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +13,14 @@ from rich.text import Text
 from raylab2f.pitfalls import PITFALLS
 from raylab2f.reporting.whole_tables import print_table
 
-__all__ = ["describe_run", "print_findings", "print_forecasts", "print_summary"]
+__all__ = [
+    "describe_run",
+    "print_findings",
+    "print_forecasts",
+    "print_muted",
+    "print_remarks",
+    "print_summary",
+]
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -73,16 +80,22 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         print_table(headings, rows, console, title=f"{describe_run(summary)}: threshold {strategy}")
         _print_parts(summary, strategy, console)
     _print_pixel_level(summary, console)
-    _print_shortcuts(summary, console)
-    _print_baseline(summary, console)
+    print_remarks(summary, console)
     for warning in summary["warnings"]:
         line = f"[bold yellow]warning {warning['code']}:[/] {escape(warning['text'])}"
         console.print(line, highlight=False, soft_wrap=True)
-    _print_muted(Counter(warning["code"] for warning in summary["muted"]), "warning", console)
+    print_muted(summary["muted"], "warning", console)
 
 
-def _print_muted(codes: Counter[str], what: str, console: Console) -> None:
-    """How much the user silenced, in one line."""
+def print_remarks(summary: Mapping[str, Any], console: Console) -> None:
+    """Print what shortcuts would have claimed, and what the nearest neighbour reaches: one line each."""
+    _print_shortcuts(summary, console)
+    _print_baseline(summary, console)
+
+
+def print_muted(entries: Iterable[Mapping[str, Any]], what: str, console: Console) -> None:
+    """Print how much the user silenced, in one line; `entries` are warnings or findings, with their codes."""
+    codes = Counter(entry["code"] for entry in entries)
     if codes:
         counted = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in sorted(codes.items()))
         plural = "s" if codes.total() > 1 else ""
@@ -115,7 +128,7 @@ def _print_pixel_level(summary: dict[str, Any], console: Console) -> None:
     print_table(headings, lines, console, title=f"{describe_run(summary)}: anomaly maps")
 
 
-def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
+def _print_shortcuts(summary: Mapping[str, Any], console: Console) -> None:
     """What shortcuts would have claimed, for pictures: one line each."""
     for row in summary["shortcuts"]:
         if f"{row['claimed']:.3f}" == f"{row['honest']:.3f}":
@@ -131,7 +144,7 @@ def _print_shortcuts(summary: dict[str, Any], console: Console) -> None:
             )
 
 
-def _print_baseline(summary: dict[str, Any], console: Console) -> None:
+def _print_baseline(summary: Mapping[str, Any], console: Console) -> None:
     """What nobody has to train reaches on the same features; nothing in summaries from before it was asked."""
     for row in summary.get("baseline", ()):
         own = f"{row['level']} {row['metric']} {_span(row['mean'], row['low'], row['high'])}"
@@ -159,7 +172,7 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
         rows.append([name, verdict, _figure(finding["figure"]), why])
     headings = ("pitfall", "verdict", "figure (95 % interval)", "why")
     print_table(headings, rows, console, title="diagnosis", left=range(len(headings)))
-    _print_muted(Counter(finding["code"] for finding in findings if finding["muted"]), "finding", console)
+    print_muted([finding for finding in findings if finding["muted"]], "finding", console)
     codes = dict.fromkeys(f["code"] for f in shown if f["verdict"] in ("warn", "fail"))
     pages = [f"docs/pitfalls/{code}.md" for code in codes if code in PITFALLS]
     if pages:
