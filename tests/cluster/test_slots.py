@@ -102,6 +102,7 @@ def test_a_limit_holds_for_pictures_and_replicates_too(shared_ray):
     assert cluster_slots()[0] == 2
 
 
+@pytest.mark.slow
 def test_two_users_with_limits_train_at_once_and_a_third_is_told_who_they_are(head):
     with ExitStack() as stack:
         users = []

@@ -138,12 +138,14 @@ def test_clutter_that_follows_the_label_is_a_background_shortcut(diagnosed):
     assert findings["background"].measure("background-auroc").estimate.value > 0.8
 
 
+@pytest.mark.slow
 def test_a_split_by_picture_is_leakage(diagnosed):
     verdicts, findings, _ = diagnosed("by-picture", stored_only=True)
     assert failed(verdicts) == {"leakage"}, [findings[name].why for name in failed(verdicts)]
     assert findings["leakage"].figure.name == "objects-in-two-partitions"
 
 
+@pytest.mark.slow
 def test_turned_evaluation_pictures_are_a_missing_invariance(diagnosed):
     verdicts, findings, _ = diagnosed("turned")
     assert failed(verdicts) == {"invariance"}, [findings[name].why for name in failed(verdicts)]

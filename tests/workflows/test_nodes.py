@@ -49,6 +49,7 @@ def test_the_doctor_finds_the_node_with_another_version_and_the_storage_that_is_
     assert not list(cache.glob(".raylab2f-probe*"))
 
 
+@pytest.mark.slow
 def test_folds_land_on_all_nodes_and_a_killed_node_changes_no_result(
     three_nodes, pictures, cache, csflow_run, read_summary, tmp_path
 ):

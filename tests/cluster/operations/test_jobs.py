@@ -67,6 +67,7 @@ def test_a_submitted_run_is_followed_to_its_end_and_tells_no_secret(
     assert [path for path in files if head.token.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_live_job_is_watched_followed_and_stopped(head, program, pictures, cache, tmp_path):
     out = tmp_path / "watched"
     long = [*options(pictures, cache, out), "--epochs", 100_000, "--max-parallel-folds", 1, "--tensorboard"]
