@@ -61,7 +61,7 @@ class PixelSize:
         side = float(found[1]) * _MILLIMETRES.get(found[2], 0.0) if found else 0.0
         if not 0 < side < _LARGEST:
             raise UserError(
-                f"--pixel-size {text[:40]}: this is no length of a pixel's side; give one above 0, such as 0.05mm."
+                f"--pixel-size {text[:40]}: give the length of a pixel's side, above 0, such as 0.05mm or 50um."
             )
         return cls(side, "mm")
 

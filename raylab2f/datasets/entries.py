@@ -55,6 +55,7 @@ class Entry:
     mask_sha256: str | None = None
     foreground_sha256: str | None = None
     condition: str | None = None
+    size: float | None = None
 
 
 @dataclass(frozen=True)

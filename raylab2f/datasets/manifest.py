@@ -39,12 +39,13 @@ MANIFEST_SCHEMA = pa.schema(
         pa.field(
             "condition", pa.string()
         ),  # what varies between sessions: light, batch, camera; the column may be absent
+        pa.field("size", pa.float64()),  # of the defect, in any unit; the column may be absent
     ]
 )
 # Where files lie says nothing about what they show.
 _PLACES = ("path", "mask_path", "foreground_path")
 # Columns that later versions added: absent from older manifests, and no part of the fingerprint while they are empty.
-_OPTIONAL = ("condition",)
+_OPTIONAL = ("condition", "size")
 
 
 def fingerprint(table: pa.Table) -> str:

@@ -39,7 +39,7 @@ def test_a_table_with_a_column_size(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--pixel-size", "0.1"], "no length of a pixel's side"),
+        (["--pixel-size", "0.1"], "give the length of a pixel's side"),
         (["--size", "column", "--pixel-size", "0.1mm"], "--pixel-size is for sizes from masks"),
         (["--size", "column"], "size"),
     ],

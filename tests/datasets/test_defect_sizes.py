@@ -43,5 +43,5 @@ def test_a_pixels_side(text, side):
 
 @pytest.mark.parametrize("text", ["", "0.05", "mm", "-1mm", "0mm", "5 parsec", "1e99mm", "nanmm"])
 def test_what_is_no_length_is_refused(text):
-    with pytest.raises(UserError, match="no length of a pixel's side"):
+    with pytest.raises(UserError, match="give the length of a pixel's side"):
         PixelSize.parse(text)

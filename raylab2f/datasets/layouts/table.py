@@ -10,6 +10,7 @@ Columns:
 - `defect_type`: by default good for nominal pictures and defect for anomalous ones;
 - `object_id`: the physical part, given for every row or for none;
 - `view`, `condition`, `mask_path`, `foreground_path`: may be empty;
+- `size`: of the defect, above 0, in any unit; empty where it is not known, and of no meaning for nominal pictures;
 - `width`, `height`, `sha256`, `mask_sha256`, `foreground_sha256`: found from the files where empty.
 
 Other columns are ignored; those whose names suggest that one of these is meant are said. What is read as a table, and
@@ -19,6 +20,7 @@ means no value.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -41,7 +43,7 @@ _NAMES = ("image_id", "object_id", "view", "condition", "defect_type", "given_sp
 _PATHS = ("path", "mask_path", "foreground_path")
 _TEXTS = ("sha256", "mask_sha256", "foreground_sha256")
 _SIZES = ("width", "height")
-_COLUMNS = (*_REQUIRED, *_NAMES, *_PATHS[1:], *_TEXTS, *_SIZES)
+_COLUMNS = (*_REQUIRED, *_NAMES, *_PATHS[1:], *_TEXTS, *_SIZES, "size")
 # Tables that people take for manifests as well; the reader says what to do with them.
 _SUFFIXES = (*TABLE_SUFFIXES, ".xlsx", ".xls")
 
@@ -110,6 +112,7 @@ def _read(file: Path | str) -> tuple[list[Entry], list[Caution]]:
                 foreground_path=_absolute(folder, row["foreground_path"]),
                 width=_number(row, "width", where),
                 height=_number(row, "height", where),
+                size=_defect_size(row["size"], bool(label), where),
                 **{name: row[name] for name in _TEXTS},
             )
         )
@@ -210,3 +213,15 @@ def _number(row: dict[str, Any], name: str, where: str) -> int | None:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
         raise UserError(f"{where} has {name} {shown(text)}; give a number of pixels, or leave it empty.")
     return int(text)
+
+
+def _defect_size(text: str | None, anomalous: bool, where: str) -> float | None:
+    if text is None or not anomalous:
+        return None
+    try:
+        size = float(text)
+    except ValueError:
+        size = math.nan
+    if not 0 < size < math.inf:
+        raise UserError(f"{where} has size {shown(text)}; give the defect's size, a number above 0, or leave it empty.")
+    return size

@@ -132,7 +132,7 @@ def detection_row(hits: Hits, unit: str, level: str, defect_type: str | None = N
 _WHY_NO_A90 = {
     "below": "Already of the smallest defects, {smallest}, more than 90 % are found; a90 is below all sizes seen.",
     "above": "The curve reaches 90 % only beyond the largest defect seen, {largest}.",
-    "never": "The curve levels off at {ceiling:.1%}, below 90 %: size does not help against the misses that stay.",
+    "never": "The curve levels off at {ceiling:.1%}, below 90 %: some defects are missed however large they are.",
 }
 _WHY_NO_BOUND = {
     "below": "With 95 % confidence, more than 90 % already of the smallest defects, {smallest}, are found.",
