@@ -51,7 +51,7 @@ def ends_well(*given_words):
 def nothing_runs(monkeypatch, tmp_path):
     begun = []
     monkeypatch.setattr("raylab2f.cli.run_cv._run", lambda placed, how, telling: begun.append(placed))
-    monkeypatch.setattr("raylab2f.cli.run_cv._forecast", lambda placed, how, telling: begun.append(placed))
+    monkeypatch.setattr("raylab2f.cli.run_cv._forecast", lambda placed, how: begun.append(placed))
     monkeypatch.chdir(tmp_path)
     return begun
 
