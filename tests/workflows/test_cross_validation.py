@@ -177,6 +177,7 @@ def test_a_failing_fold_is_reported_and_does_not_sink_the_others(finished_run, r
     assert not (folder / "folds" / "1" / "error.json").exists()
 
 
+@pytest.mark.slow
 def test_two_workers_train_the_same_csflow_as_one(run, tmp_path):
     run("--detector", "csflow", "--layers", "blocks.4", "--folds", 1, "--out", tmp_path / "one")
     two = ["--detector", "csflow", "--layers", "blocks.4", "--folds", 1, "--workers-per-fold", 2]

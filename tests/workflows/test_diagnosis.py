@@ -93,6 +93,7 @@ def failed(verdicts):
     return {name for name, verdict in verdicts.items() if verdict == "fail"}
 
 
+@pytest.mark.slow
 def test_clean_data_fail_nothing(diagnosed):
     verdicts, findings, _ = diagnosed("clean", only=DIAGNOSES)
     assert failed(verdicts) == set(), [findings[name].why for name in failed(verdicts)]
@@ -100,6 +101,7 @@ def test_clean_data_fail_nothing(diagnosed):
     assert verdicts["likelihood"] == "skip"
 
 
+@pytest.mark.slow
 def test_findings_and_figures_are_written(diagnosed):
     _, findings, folder = diagnosed("clean", only=DIAGNOSES)
     content = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))
@@ -115,6 +117,7 @@ def test_findings_and_figures_are_written(diagnosed):
     assert responses.num_rows == findings["invariance"].evidence.num_rows > 20
 
 
+@pytest.mark.slow
 def test_diagnoses_can_be_made_view_by_view(diagnosed, small):
     chosen = ("silhouette", "threshold")
     _, _, folder = diagnosed("clean", only=DIAGNOSES)
@@ -195,6 +198,7 @@ def test_the_threshold_diagnosis_judges_the_runs_own_threshold(small, tmp_path):
     assert "prevalence 0.02" in finding.measure("youden-from-cost").sentence
 
 
+@pytest.mark.slow
 def test_the_command_prints_json_and_keeps_earlier_findings(diagnosed, small):
     _, cache, _ = small
     _, _, folder = diagnosed("clean", only=DIAGNOSES)
@@ -204,6 +208,7 @@ def test_the_command_prints_json_and_keeps_earlier_findings(diagnosed, small):
     assert set(DIAGNOSES) <= {finding["name"] for finding in json.loads(result.stdout)["findings"]}
 
 
+@pytest.mark.slow
 def test_failing_verdicts_are_no_failure_of_the_command(diagnosed, small):
     _, cache, _ = small
     _, _, folder = diagnosed("by-picture", stored_only=True)

@@ -22,7 +22,11 @@ def test_processes_and_temporary_files_are_gone_after_the_end(csflow_run):
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        pytest.param(signal.SIGTERM, 143, "stopped by SIGTERM", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, "SIGHUP", marks=pytest.mark.slow),
+    ],
     ids=["ctrl-c", "kill", "closed terminal"],
 )
 def test_processes_and_temporary_files_are_gone_after_a_signal(
