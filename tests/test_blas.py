@@ -32,7 +32,7 @@ def test_every_diagnosis_and_every_interval_ends_after_a_fork():
     said = process.stdout.splitlines()
     assert said[-1] == "done"
     assert {line.split()[1] for line in said if line.endswith(("pass", "warn", "fail"))} == {
-        name.removeprefix("diagnose_").replace("fragility", "threshold")
+        {"fragility": "threshold", "conditions": "condition"}.get(short := name.removeprefix("diagnose_"), short)
         for name in diagnostics
         if name.startswith("diagnose_")
     }
