@@ -1,7 +1,7 @@
 """Evaluation of visual defect detection on resampled folds, driven by Ray.
 
-`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod` and `plan_samples` do what the
-commands of these names do; see `raylab2f.api`.
+`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples` and `finalise`
+do what the commands of these names do, and `load_model` opens what the last one wrote; see `raylab2f.api`.
 
 >>> import raylab2f
 >>> print(raylab2f.plan_samples(half_width=0.1).half_width["objects"].to_pylist())
@@ -12,7 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raylab2f.api import accept, compare, cross_validate, diagnose, evaluate, plan_samples, pod, report
+    from raylab2f.api import (
+        accept,
+        compare,
+        cross_validate,
+        diagnose,
+        evaluate,
+        finalise,
+        load_model,
+        plan_samples,
+        pod,
+        report,
+    )
 
 __all__ = [
     "__version__",
@@ -21,6 +32,8 @@ __all__ = [
     "cross_validate",
     "diagnose",
     "evaluate",
+    "finalise",
+    "load_model",
     "plan_samples",
     "pod",
     "report",

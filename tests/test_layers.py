@@ -20,18 +20,20 @@ BELOW = {
     "preparation": {"files", "datasets"},
     "diagnostics": {"files", "evaluation", "preparation"},
     "runs": {"files", "evaluation", "features", "datasets", "reporting", "detectors", "preparation"},
+    "models": {"files", "evaluation", "features", "datasets", "reporting", "detectors", "preparation"},
     "cluster": {
         "files", "evaluation", "features", "datasets", "reporting", "detectors", "preparation", "diagnostics", "runs",
+        "models",
     },
 }  # fmt: skip
 BELOW["workflows"] = BELOW["cluster"] | {"cluster"}
-BELOW["options"] = BELOW["runs"] | {"runs", "cluster"}
+BELOW["options"] = BELOW["runs"] | {"runs", "models", "cluster"}
 BELOW["api"] = BELOW["workflows"] | {"workflows", "options"}
 BELOW["cli"] = BELOW["api"] | {"api"}
 FOUNDATION = {"blas", "errors", "pitfalls", "plugins", "seeding", "versions", "__version__"}
 ONLY_IN = {
     "ray": {"cluster"},
-    "torch": {"features", "detectors", "preparation", "runs", "cluster"},
+    "torch": {"features", "detectors", "preparation", "runs", "models", "cluster"},
     "timm": {"features"},
     "transformers": {"preparation"},
     "typer": {"cli"},
@@ -73,6 +75,7 @@ LIGHT = [
     ("import raylab2f.datasets, raylab2f.preparation", ["ray", "torch"]),
     ("import raylab2f.diagnostics", ["ray", "torch"]),
     ("import raylab2f.features, raylab2f.detectors", ["ray"]),
+    ("import raylab2f.models", ["ray"]),
     ("import raylab2f.runs.fold, raylab2f.runs.folder, raylab2f.runs.splits", ["ray"]),
 ]
 

@@ -9,6 +9,7 @@ from raylab2f.api.acceptance import AcceptanceResult, accept
 from raylab2f.api.comparison import RunComparison, compare
 from raylab2f.api.detection import DetectionResult, pod
 from raylab2f.api.evaluation import EvaluationResult, evaluate
+from raylab2f.api.models import Model, finalise, load_model
 from raylab2f.api.planning import SamplePlan, plan_samples
 from raylab2f.api.reports import Report, report
 from raylab2f.api.runs import CrossValidation, Diagnosis, Run, cross_validate, diagnose
@@ -19,6 +20,7 @@ __all__ = [
     "DetectionResult",
     "Diagnosis",
     "EvaluationResult",
+    "Model",
     "Report",
     "Run",
     "RunComparison",
@@ -28,6 +30,8 @@ __all__ = [
     "cross_validate",
     "diagnose",
     "evaluate",
+    "finalise",
+    "load_model",
     "plan_samples",
     "pod",
     "report",

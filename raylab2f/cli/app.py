@@ -20,6 +20,7 @@ from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.figures import figures
+from raylab2f.cli.finalise import finalise
 from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.pod import pod
@@ -49,6 +50,7 @@ app.command("diagnose")(diagnose)
 app.command("show")(show)
 app.command("report")(report)
 app.command("figures")(figures)
+app.command("finalise")(finalise)
 app.command("plan-samples")(plan_samples)
 app.command("pod")(pod)
 app.command("segment")(segment)

@@ -19,7 +19,7 @@ from raylab2f.errors import UserError
 from raylab2f.files.atomic import atomic_path, write_json
 from raylab2f.files.strangers import read_json
 
-__all__ = ["load_detector", "load_training", "save_detector", "save_training"]
+__all__ = ["described_detector", "load_detector", "load_training", "save_detector", "save_training"]
 
 #: Channels or positions of a model's maps, at most.
 _MOST = 1 << 20
@@ -48,10 +48,7 @@ def load_detector(folder: Path) -> Detector:
     except _WRONG as error:
         raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
     try:
-        config = config_from_dict(cls.name, description["config"])
-        shapes = [(int(c), int(h), int(w)) for c, h, w in description["feature_shapes"]]
-        _require_buildable(shapes)
-        detector = cls(config, shapes)
+        detector = described_detector(cls.name, description["config"], description["feature_shapes"])
     except (UserError, *_WRONG) as error:
         raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
     try:
@@ -59,6 +56,18 @@ def load_detector(folder: Path) -> Detector:
     except (SafetensorError, RuntimeError) as error:
         raise UserError(f"{folder / 'model.safetensors'} is damaged ({error}); train the fold again.") from error
     return detector.eval()
+
+
+def described_detector(name: str, config: dict[str, Any], feature_shapes: Sequence[Sequence[int]]) -> Detector:
+    """A detector of a recorded configuration, before its tensors are put in.
+
+    Raises:
+        UserError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError: the values describe
+            none.
+    """
+    shapes = [(int(c), int(h), int(w)) for c, h, w in feature_shapes]
+    _require_buildable(shapes)
+    return detector_class(name)(config_from_dict(name, config), shapes)
 
 
 def _require_buildable(shapes: Sequence[tuple[int, int, int]]) -> None:

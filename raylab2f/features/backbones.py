@@ -27,9 +27,9 @@ from raylab2f.errors import UserError, first_line
 from raylab2f.features.architectures import pretrained_config, untrained_network
 from raylab2f.features.folding import fold_batch_norms
 from raylab2f.features.truncation import ModuleRun, check_layers, cut_behind, meta_run, token_grid, trace
-from raylab2f.features.weights import Normalisation, install_weights, read_weights, weights_digest
+from raylab2f.features.weights import Normalisation, Weights, install_weights, read_weights, weights_digest
 
-__all__ = ["Backbone", "BackboneSpec", "ShapeFinder", "create_backbone", "shape_finder"]
+__all__ = ["Backbone", "BackboneSpec", "ShapeFinder", "backbone_weights", "create_backbone", "shape_finder"]
 
 #: From pictures' height and width to the shapes (C, h, w) of the maps that are made of them.
 ShapeFinder = Callable[[tuple[int, int]], list[tuple[int, int, int]]]
@@ -53,8 +53,11 @@ class BackboneSpec:
     layers: tuple[str, ...]
 
 
-def create_backbone(spec: BackboneSpec) -> Backbone:
+def create_backbone(spec: BackboneSpec, weights: Weights | None = None) -> Backbone:
     """Build the network as far as it is needed, put its weights in and freeze it.
+
+    Arguments:
+        weights: those of the part that is needed, as `backbone_weights` gives them; `None`: those that `spec` names.
 
     Raises:
         UserError: unknown model or layer, or weights that cannot be had. There are no random weights to fall back on.
@@ -65,7 +68,7 @@ def create_backbone(spec: BackboneSpec) -> Backbone:
         [(40, 20, 20), (112, 10, 10)]
     """
     network, runs = _traced(spec)
-    weights = read_weights(spec.name, spec.weights, network)
+    weights = weights or read_weights(spec.name, spec.weights, network)
     known = frozenset(network.state_dict())
     deepest = _deepest(spec, runs)
     cut_behind(network, deepest, runs)
@@ -73,6 +76,19 @@ def create_backbone(spec: BackboneSpec) -> Backbone:
     digest = weights_digest(network, weights.normalisation)
     fold_batch_norms(network, runs, spec.layers)
     return Backbone(network, _layouts(spec, runs), deepest, weights.normalisation, digest)
+
+
+def backbone_weights(spec: BackboneSpec) -> Weights:
+    """The weights of the part of the network that `create_backbone` needs, which can be kept with a detector.
+
+    Raises:
+        UserError: as for `create_backbone`.
+    """
+    network, runs = _traced(spec)
+    weights = read_weights(spec.name, spec.weights, network)
+    cut_behind(network, _deepest(spec, runs), runs)
+    state = {name: weights.state[name] for name in network.state_dict() if name in weights.state}
+    return Weights(state, weights.normalisation, weights.origin)
 
 
 def shape_finder(spec: BackboneSpec) -> ShapeFinder:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylab2f.errors import UserError
+from raylab2f.files.typed_values import require_types
 from raylab2f.preparation.embedding import bounding_box, embed
 from raylab2f.preparation.resize import FITS, resize_mask, resize_picture
 from raylab2f.preparation.rotation import rotate_mask, rotate_picture
@@ -71,6 +72,20 @@ class Preparation:
             "canvas": None if self.canvas is None else list(self.canvas),
             "angles": [float(angle) for angle in self.angles],
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preparation:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: no description, or one of other pictures than this version prepares.
+        """
+        given = dict(values)
+        if (version := given.pop("version", None)) != _VERSION:
+            raise ValueError(f"it was prepared by version {version} of the preparation, and this is {_VERSION}")
+        require_types(cls, given)
+        made: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in given.items()}
+        return cls(**made)
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,16 @@ def with_copies(manifest: pa.Table, angles: tuple[float, ...]) -> pa.Table:
     return rows.sort_by("image_id")
 
 
-def select_pictures(split: pa.Table, pictures: pa.Table, settings: PreparationSettings) -> pa.Table:
+def select_pictures(
+    split: pa.Table, pictures: pa.Table, settings: PreparationSettings, *, judges: bool = True
+) -> pa.Table:
     """The rows of a fold: each partition's pictures at the angles and in the views that were asked for it.
 
     Arguments:
         split: a fold plan over the pictures as they are: `image_id`, `object_id`, `partition`.
         pictures: `with_copies` of the data set's manifest.
         settings: what was asked for.
+        judges: whether good and defective pictures must be left to choose a threshold and to judge.
 
     Returns:
         A table of the split's schema, sorted by `image_id`.
@@ -81,7 +84,7 @@ def select_pictures(split: pa.Table, pictures: pa.Table, settings: PreparationSe
         if row["rotation"] in (settings.train_angles if trains else settings.eval_angles):
             rows.append({name: row[name] for name in ("image_id", "object_id")} | {"partition": partition})
             labels.append((partition, row["label"]))
-    if kept is not None:
+    if kept is not None and judges:
         _require_all_sides(set(labels), settings)
     return pa.Table.from_pylist(rows, schema=split.schema).sort_by("image_id")
 

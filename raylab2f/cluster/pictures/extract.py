@@ -15,16 +15,13 @@ import torch
 from ray.data import ActorPoolStrategy
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.util.annotations import RayDeprecationWarning
-from torch.nn import functional
 
 from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots, ray_session
+from raylab2f.detectors.backbone_features import backbone_features, backbone_spec
 from raylab2f.detectors.base import FeatureRequest
-from raylab2f.detectors.precision import products_in
 from raylab2f.features import (
-    Backbone,
-    BackboneSpec,
     address,
     create_backbone,
     drop_damaged_parts,
@@ -41,7 +38,7 @@ from raylab2f.preparation import SHARD_ROWS, PictureShards
 from raylab2f.preparation.shards import read_shard, shard_path
 from raylab2f.reporting.watchdog import stacks_on_signal
 
-__all__ = ["Extraction", "backbone_features", "backbone_spec", "extract_features", "store_ingredients"]
+__all__ = ["Extraction", "extract_features", "store_ingredients"]
 
 _BATCH = 16
 # An actor spends seconds importing torch and loading weights; fewer shards than these are not worth another one.
@@ -234,21 +231,6 @@ class _Extractor:
             backbone_features(backbone, batch.to(self.device), store.request.size) for batch in pictures.split(_BATCH)
         ]
         return [torch.cat([map_.cpu() for map_ in layer]).numpy() for layer in zip(*batches, strict=True)]
-
-
-@torch.inference_mode()
-def backbone_features(backbone: Backbone, pictures: torch.Tensor, size: tuple[int, int]) -> list[torch.Tensor]:
-    """Features of prepared pictures (n, H, W, 3), uint8, at the `size` of a feature request: (n, C, h, w) float32."""
-    prepared = backbone.preprocess(pictures)
-    if prepared.shape[-2:] != size:
-        prepared = functional.interpolate(prepared, size, mode="bilinear", antialias=True)
-    with products_in("float32"):
-        return [feature.float() for feature in backbone(prepared)]
-
-
-def backbone_spec(request: FeatureRequest) -> BackboneSpec:
-    """The backbone that computes a request's features."""
-    return BackboneSpec(request.backbone, request.weights, request.layers)
 
 
 def _shard_size(shards: PictureShards, shard: int) -> int:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy
 
 from raylab2f.cluster.failures import user_errors_unwrapped
-from raylab2f.cluster.pictures.extract import backbone_features
 from raylab2f.cluster.session import cluster_slots
+from raylab2f.detectors.backbone_features import backbone_features
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_detector
 from raylab2f.detectors.training import predict_batches

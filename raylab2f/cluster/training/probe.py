@@ -13,8 +13,8 @@ import torch
 
 from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.failures import user_errors_unwrapped
-from raylab2f.cluster.pictures.extract import backbone_features, backbone_spec
 from raylab2f.cluster.pictures.ingest import prepare_files
+from raylab2f.detectors.backbone_features import backbone_features, backbone_spec
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.patchcore import PatchCore
 from raylab2f.detectors.registry import config_from_dict, detector_class

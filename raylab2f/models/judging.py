@@ -1,0 +1,170 @@
+"""A finalised model in memory: from a picture to score, map and verdict, as the evaluated one would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from raylab2f.detectors.backbone_features import backbone_features
+from raylab2f.detectors.base import Detector, Samples
+from raylab2f.detectors.training import predict_batches
+from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
+from raylab2f.features import Backbone
+from raylab2f.models.familiarity import Components, Familiarity, statistics_of
+from raylab2f.models.record import ModelRecord
+from raylab2f.preparation import Preparation, prepare
+
+__all__ = ["Judge", "Judged", "Opinion"]
+
+# As many pictures pass the backbone together as when features were stored.
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model says of prepared pictures.
+
+    Arguments:
+        scores: (n,) float64; higher is more anomalous.
+        maps: (n, h, w) float32 at the detector's resolution; see `Judge.upsample`.
+        distances: (n,) of their features, see `raylab2f.models.familiarity`.
+    """
+
+    scores: NDArray[np.float64]
+    maps: NDArray[np.float32]
+    distances: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a model says of one picture as it was taken.
+
+    Arguments:
+        scores: (a,) at each of the model's angles.
+        map: (H, W) float32 of the picture as it stands, at the prepared size.
+        picture: (H, W, 3) uint8, prepared.
+        strangeness: distance of its features, 1 being the farthest of the evaluation's.
+        unfamiliar: in what it is unlike all evaluated pictures, in words.
+    """
+
+    scores: NDArray[np.float64]
+    map: NDArray[np.float32]
+    picture: NDArray[np.uint8]
+    strangeness: float
+    unfamiliar: tuple[str, ...]
+
+
+class Judge:
+    """A finalised model, ready.
+
+    Arguments:
+        record: what it is.
+        detectors: its members, in evaluation mode.
+        backbones: of each feature request.
+        familiarity, components: what evaluated pictures are like.
+        device: where it computes; detectors and backbones are there.
+    """
+
+    def __init__(
+        self,
+        record: ModelRecord,
+        detectors: Sequence[Detector],
+        backbones: Sequence[Backbone],
+        familiarity: Familiarity,
+        components: Components,
+        device: torch.device,
+    ) -> None:
+        self.record = record
+        self.preparation = Preparation.from_dict(record.preparation)
+        self.familiarity = familiarity
+        self.components = components
+        self.device = device
+        self.detectors = tuple(detectors)
+        self.backbones = tuple(backbones)
+        self.requests = type(self.detectors[0]).feature_requests(self.detectors[0].config)
+        self._dtype = getattr(torch, record.feature_dtype)
+        self._rule = parse_object_score(record.decision.object_score)
+
+    @torch.inference_mode()
+    def features(self, prepared: NDArray[np.uint8]) -> list[torch.Tensor]:
+        """The features (n, C, h, w) float32 of prepared pictures (n, H, W, 3), as the detectors read them."""
+        pictures = torch.from_numpy(prepared).to(self.device)
+        found = []
+        for backbone, request in zip(self.backbones, self.requests, strict=True):
+            batches = [backbone_features(backbone, batch, request.size) for batch in pictures.split(_BATCH)]
+            # Through the type in which features are stored, as in training.
+            found += [torch.cat(maps).to(self._dtype).float() for maps in zip(*batches, strict=True)]
+        return found
+
+    @torch.inference_mode()
+    def score(self, prepared: NDArray[np.uint8]) -> Judged:
+        """Judge prepared pictures (n, H, W, 3), n above 0."""
+        features = self.features(prepared)
+        scores: NDArray[np.float64] = np.zeros(len(prepared))
+        maps = np.zeros((), np.float32)
+        for detector, (_, centre, scale) in zip(self.detectors, self.record.members, strict=True):
+            parts = list(predict_batches(detector, Samples(features), _BATCH))
+            own = torch.cat([part for part, _ in parts]).double().numpy()
+            scores += (own - centre) / scale / len(self.detectors)
+            shown = (torch.cat([part for _, part in parts]).numpy() - np.float32(centre)) / np.float32(scale)
+            maps = np.asarray(maps + shown / len(self.detectors), np.float32)
+        pooled = features[self._deepest].mean(dim=(2, 3)).double().cpu().numpy()
+        return Judged(scores, maps, self.components.distance(pooled))
+
+    @property
+    def _deepest(self) -> int:
+        """Place of the first request's deepest map, whose pooled features say what is familiar."""
+        return len(self.requests[0].layers) - 1
+
+    def upsample(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Anomaly maps (n, h, w) at the size of prepared pictures (n, H, W)."""
+        with torch.inference_mode():
+            large = self.detectors[0].upsample(torch.from_numpy(maps).to(self.device), self.preparation.size)
+        return np.asarray(large.float().cpu().numpy(), np.float32)
+
+    def look(
+        self, pictures: Sequence[NDArray[np.uint8]], foregrounds: Sequence[NDArray[np.bool_] | None] | None = None
+    ) -> list[Opinion]:
+        """Judge pictures (h, w, 3) as they were taken, each of any size.
+
+        Arguments:
+            foregrounds: (h, w) of each, where the preparation needs them.
+
+        Raises:
+            UserError: a picture cannot be prepared, such as for want of a foreground mask.
+        """
+        masks = foregrounds or [None] * len(pictures)
+        # The picture as it stands comes first, for its map; it counts only where that is one of the model's angles.
+        angles = (0.0, *(angle for angle in self.record.angles if angle % 360))
+        counting = slice(0 if any(angle % 360 == 0 for angle in self.record.angles) else 1, None)
+        prepared = [
+            prepare(picture, self.preparation, foreground=mask, angle=angle).picture
+            for picture, mask in zip(pictures, masks, strict=True)
+            for angle in angles
+        ]
+        judged = self.score(np.stack(prepared))
+        plain = judged.maps[:: len(angles)]
+        enlarged = self.upsample(np.ascontiguousarray(plain))
+        opinions = []
+        for number, picture in enumerate(pictures):
+            first = number * len(angles)
+            distance = float(judged.distances[first])
+            unusual = self.familiarity.outside(statistics_of(prepared[first], picture.shape[:2]), distance)
+            opinions.append(
+                Opinion(
+                    scores=judged.scores[first : first + len(angles)][counting],
+                    map=enlarged[number],
+                    picture=prepared[first],
+                    strangeness=distance / self.familiarity.farthest,
+                    unfamiliar=tuple(unusual),
+                )
+            )
+        return opinions
+
+    def joint_score(self, scores: NDArray[np.float64]) -> float:
+        """The score of a part from those of all its pictures (n,), turned copies included."""
+        return float(aggregate_scores(scores, np.zeros(len(scores), np.int64), self._rule)[1][0])
