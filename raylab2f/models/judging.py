@@ -66,7 +66,7 @@ class Judge:
         detectors: its members, in evaluation mode.
         backbones: of each feature request.
         familiarity, components: what evaluated pictures are like.
-        device: where it computes; detectors and backbones are there.
+        device: where it computes; detectors and backbones are there. `None`: the CPU.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Judge:
         backbones: Sequence[Backbone],
         familiarity: Familiarity,
         components: Components,
-        device: torch.device,
+        device: torch.device | None = None,
     ) -> None:
         self.record = record
         self.preparation = Preparation.from_dict(record.preparation)
         self.familiarity = familiarity
         self.components = components
-        self.device = device
+        self.device = device or torch.device("cpu")
         self.detectors = tuple(detectors)
         self.backbones = tuple(backbones)
         self.requests = type(self.detectors[0]).feature_requests(self.detectors[0].config)

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.training.placement import FoldResources
@@ -148,7 +147,7 @@ def _write(
     requests = type(detectors[0]).feature_requests(detectors[0].config)
     backbones = [create_backbone(backbone_spec(request)) for request in requests]
     record = replace(record, backbone_digests=tuple(backbone.weights_digest for backbone in backbones))
-    judge = Judge(record, detectors, backbones, familiarity, components, torch.device("cpu"))
+    judge = Judge(record, detectors, backbones, familiarity, components)
     rows = _reference_rows(evidence)
     pictures = evidence.inputs.shards.read(rows["image_id"].to_pylist(), ["picture"])["picture"]
     judged = judge.score(pictures)
