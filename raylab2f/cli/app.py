@@ -24,6 +24,7 @@ from raylab2f.cli.finalise import finalise
 from raylab2f.cli.jobs import jobs_app, submit
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.pod import pod
+from raylab2f.cli.predict import predict
 from raylab2f.cli.report import report
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
@@ -51,6 +52,7 @@ app.command("show")(show)
 app.command("report")(report)
 app.command("figures")(figures)
 app.command("finalise")(finalise)
+app.command("predict")(predict)
 app.command("plan-samples")(plan_samples)
 app.command("pod")(pod)
 app.command("segment")(segment)

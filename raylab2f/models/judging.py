@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from raylab2f.models.familiarity import Components, Familiarity, statistics_of
 from raylab2f.models.record import ModelRecord
 from raylab2f.preparation import Preparation, prepare
 
-__all__ = ["Judge", "Judged", "Opinion"]
+__all__ = ["Judge", "Judged", "Opinion", "Ready", "threads_limited"]
 
 # As many pictures pass the backbone together as when features were stored.
 _BATCH = 16
@@ -37,6 +38,19 @@ class Judged:
     scores: NDArray[np.float64]
     maps: NDArray[np.float32]
     distances: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A picture as detectors see it.
+
+    Arguments:
+        turns: (a, H, W, 3) uint8: as it stands, and turned to each of the model's other angles.
+        shape: height and width of the file, in pixels.
+    """
+
+    turns: NDArray[np.uint8]
+    shape: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -126,39 +140,43 @@ class Judge:
             large = self.detectors[0].upsample(torch.from_numpy(maps).to(self.device), self.preparation.size)
         return np.asarray(large.float().cpu().numpy(), np.float32)
 
+    def ready(self, picture: NDArray[np.uint8], foreground: NDArray[np.bool_] | None = None) -> Ready:
+        """Prepare a picture (h, w, 3) as it was taken, of any size; needs no network, so threads may do it.
+
+        Arguments:
+            foreground: (h, w), where the preparation needs it.
+
+        Raises:
+            UserError: it cannot be prepared, such as for want of a foreground mask.
+        """
+        # The picture as it stands comes first, for its map; it counts only where that is one of the model's angles.
+        angles = (0.0, *(angle for angle in self.record.angles if angle % 360))
+        turns = [prepare(picture, self.preparation, foreground=foreground, angle=angle).picture for angle in angles]
+        return Ready(np.stack(turns), (picture.shape[0], picture.shape[1]))
+
     def look(
         self, pictures: Sequence[NDArray[np.uint8]], foregrounds: Sequence[NDArray[np.bool_] | None] | None = None
     ) -> list[Opinion]:
-        """Judge pictures (h, w, 3) as they were taken, each of any size.
-
-        Arguments:
-            foregrounds: (h, w) of each, where the preparation needs them.
-
-        Raises:
-            UserError: a picture cannot be prepared, such as for want of a foreground mask.
-        """
+        """Judge pictures (h, w, 3) as they were taken, each of any size; arguments and errors as for `ready`."""
         masks = foregrounds or [None] * len(pictures)
-        # The picture as it stands comes first, for its map; it counts only where that is one of the model's angles.
-        angles = (0.0, *(angle for angle in self.record.angles if angle % 360))
+        return self.opinions([self.ready(picture, mask) for picture, mask in zip(pictures, masks, strict=True)])
+
+    def opinions(self, pictures: Sequence[Ready]) -> list[Opinion]:
+        """Judge pictures that were made ready, at least one."""
+        turns = len(pictures[0].turns)
         counting = slice(0 if any(angle % 360 == 0 for angle in self.record.angles) else 1, None)
-        prepared = [
-            prepare(picture, self.preparation, foreground=mask, angle=angle).picture
-            for picture, mask in zip(pictures, masks, strict=True)
-            for angle in angles
-        ]
-        judged = self.score(np.stack(prepared))
-        plain = judged.maps[:: len(angles)]
-        enlarged = self.upsample(np.ascontiguousarray(plain))
+        judged = self.score(np.concatenate([one.turns for one in pictures]))
+        enlarged = self.upsample(np.ascontiguousarray(judged.maps[::turns]))
         opinions = []
         for number, picture in enumerate(pictures):
-            first = number * len(angles)
+            first = number * turns
             distance = float(judged.distances[first])
-            unusual = self.familiarity.outside(statistics_of(prepared[first], picture.shape[:2]), distance)
+            unusual = self.familiarity.outside(statistics_of(picture.turns[0], picture.shape), distance)
             opinions.append(
                 Opinion(
-                    scores=judged.scores[first : first + len(angles)][counting],
+                    scores=judged.scores[first : first + turns][counting],
                     map=enlarged[number],
-                    picture=prepared[first],
+                    picture=picture.turns[0],
                     strangeness=distance / self.familiarity.farthest,
                     unfamiliar=tuple(unusual),
                 )
@@ -168,3 +186,18 @@ class Judge:
     def joint_score(self, scores: NDArray[np.float64]) -> float:
         """The score of a part from those of all its pictures (n,), turned copies included."""
         return float(aggregate_scores(scores, np.zeros(len(scores), np.int64), self._rule)[1][0])
+
+
+@contextmanager
+def threads_limited(count: int) -> Iterator[None]:
+    """Inside the block a model on the CPU computes in so many threads.
+
+    More are faster. With one, as when features were stored, sums are formed in the same order and scores are those of
+    the run to the last digits; with others the fifth digit may differ, for features are rounded to half precision.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

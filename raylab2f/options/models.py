@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 
-__all__ = ["Finalising", "ModelOption"]
+__all__ = ["Finalising", "ModelOption", "Predicting"]
 
 _PANEL = "Model"
+_JUDGING = "Judging"
 
 ModelOption = Annotated[str, Option("Folder of a finalised model, or its URI.", kind="place", positional=True)]
 
@@ -49,3 +50,22 @@ class Finalising:
         if len(ways) > 1:
             raise UserError(f"{' and '.join(f'--{way}' for way in ways)}: a model is made in one way; choose one.")
         return ways[0] if ways else "refit"
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """How a model judges pictures."""
+
+    object_id: Annotated[
+        str | None,
+        Option("Regex on image ids with a group (?P<object>...): which part a picture shows.", panel=_JUDGING),
+    ] = None
+    unfamiliar: Annotated[
+        Literal["review", "ignore"],
+        Option("Whether a part unlike anything that was evaluated goes to a person.", panel=_JUDGING),
+    ] = "review"
+    pixel_limit: Annotated[int, Option("Refuse pictures of more pixels.", minimum=1, panel=_JUDGING)] = 100_000_000
+    threads: Annotated[
+        int,
+        Option("Of a process; more are faster, and the fifth digit of scores may differ.", minimum=1, panel=_JUDGING),
+    ] = 1

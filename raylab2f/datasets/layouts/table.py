@@ -34,7 +34,7 @@ from raylab2f.files.tables import TABLE_SUFFIXES
 from raylab2f.files.tables import read_table as read_any_table
 from raylab2f.pitfalls import Caution, unread_cautions
 
-__all__ = ["LOOKED_FOR", "read", "read_table", "recognises"]
+__all__ = ["LOOKED_FOR", "read", "read_table", "read_unlabelled", "recognises"]
 
 LOOKED_FOR = "a manifest (a .parquet, .csv or .tsv file, or a folder with manifest.parquet or manifest.csv)"
 
@@ -78,10 +78,15 @@ def read_table(file: Path | str) -> list[Entry]:
     return _read(file)[0]
 
 
-def _read(file: Path | str) -> tuple[list[Entry], list[Caution]]:
-    """The rows, and what is said of columns that are not read."""
+def read_unlabelled(file: Path | str) -> list[Entry]:
+    """As `read_table`, of a manifest that need not say what its pictures are: all labels are `None`."""
+    return _read(file, ("path",))[0]
+
+
+def _read(file: Path | str, required: tuple[str, ...] = _REQUIRED) -> tuple[list[Entry], list[Caution]]:
+    """The rows, and what is said of columns that are not read; labels count only where they are required."""
     file = str(file) if is_uri(file) else str(Path(file).absolute())
-    rows, unread = _rows(file)
+    rows, unread = _rows(file, required)
     places = [row["path"] for row in rows]
     defaults = _default_ids(places)
     folder = parent_of(file)
@@ -89,8 +94,8 @@ def _read(file: Path | str) -> tuple[list[Entry], list[Caution]]:
     entries = []
     for number, (row, place, default) in enumerate(zip(rows, places, defaults, strict=True), start=1):
         where = f"{file}: row {number} ({place})"
-        label = read_label(row["label"])
-        if label is None:
+        label = read_label(row["label"]) if "label" in required else None
+        if label is None and "label" in required:
             said = "no label" if is_missing(row["label"]) else f"label {shown(str(row['label']))}"
             raise UserError(f"{where} has {said}; write 0 or nominal, 1 or anomalous.")
         if has_objects and row["object_id"] is None:
@@ -102,7 +107,7 @@ def _read(file: Path | str) -> tuple[list[Entry], list[Caution]]:
             Entry(
                 image_id=row["image_id"] or default,
                 path=_absolute(folder, place),
-                label=int(label),
+                label=None if label is None else int(label),
                 defect_type=row["defect_type"] or ("defect" if label else NOMINAL),
                 given_split=_split(row["given_split"], where) or ("test" if label else "train"),
                 object_id=row["object_id"],
@@ -132,7 +137,7 @@ def _suffix(place: Path | str) -> str:
     return PurePosixPath(name_of(place)).suffix.lower()
 
 
-def _rows(file: str) -> tuple[list[dict[str, Any]], list[Caution]]:
+def _rows(file: str, required: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[Caution]]:
     """What each row says in each of `_COLUMNS`, `None` where nothing, labels as they stand; and what is said of other
     columns.
     """
@@ -140,16 +145,14 @@ def _rows(file: str) -> tuple[list[dict[str, Any]], list[Caution]]:
         content = read_file(file)
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror or first_line(error)}).") from error
-    table = read_any_table(file, _REQUIRED, _COLUMNS, what="manifest", content=content)
+    table = read_any_table(file, required, _COLUMNS, what="manifest", content=content)
     names = table.column_names
     table = select_columns(table, _COLUMNS, file)
-    for required in _REQUIRED:
-        if required not in table.column_names:
-            missing = [name for name in _REQUIRED if name not in table.column_names]
-            raise UserError(
-                f"{file}: the column {required} is missing; a manifest needs path and label; "
-                f"{hint_at_columns(names, missing, _COLUMNS)}."
-            )
+    if missing := [name for name in required if name not in table.column_names]:
+        raise UserError(
+            f"{file}: the column {missing[0]} is missing; a manifest needs {' and '.join(required)}; "
+            f"{hint_at_columns(names, missing, _COLUMNS)}."
+        )
     rows = [dict.fromkeys(_COLUMNS) | row for row in table.to_pylist()]
     for number, row in enumerate(rows, start=1):
         for name in _COLUMNS:

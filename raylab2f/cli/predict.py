@@ -1,0 +1,84 @@
+"""`raylab2f predict`: verdicts on pictures by a finalised model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from raylab2f.cli.composition import command
+from raylab2f.errors import UserError
+from raylab2f.options.declaration import Option
+from raylab2f.options.models import ModelOption, Predicting
+
+__all__ = ["predict"]
+
+#: With --fail-on-reject.
+REJECTED = 5
+
+
+@command
+def predict(
+    *,
+    model: ModelOption,
+    pictures: Annotated[
+        tuple[str, ...],
+        Option("Picture files, folders, patterns or a manifest (column path).", kind="place", positional=True),
+    ] = (),
+    predicting: Predicting,
+    out: Annotated[
+        str | None,
+        Option("Folder for pictures.* and parts.*.", kind="place", usual="rows go to the standard output"),
+    ] = None,
+    format_: Annotated[Literal["csv", "jsonl", "parquet"], Option("Of the rows.", name="format")] = "csv",
+    overlays: Annotated[bool, Option("Keep pictures with their maps, and regions, in --out.")] = False,
+    watch: Annotated[
+        str | None, Option("Judge what arrives in this folder, until Ctrl-C; each picture by itself.", kind="place")
+    ] = None,
+    fail_on_reject: Annotated[bool, Option("Exit code 5 if a part is rejected.")] = False,
+    address: Annotated[
+        str | None, Option("Of a Ray cluster that judges, HEAD:6379.", usual="this process judges")
+    ] = None,
+) -> None:
+    """Judge pictures: accept, reject or review, with score and margin, in the order of parts."""
+    from raylab2f.workflows.prediction import PredictionRules, predict_pictures, watch_folder
+
+    rules = PredictionRules(predicting.pixel_limit, predicting.unfamiliar, overlays, predicting.threads, kind=format_)
+    folder = None if out is None else Path(out)
+    console = Console(stderr=True)
+    if watch is not None:
+        if pictures or predicting.object_id or address:
+            raise UserError(
+                "--watch judges what arrives, each picture by itself, on this machine; leave PICTURES, --object-id and "
+                "--address out."
+            )
+        tally: Mapping[str, int] = watch_folder(
+            model, Path(watch), rules, out=folder, stream=sys.stdout, say=lambda line: _say(console, line)
+        )
+    else:
+        from raylab2f.datasets.unlabelled import find_unlabelled
+        from raylab2f.reporting import Display
+
+        if not pictures:
+            raise UserError("PICTURES: name files, folders, a pattern or a manifest; or a folder with --watch.")
+        wanted = find_unlabelled(pictures, predicting.object_id)
+        with Display(console).stage("judge pictures") as progress:
+            tally = predict_pictures(
+                model, wanted, rules, out=folder, stream=sys.stdout, address=address, progress=progress
+            )
+    words = {"accept": "accepted", "review": "for review", "reject": "rejected"}
+    said = [f"{tally.get(verdict, 0):,} {word}" for verdict, word in words.items()]
+    said += [f"{tally[what]:,} pictures {what}" for what in ("unfamiliar", "unreadable") if tally.get(what)]
+    _say(console, f"parts: {', '.join(said)}")
+    if folder is not None:
+        _say(console, f"rows in {folder}")
+    if fail_on_reject and tally.get("reject"):
+        raise typer.Exit(REJECTED)
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
