@@ -36,6 +36,8 @@ ShapeFinder = Callable[[tuple[int, int]], list[tuple[int, int, int]]]
 
 # So many pixels of input per thread pass the network at once on the CPU: intermediate maps stay in its caches.
 _PORTION_PIXELS = 2**17
+# Up to so many pictures together, sums are formed in the same order as of one by itself; of more, other kernels do it.
+_PORTION_PICTURES = 8
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ class Backbone(nn.Module):
         """The maps (B, C, h, w) of the layers, in their order, for normalised pictures (B, 3, H, W)."""
         portion = max(1, len(pictures))
         if pictures.device.type == "cpu":
-            portion = max(1, torch.get_num_threads() * _PORTION_PIXELS // (pictures.shape[2] * pictures.shape[3]))
+            each = min(_PORTION_PICTURES, _PORTION_PIXELS // (pictures.shape[2] * pictures.shape[3]))
+            portion = max(1, torch.get_num_threads() * each)
         portions = [self._maps(part) for part in pictures.split(portion)]
         return portions[0] if len(portions) == 1 else [torch.cat(maps) for maps in zip(*portions, strict=True)]
 

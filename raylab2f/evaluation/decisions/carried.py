@@ -77,12 +77,13 @@ def carry_threshold(way: str, folds: Mapping[int, FoldScores], anchors: Mapping[
 
 
 def _pooled_nominal(folds: Mapping[int, FoldScores]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Good units' scores of all folds, ascending, and their weights, which add up to 1 for each unit."""
+    """Distinct scores of good units in all folds, ascending, and their weights; those of a unit add up to 1."""
     units = np.concatenate([fold.units[fold.labels == 0] for fold in folds.values()])
     scores = np.concatenate([fold.scores[fold.labels == 0] for fold in folds.values()])
     _, place, count = np.unique(units, return_inverse=True, return_counts=True)
-    order = np.argsort(scores, kind="stable")
-    return scores[order], (1 / count[place])[order]
+    # Equal scores are rejected together.
+    distinct, group = np.unique(scores, return_inverse=True)
+    return distinct, np.bincount(group, 1 / count[place])
 
 
 def _anchored(fold: FoldScores, anchors: Mapping[str, float]) -> float:
