@@ -45,11 +45,14 @@ def predict(
     ] = None,
 ) -> None:
     """Judge pictures: accept, reject or review, with score and margin, in the order of parts."""
+    from raylab2f.reporting.stopping import say_how_to_go_on
     from raylab2f.workflows.prediction import PredictionRules, predict_pictures, watch_folder
 
     rules = PredictionRules(predicting.pixel_limit, predicting.unfamiliar, overlays, predicting.threads, kind=format_)
     folder = None if out is None else Path(out)
     console = Console(stderr=True)
+    kept = "on the standard output" if folder is None else f"in {folder}" + ("" if watch else ", called partial")
+    say_how_to_go_on(lambda: f"its rows are {kept}")
     if watch is not None:
         if pictures or predicting.object_id or address:
             raise UserError(
