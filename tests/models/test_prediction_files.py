@@ -45,7 +45,8 @@ def test_what_was_judged_before_a_stop_is_kept_beside(tmp_path, kind, stop):
             writer.write(ROWS[:1])
             raise stop
 
-    pytest.raises(stop, stopped)
+    with pytest.raises(stop):
+        stopped()
     partial = tmp_path / f"pictures.partial.{kind}"
     assert [one.name for one in tmp_path.iterdir()] == [partial.name]
     if kind == "parquet":

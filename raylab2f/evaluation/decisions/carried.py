@@ -83,7 +83,7 @@ def _pooled_nominal(folds: Mapping[int, FoldScores]) -> tuple[NDArray[np.float64
     _, place, count = np.unique(units, return_inverse=True, return_counts=True)
     # Equal scores are rejected together.
     distinct, group = np.unique(scores, return_inverse=True)
-    return distinct, np.bincount(group, 1 / count[place])
+    return np.asarray(distinct, np.float64), np.asarray(np.bincount(group, 1 / count[place]), np.float64)
 
 
 def _anchored(fold: FoldScores, anchors: Mapping[str, float]) -> float:
