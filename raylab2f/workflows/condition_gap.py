@@ -6,12 +6,13 @@ from raylab2f.datasets.manifest import fingerprint
 from raylab2f.diagnostics import Finding, diagnose_conditions
 from raylab2f.diagnostics.finding import skipped
 from raylab2f.evaluation.plans.left_out_conditions import SCHEME
-from raylab2f.files.mirror import fetch
-from raylab2f.runs.folder import RunFolder
 from raylab2f.runs.siblings import find_ordinary_run
-from raylab2f.workflows.evidence import RunEvidence, run_thresholds
+from raylab2f.workflows.evidence import RunEvidence
 
 __all__ = ["condition_gap"]
+
+# What thresholds depend on beside the strategy.
+_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "cost_review", "beta")
 
 
 def condition_gap(run: RunEvidence, *, seed: int) -> Finding:
@@ -28,10 +29,6 @@ def condition_gap(run: RunEvidence, *, seed: int) -> Finding:
             "condition",
             "There is no run with the same options but --scheme balanced or kfold beside this one to compare with.",
         )
-    place, scores = ordinary
-    folder = RunFolder(place)
-    fetch(place, ["metrics.parquet"])
-    if not folder.metrics.is_file():
-        return skipped("condition", f"{place} has no thresholds yet; finish it with run-cv --resume.")
-    thresholds = run_thresholds(folder, run.strategy, "image")
-    return diagnose_conditions(run.scores, run.thresholds, scores, thresholds, seed=seed)
+    rules = run.settings.evaluation
+    known = {name: rules[name] for name in _RULES if rules.get(name) is not None}
+    return diagnose_conditions(run.scores, ordinary[1], run.strategy, seed=seed, **known)
