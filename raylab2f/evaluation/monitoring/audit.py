@@ -27,7 +27,7 @@ from raylab2f.evaluation.monitoring.audit_bound import MOST_STRATA, largest_tota
 from raylab2f.evaluation.monitoring.parts import DECISIONS, read_parts
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["PLAN_SCHEMA", "AuditBound", "bound_audit", "plan_audit"]
+__all__ = ["PLAN_SCHEMA", "AuditBound", "bound_audit", "fewest_parts", "plan_audit"]
 
 #: One row a part to be looked at, in order of arrival. `stratum`: 1 is nearest the threshold. `stratum_parts`: accepted
 #: parts in it. `stratum_selected`: of those, how many are to be looked at. `probability`: of being selected.
@@ -119,7 +119,7 @@ def plan_audit(
     pieces = np.split(ranked, ends[:-1])
     sizes = [len(piece) for piece in pieces]
     allowed, estimate = math.floor(limit * len(ranked) + 1e-9), expected * len(ranked)
-    looked = _fewest(sizes, rates, estimate, allowed + 1, 1 - confidence)
+    looked = fewest_parts(sizes, rates, estimate, allowed + 1, 1 - confidence)
     rng = numpy_generator(seed, "audit")
     rows = [
         (int(place), number, size, count)
@@ -202,7 +202,7 @@ def _check(limit: float, confidence: float, expected: float, strata: Sequence[fl
         raise UserError("A share of a stratum or a rate of selection is not above 0; give positive numbers.")
 
 
-def _fewest(sizes: Sequence[int], rates: Sequence[float], estimate: float, total: int, alpha: float) -> list[int]:
+def fewest_parts(sizes: Sequence[int], rates: Sequence[float], estimate: float, total: int, alpha: float) -> list[int]:
     """How many of each stratum must be looked at to refute `total` by that estimate."""
 
     def looked(fraction: float) -> list[int]:
