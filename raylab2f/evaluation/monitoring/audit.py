@@ -190,20 +190,19 @@ def bound_audit(plan: pa.Table, answers: pa.Table, *, confidence: float = 0.95) 
     )
 
 
-def _check(limit: float, confidence: float, expected: float, strata: Sequence[float], rates: Sequence[float]) -> None:
-    for name, value in (("limit", limit), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise UserError(f"The {name} is {value}; it is above 0 and below 1.")
-    if not 0 <= expected < limit:
-        raise UserError(f"The expected share is {expected}; it is at least 0 and below the limit, {limit}.")
-    if not 1 <= len(strata) <= MOST_STRATA or len(rates) != len(strata):
-        raise UserError(f"There are {len(strata)} strata and {len(rates)} rates; give 1 to {MOST_STRATA} of both.")
-    if not all(0 < value < math.inf for value in (*strata, *rates)):
-        raise UserError("A share of a stratum or a rate of selection is not above 0; give positive numbers.")
-
-
 def fewest_parts(sizes: Sequence[int], rates: Sequence[float], estimate: float, total: int, alpha: float) -> list[int]:
-    """How many of each stratum must be looked at to refute `total` by that estimate."""
+    """How many of each stratum must be looked at to refute a total.
+
+    Arguments:
+        sizes: parts in each stratum.
+        rates: relative rates of selection, above 0.
+        estimate: the estimated total at which it is to be refuted, below it.
+        total: defective parts in all strata, at most as many as there are parts.
+        alpha: highest p-value, in (0, 1).
+
+    Returns:
+        By stratum; at least 1 where it has parts.
+    """
 
     def looked(fraction: float) -> list[int]:
         return [min(size, math.ceil(fraction * rate * size)) for size, rate in zip(sizes, rates, strict=True)]
@@ -217,3 +216,15 @@ def fewest_parts(sizes: Sequence[int], rates: Sequence[float], estimate: float, 
         else:
             low = middle
     return looked(high)
+
+
+def _check(limit: float, confidence: float, expected: float, strata: Sequence[float], rates: Sequence[float]) -> None:
+    for name, value in (("limit", limit), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise UserError(f"The {name} is {value}; it is above 0 and below 1.")
+    if not 0 <= expected < limit:
+        raise UserError(f"The expected share is {expected}; it is at least 0 and below the limit, {limit}.")
+    if not 1 <= len(strata) <= MOST_STRATA or len(rates) != len(strata):
+        raise UserError(f"There are {len(strata)} strata and {len(rates)} rates; give 1 to {MOST_STRATA} of both.")
+    if not all(0 < value < math.inf for value in (*strata, *rates)):
+        raise UserError("A share of a stratum or a rate of selection is not above 0; give positive numbers.")

@@ -135,6 +135,6 @@ def _masses(size: int, defective: np.ndarray, seen: int, most: int) -> np.ndarra
 
 def _log_binomial(parts: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     possible = (chosen >= 0) & (chosen <= parts)
-    inside = np.where(possible, chosen, 0)
-    logs = gammaln(parts + 1) - gammaln(inside + 1) - gammaln(parts - inside + 1)
+    parts, chosen = np.where(possible, parts, 0), np.where(possible, chosen, 0)
+    logs = gammaln(parts + 1) - gammaln(chosen + 1) - gammaln(parts - chosen + 1)
     return np.where(possible, logs, -np.inf)
