@@ -106,6 +106,26 @@ def false_alarms_of_all(streams):
         yield f"| {reference} | 0.05 | {alarmed:.4f} | {warned:.4f} ({1000 / (2 * ARL):g}) |"
 
 
+def days_that_differ(streams, a_day=200):
+    yield "| sd between days | reference of | " + " | ".join(f"alarm within {n}" for n in HORIZONS) + " |"
+    yield "|---|---|" + "---|" * len(HORIZONS)
+    for deviation in (0.05, 0.1, 0.2, 0.4):
+        for days, a_reference_day in ((1, 1000), (20, 50), (1000, 1)):
+            rng = numpy_generator(0, "days", int(100 * deviation), days)
+
+            def by_day(shape, count, rng=rng, deviation=deviation):
+                level = deviation * rng.standard_normal((*shape[:-1], shape[-1] // count))
+                return line(rng, shape, shift=np.repeat(level, count, axis=-1))
+
+            p = []
+            for stream in by_day((streams, HORIZONS[-1]), a_day):
+                reference = by_day((days * a_reference_day,), a_reference_day)
+                p.append(conformal_p_values(reference, stream, rng.random(len(stream))))
+            alarmed = reached(log10_capital(np.array(p).T), -np.log10(0.01))
+            cells = [f"{np.mean(alarmed <= n):.2f}" for n in HORIZONS]
+            yield f"| {deviation} | {days} days | " + " | ".join(cells) + " |"
+
+
 def drifts(after):
     """What happens from the first part on, by name."""
     time = np.arange(after)
@@ -226,6 +246,7 @@ def main():
         "alarms": false_alarms(given.streams),
         "rates": false_alarms_of_rates(given.streams),
         "all": false_alarms_of_all(given.streams // 2),
+        "days": days_that_differ(given.drifting),
         "delays": delays(given.drifting, given.after),
         "audits": audits(given.streams),
     }
@@ -262,10 +283,18 @@ Share of {streams} streams of the reference's own rate whose confidence sequence
 
 [all]
 
+## Days that differ
+
+Not promised: parts of a day that are alike are not exchangeable with those of other days. Each day of 200 parts has its
+scores shifted by a normal value of that standard deviation (that of parts is 1); references are 1000 parts of so many
+days of the same kind. Share of {drifting} streams with an alarm at alpha 0.01.
+
+[days]
+
 ## Delays
 
 Parts from the change to the alarm at the share of alpha that scores have in `monitor` where familiarity and decisions
-are watched too (alpha 0.01): median of {drifting} streams, in brackets how many found it within {after} parts. The
+are watched too (alpha 0.01, without conditions): median of {drifting} streams, in brackets how many found it within {after} parts. The
 change is there from the first part on, or comes after 1000 parts as in the reference. Warnings at an ARL of {arl};
 `rejects`: the confidence sequence of the share of parts above 2.5. Drifts over 2000 parts count from their beginning.
 
