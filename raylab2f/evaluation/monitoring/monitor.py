@@ -7,11 +7,11 @@ rate is halved between the interval of the reference and the confidence sequence
 
 A warning is milder: a Shiryaev-Roberts statistic, which does not tire of a long time without a change. Within n parts a
 false one comes with a probability of at most n / (2 ARL), so on average no sooner than after ARL parts.
+
+By day, days are to be exchangeable instead of parts, and everything is said of days.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from raylab2f.evaluation.monitoring.parts import DECISIONS, Parts, read_parts
 from raylab2f.evaluation.monitoring.prevalence import draw_at_prevalence
 from raylab2f.evaluation.monitoring.ranks import conformal_p_values
 from raylab2f.evaluation.monitoring.rates import confidence_sequence, log10_rate_evidence
+from raylab2f.evaluation.monitoring.series import UNITS, Series, day_ends, series
 from raylab2f.evaluation.monitoring.statements import rank_statement, rate_statement
 from raylab2f.seeding import numpy_generator
 
@@ -38,7 +39,8 @@ def monitor(
     judged: pa.Table,
     *,
     alpha: float = 0.01,
-    arl: float = 10_000,
+    arl: float | None = None,
+    unit: str = "part",
     prevalence: float | None = None,
     seed: int = 0,
 ) -> Monitoring:
@@ -52,7 +54,11 @@ def monitor(
             value, their maximum.
         judged: the same of the stream, optionally with `day` (date, ISO text or timestamp), by which it is sorted.
         alpha: probability of any false alarm, ever, in (0, 1).
-        arl: average number of parts until a false warning, at least 1; at least that many is what is promised.
+        arl: number of units until a false warning, on average, that is promised at least; `None` for 10,000 parts or
+            1,000 days.
+        unit: `part`, or `day` where parts of a day are more alike than those of different days. Each day then counts
+            once, by the median of scores and of familiarity and the rates of decisions; both tables need `day`, and
+            should have whole days.
         prevalence: share of defective parts at the line. The reference is then drawn from that of the evaluation, by
             its labels, so that it has as many; otherwise it is taken as it is.
         seed: of what breaks ties and of what is drawn.
@@ -62,32 +68,43 @@ def monitor(
     """
     if not 0 < alpha < 1:
         raise UserError(f"alpha is {alpha}; it is a probability above 0 and below 1.")
+    if unit not in UNITS:
+        raise UserError(f"Unknown unit '{unit}'; choose one of {', '.join(UNITS)}.")
+    arl = {"part": 10_000.0, "day": 1_000.0}[unit] if arl is None else arl
     if not 1 <= arl < np.inf:
-        raise UserError(f"The ARL is {arl}; it is a number of parts of at least 1.")
+        raise UserError(f"The ARL is {arl}; it is a number of {unit}s of at least 1.")
     known, stream = read_parts(reference, "The reference"), read_parts(judged, "The table of judged pictures")
+    for parts, where in ((known, "The reference"), (stream, "The table of judged pictures")):
+        if unit == "day" and parts.day is None:
+            raise UserError(f"{where} lacks the column day, without which days cannot be compared; add it.")
     tests = alpha
     if prevalence is not None:
+        if unit == "day":
+            raise UserError("Days are compared as they are, so no prevalence can be drawn; leave it out.")
         if known.label is None:
             raise UserError("The reference lacks the column label, without which no prevalence can be drawn; add it.")
         rng = numpy_generator(seed, "monitoring", "prevalence")
         known = known.take(draw_at_prevalence(known.label, prevalence, _DRAWING * alpha, rng))
         tests = (1 - _DRAWING) * alpha
     plan, notes = _planned(known, stream, tests)
-    ranks = sum(share for name, _, share in plan if name not in DECISIONS)
+    # Rates of single parts have a confidence sequence; everything else is ranked.
+    ranked = {name for name, _, _ in plan if unit == "day" or name not in DECISIONS}
+    ranks = sum(share for name, _, share in plan if name in ranked)
     found = []
     for name, condition, share in plan:
-        past, now = (_of_condition(parts, condition) for parts in (known, stream))
-        if name in DECISIONS:
-            result = _watch_rate(name, condition, past, now, share)
-        else:
+        past, now = (series(_of_condition(parts, condition), name, unit) for parts in (known, stream))
+        if name in ranked:
             warning = np.log10(2 * arl * ranks / share)
-            result = _watch_ranks(name, condition, past, now, share, warning, seed)
+            result = _watch_ranks(name, condition, past, now, share, warning, seed, unit)
+        else:
+            result = _watch_rate(name, condition, past, now, share)
         found.append(result)
     return Monitoring(
         signals=tuple(signal for signal, _ in found),
         table=pa.concat_tables([table for _, table in found]),
         alpha=alpha,
         arl=arl,
+        unit=unit,
         parts=len(stream.name),
         reference_parts=len(known.name),
         left_out={"reference": known.left_out, "judged": stream.left_out},
@@ -137,58 +154,49 @@ def _of_condition(parts: Parts, condition: str | None) -> Parts:
 
 
 def _watch_ranks(
-    name: str, condition: str | None, past: Parts, now: Parts, share: float, log10_warning: float, seed: int
+    name: str, condition: str | None, past: Series, now: Series, share: float, warn: float, seed: int, unit: str
 ) -> tuple[Signal, pa.Table]:
-    before, values = np.asarray(getattr(past, name)), np.asarray(getattr(now, name))
-    before = before[np.isfinite(before)]
-    kept = np.isfinite(values)
-    now, values = now.take(kept), values[kept]
-    draws = numpy_generator(seed, "monitoring", name, condition or "", int(condition is None)).random(len(values))
-    p = conformal_p_values(before, values, draws)
+    draws = numpy_generator(seed, "monitoring", name, condition or "", int(condition is None)).random(len(now.value))
+    p = conformal_p_values(past.value, now.value, draws)
     capital = log10_capital(p)
     restarted = log10_shiryaev_roberts(capital)
     bound = -np.log10(share)
-    alarm, warning = _first(capital >= bound, now), _first(restarted >= log10_warning, now)
+    alarm, warning = _first(capital >= bound, now), _first(restarted >= warn, now)
     signal = Signal(
         signal=name,
         condition=condition,
         alpha=share,
-        reference_parts=len(before),
-        parts=len(values),
+        reference_units=len(past.value),
+        units=len(p),
         log10_evidence=float(capital[-1]) if len(capital) else 0.0,
         log10_peak=float(capital.max(initial=0.0)),
         log10_alarm=float(bound),
-        log10_warning=float(log10_warning),
+        log10_warning=float(warn),
         alarm=alarm,
         warning=warning,
-        statement=rank_statement(name, condition, p, alarm, warning),
+        statement=rank_statement(name, condition, p, alarm, warning, unit),
     )
     columns = {"level": 1 - p, "log10_evidence": capital, "log10_restarted": restarted}
     return signal, _by_day(signal, now, columns, {})
 
 
-def _watch_rate(name: str, condition: str | None, past: Parts, now: Parts, share: float) -> tuple[Signal, pa.Table]:
-    assert past.decision is not None
-    assert now.decision is not None
-    code = DECISIONS.index(name)
-    before = np.equal(past.decision[past.decision >= 0], code)
-    now = now.take(now.decision >= 0)
-    hits = np.equal(np.asarray(now.decision), code)
+def _watch_rate(name: str, condition: str | None, past: Series, now: Series, share: float) -> tuple[Signal, pa.Table]:
+    hits = now.value > 0
     # Half of the share for the interval of the reference, half for the confidence sequence.
     low, high = 0.0, 1.0
-    if len(before):
-        low, high = map(float, clopper_pearson_interval(np.array(before.mean()), len(before), 1 - share / 2))
+    if len(past.value):
+        low, high = map(float, clopper_pearson_interval(past.value.mean(), len(past.value), 1 - share / 2))
     evidence = log10_rate_evidence(hits, low, high)
     bound = np.log10(2 / share)
     alarm = _first(evidence >= bound, now)
-    ends = np.array([last for _, last in _days(now)], dtype=np.int64)
+    ends = np.array([last for _, last in day_ends(now)], dtype=np.int64)
     lower, upper = confidence_sequence(np.cumsum(hits)[ends], ends + 1, share / 2)
     signal = Signal(
         signal=name,
         condition=condition,
         alpha=share,
-        reference_parts=len(before),
-        parts=len(hits),
+        reference_units=len(past.value),
+        units=len(hits),
         log10_evidence=float(evidence[-1]) if len(evidence) else 0.0,
         log10_peak=float(evidence.max(initial=0.0)),
         log10_alarm=float(bound),
@@ -197,26 +205,18 @@ def _watch_rate(name: str, condition: str | None, past: Parts, now: Parts, share
         warning=None,
         statement=rate_statement(name, condition, hits, (low, high), alarm),
     )
-    columns = {"level": hits.astype(np.float64), "log10_evidence": evidence}
+    columns = {"level": now.value, "log10_evidence": evidence}
     return signal, _by_day(signal, now, columns, {"low": lower, "high": upper, "reference": (low, high)})
 
 
-def _first(reached: np.ndarray, parts: Parts) -> Alarm | None:
+def _first(reached: np.ndarray, found: Series) -> Alarm | None:
     if not reached.any():
         return None
     place = int(reached.argmax())
-    return Alarm(place + 1, str(parts.name[place]), None if parts.day is None else str(parts.day[place]))
+    return Alarm(place + 1, str(found.name[place]), None if found.day is None else str(found.day[place]))
 
 
-def _days(parts: Parts) -> Iterator[tuple[int, int]]:
-    """Places of the first and of the last part of each day."""
-    if not len(parts.name):
-        return
-    changes = [] if parts.day is None else np.flatnonzero(parts.day[1:] != parts.day[:-1]).tolist()
-    yield from zip([0, *(place + 1 for place in changes)], [*changes, len(parts.name) - 1], strict=True)
-
-
-def _by_day(signal: Signal, parts: Parts, columns: dict[str, np.ndarray], rate: dict) -> pa.Table:
+def _by_day(signal: Signal, now: Series, columns: dict[str, np.ndarray], rate: dict) -> pa.Table:
     peak = np.maximum.accumulate(np.maximum(columns["log10_evidence"], 0.0))
     restarted = columns.get("log10_restarted")
     low, high = rate.get("reference", (None, None))
@@ -224,9 +224,9 @@ def _by_day(signal: Signal, parts: Parts, columns: dict[str, np.ndarray], rate: 
         {
             "signal": signal.signal,
             "condition": signal.condition,
-            "day": None if parts.day is None else str(parts.day[last]),
-            "parts": last + 1,
-            "parts_of_day": last + 1 - first,
+            "day": None if now.day is None else str(now.day[last]),
+            "units": last + 1,
+            "units_of_day": last + 1 - first,
             "level": float(columns["level"][first : last + 1].mean()),
             "low": float(rate["low"][number]) if rate else None,
             "high": float(rate["high"][number]) if rate else None,
@@ -235,9 +235,9 @@ def _by_day(signal: Signal, parts: Parts, columns: dict[str, np.ndarray], rate: 
             "log10_evidence": float(columns["log10_evidence"][last]),
             "log10_peak": float(peak[last]),
             "log10_restarted": None if restarted is None else float(restarted[last]),
-            "alarm": signal.alarm is not None and signal.alarm.parts <= last + 1,
-            "warning": signal.warning is not None and signal.warning.parts <= last + 1,
+            "alarm": signal.alarm is not None and signal.alarm.units <= last + 1,
+            "warning": signal.warning is not None and signal.warning.units <= last + 1,
         }
-        for number, (first, last) in enumerate(_days(parts))
+        for number, (first, last) in enumerate(day_ends(now))
     ]
     return pa.Table.from_pylist(rows, MONITORING_SCHEMA)

@@ -10,18 +10,19 @@ import pyarrow as pa
 
 __all__ = ["MONITORING_SCHEMA", "Alarm", "Monitoring", "Signal"]
 
-#: One row a signal and day on which it has parts. `parts`: until the end of that day; `parts_of_day`: on it. `level`:
-#: of the day, the mean rank among the reference and all before (0.5 where nothing has changed, 1 where all are higher),
-#: or the rate. `low`, `high`: running confidence sequence of the rate, `reference_low`, `reference_high`: its interval
-#: in the reference; null for ranks. `log10_evidence`, `log10_peak`: at the end of the day, and the highest until then.
-#: `log10_restarted`: Shiryaev-Roberts statistic, null for rates. `alarm`, `warning`: raised until the end of that day.
+#: One row a signal and day on which it has values. `units`: parts or days until its end; `units_of_day`: on it.
+#: `level`: of the day, the mean rank among the reference and all before (0.5 where nothing has changed, 1 where all are
+#: higher), or the rate. `low`, `high`: running confidence sequence of the rate, `reference_low`, `reference_high`: its
+#: interval in the reference; null for ranks. `log10_evidence`, `log10_peak`: at the end of the day, and the highest
+#: until then. `log10_restarted`: Shiryaev-Roberts statistic, null for rates. `alarm`, `warning`: whether one was raised
+#: until the end of that day.
 MONITORING_SCHEMA = pa.schema(
     [
         ("signal", pa.string()),
         ("condition", pa.string()),
         ("day", pa.string()),
-        ("parts", pa.int64()),
-        ("parts_of_day", pa.int64()),
+        ("units", pa.int64()),
+        ("units_of_day", pa.int64()),
         ("level", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
@@ -41,13 +42,13 @@ class Alarm:
     """When a signal passed its bound for the first time.
 
     Arguments:
-        parts: how many parts it had seen, that one included.
-        part: the part's name.
+        units: how many parts, or days, it had seen, that one included.
+        name: of the part, or the day.
         day: ISO date; `None` where the table has no days.
     """
 
-    parts: int
-    part: str
+    units: int
+    name: str
     day: str | None
 
 
@@ -59,9 +60,9 @@ class Signal:
         signal: `score`, `familiarity`, `accept`, `review` or `reject`.
         condition: `None` for all parts.
         alpha: the signal's share of the probability of a false alarm.
-        reference_parts: parts of the reference.
-        parts: parts of the stream.
-        log10_evidence: after the last part.
+        reference_units: parts, or days, of the reference.
+        units: of the stream.
+        log10_evidence: after the last one.
         log10_peak: highest so far.
         log10_alarm: bound of the evidence.
         log10_warning: bound of the Shiryaev-Roberts statistic; `None` for rates.
@@ -73,8 +74,8 @@ class Signal:
     signal: str
     condition: str | None
     alpha: float
-    reference_parts: int
-    parts: int
+    reference_units: int
+    units: int
     log10_evidence: float
     log10_peak: float
     log10_alarm: float
@@ -92,7 +93,8 @@ class Monitoring:
         signals: in a fixed order, those of all parts first.
         table: see `MONITORING_SCHEMA`.
         alpha: probability of any false alarm, ever.
-        arl: parts until a false warning, on average at least.
+        arl: parts, or days, until a false warning, on average at least.
+        unit: `part` or `day`.
         parts: how many the stream has.
         reference_parts: how many the reference has, as drawn.
         left_out: rows that could not be used, by table (`reference`, `judged`) and reason.
@@ -103,6 +105,7 @@ class Monitoring:
     table: pa.Table
     alpha: float
     arl: float
+    unit: str
     parts: int
     reference_parts: int
     left_out: Mapping[str, Mapping[str, int]]
@@ -118,6 +121,7 @@ class Monitoring:
         return {
             "alpha": self.alpha,
             "arl": self.arl,
+            "unit": self.unit,
             "parts": self.parts,
             "reference_parts": self.reference_parts,
             "alarmed": self.alarmed,

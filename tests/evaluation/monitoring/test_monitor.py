@@ -49,12 +49,12 @@ def test_signals_share_alpha_and_the_table_has_every_day_of_each():
     assert not found.alarmed
     rows = found.table.to_pandas()
     whole = rows[rows["condition"].isna() & (rows["signal"] == "score")]
-    assert whole["parts"].tolist() == [100, 200, 300, 400, 500]
+    assert whole["units"].tolist() == [100, 200, 300, 400, 500]
     assert whole["log10_peak"].is_monotonic_increasing
     assert (whole["log10_peak"] >= whole["log10_evidence"]).all()
     for each in found.signals:
         last = rows[(rows["signal"] == each.signal) & (rows["condition"].fillna("") == (each.condition or ""))].iloc[-1]
-        assert (last["parts"], last["log10_evidence"]) == (each.parts, each.log10_evidence)
+        assert (last["units"], last["log10_evidence"]) == (each.units, each.log10_evidence)
         assert each.statement.endswith(".")
     assert json.loads(json.dumps(found.to_dict()))["alarmed"] is False
 
@@ -66,10 +66,10 @@ def test_a_change_is_told_with_its_day_and_direction():
     found = monitor(REFERENCE, stream)
     score = find(found, "score")
     assert found.alarmed
-    assert day[score.alarm.parts - 1] == score.alarm.day == "2026-05-04"
-    assert stream["image_id"][score.alarm.parts - 1].as_py() == score.alarm.part
-    assert score.warning.parts <= score.alarm.parts + 20
-    expected = f"Scores are higher than in the reference: alarm on 2026-05-04, after {score.alarm.parts} parts."
+    assert day[score.alarm.units - 1] == score.alarm.day == "2026-05-04"
+    assert stream["image_id"][score.alarm.units - 1].as_py() == score.alarm.name
+    assert score.warning.units <= score.alarm.units + 20
+    expected = f"Scores are higher than in the reference: alarm on 2026-05-04, after {score.alarm.units} parts."
     assert score.statement == expected
     rows = found.table.to_pandas()
     rows = rows[rows["condition"].isna() & (rows["signal"] == "score")]
@@ -125,7 +125,7 @@ def test_what_is_not_watched_is_said():
     strange = line(50).set_column(4, "condition", pa.array(["fog"] * 50))
     found = monitor(REFERENCE, strange)
     assert any("50 parts are of a condition that the reference lacks (fog)" in note for note in found.notes)
-    assert "no part has arrived yet" in find(found, "score", "night").statement
+    assert "no part has come yet" in find(found, "score", "night").statement
     one = REFERENCE.set_column(4, "condition", pa.array(["day"] * 400))
     assert {each.condition for each in monitor(one, line(50)).signals} == {None}
 
@@ -175,3 +175,53 @@ def test_tables_are_named_in_what_is_refused():
         monitor(REFERENCE, line(20).drop_columns(["score"]))
     with pytest.raises(UserError, match="lacks the column label"):
         monitor(REFERENCE.drop_columns(["label"]), line(20), prevalence=0.02)
+
+
+def by_days(days, *, first=1, shift=0.0, seed=0, parts=30):
+    rng = np.random.default_rng(seed)
+    score = (rng.standard_normal((days, parts)) + 0.7 * rng.standard_normal((days, 1)) + shift).reshape(-1)
+    return pa.table(
+        {
+            "image_id": [f"{first}/{place}" for place in range(days * parts)],
+            "score": score,
+            "decision": np.where(score > 2, "reject", "accept"),
+            "day": np.repeat(np.datetime64("2026-01-01") + first + np.arange(days), parts),
+        }
+    )
+
+
+def test_days_that_differ_alarm_as_parts_and_not_as_days():
+    calm = [(by_days(30, seed=2 * seed), by_days(40, first=100, seed=2 * seed + 1)) for seed in range(30)]
+    assert np.mean([find(monitor(*each), "score").alarm is not None for each in calm]) > 0.8
+    found = [monitor(*each, unit="day", alpha=0.1) for each in calm]
+    assert np.mean([each.alarmed for each in found]) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / 30)
+    assert {signal.units for signal in found[0].signals} == {40}
+    assert found[0].arl == 1000
+
+
+def test_by_day_a_change_is_found_and_a_day_is_one_value():
+    reference, stream = by_days(30), by_days(40, first=100, shift=1.5, seed=1)
+    found = monitor(reference, stream, unit="day")
+    score, reject = find(found, "score"), find(found, "reject")
+    assert score.alarm.units < 30
+    assert score.statement.startswith("The days' scores are higher than in the reference: alarm on 2026-0")
+    assert score.statement.endswith(f"after {score.alarm.units} days.")
+    assert "The days' shares of parts rejected" in reject.statement
+    assert score.alarm.name == score.alarm.day
+    rows = found.table.to_pandas().query("signal == 'score'")
+    assert rows["units"].tolist() == list(range(1, 41))
+    assert (rows["units_of_day"] == 1).all()
+    # The median of a day is all that counts.
+    score = stream["score"].to_numpy().reshape(40, 30)
+    same = np.repeat(np.median(score, axis=1), 30)
+    again = monitor(reference, stream.set_column(1, "score", pa.array(same)), unit="day")
+    assert find(again, "score") == find(found, "score")
+
+
+def test_by_day_both_tables_need_days():
+    with pytest.raises(UserError, match="The reference lacks the column day"):
+        monitor(REFERENCE, line(20, days=2), unit="day")
+    with pytest.raises(UserError, match="no prevalence can be drawn"):
+        monitor(by_days(3), by_days(3, first=9), unit="day", prevalence=0.1)
+    with pytest.raises(UserError, match="Unknown unit 'week'"):
+        monitor(REFERENCE, line(20), unit="week")
