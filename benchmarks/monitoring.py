@@ -123,7 +123,7 @@ def days_that_differ(streams, a_day=200):
                 p.append(conformal_p_values(reference, stream, rng.random(len(stream))))
             alarmed = reached(log10_capital(np.array(p).T), -np.log10(0.01))
             cells = [f"{np.mean(alarmed <= n):.2f}" for n in HORIZONS]
-            yield f"| {deviation} | {days} days | " + " | ".join(cells) + " |"
+            yield f"| {deviation} | {days} day{'s' * (days > 1)} | " + " | ".join(cells) + " |"
 
 
 def by_day(streams, a_day=200, horizon=200):
