@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import binomtest
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.monitoring import monitor
 from raylab2f.evaluation.monitoring.outcome import MONITORING_SCHEMA
 from raylab2f.evaluation.monitoring.prevalence import draw_at_prevalence
+from raylab2f.evaluation.monitoring.rates import confidence_sequence
 
 
 def line(parts, *, shift=0.0, days=None, defective=0.0, seed=0, decimals=9):
@@ -225,3 +227,20 @@ def test_by_day_both_tables_need_days():
         monitor(by_days(3), by_days(3, first=9), unit="day", prevalence=0.1)
     with pytest.raises(UserError, match="Unknown unit 'week'"):
         monitor(REFERENCE, line(20), unit="week")
+
+
+def test_half_of_a_rate_s_share_is_for_the_reference_and_half_for_the_stream():
+    days = (np.datetime64("2026-01-01") + np.arange(120)).astype(str).tolist()
+    stream = line(120).append_column("day", pa.array(days))
+    stream = stream.set_column(3, "decision", pa.array(["reject", "accept"] * 60))
+    found = monitor(REFERENCE, stream)
+    share = find(found, "reject").alpha
+    rejected = sum(decision == "reject" for decision in REFERENCE["decision"].to_pylist())
+    exact = binomtest(rejected, len(REFERENCE)).proportion_ci(1 - share / 2, method="exact")
+    rows = found.table.to_pandas().query("signal == 'reject' and condition.isna()")
+    assert rows["reference_high"].iloc[0] == pytest.approx(exact.high)
+    # One part a day, so that each look is in the table.
+    low, _ = confidence_sequence(np.cumsum(np.arange(120) % 2 == 0), np.arange(1, 121), share / 2)
+    np.testing.assert_allclose(rows["low"], low)
+    assert rows["alarm"].tolist() == (low > exact.high).tolist()
+    assert 0 < rows["alarm"].sum() < 120
