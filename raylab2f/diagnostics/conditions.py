@@ -95,9 +95,8 @@ def diagnose_conditions(
                 "condition": condition,
                 "object_id": owner,
                 "label": label,
-                # Rounded, for sums in another order differ in their last digits.
-                "wrong_unseen": round(float(unseen[condition, owner, label][0]), 9),
-                "wrong_seen": round(float(seen[condition, owner, label][0]), 9),
+                "wrong_unseen": float(unseen[condition, owner, label][0]),
+                "wrong_seen": float(seen[condition, owner, label][0]),
             }
             for _, owner, label in parts
         ]
@@ -115,6 +114,8 @@ def _columns(table: pa.Table) -> dict[str, np.ndarray] | None:
     if "condition" not in table.column_names or table["condition"].null_count == table.num_rows:
         return None
     known = table.select(_COLUMNS).filter(table["condition"].is_valid())
+    # Sums are formed in one order, whatever that of the rows.
+    known = known.sort_by([(name, "ascending") for name in _COLUMNS])
     found = {name: np.array(known[name].to_pylist()) for name in _COLUMNS}
     return found | {"score": found["score"].astype(np.float64), "label": found["label"].astype(np.int64)}
 
