@@ -3,9 +3,9 @@
     python benchmarks/conditions.py          # the table, to benchmarks/conditions.md
 
 Each data set: parts photographed under two conditions, an ordinary run of balanced folds and one whose folds leave the
-conditions out in turns. Every fold's detector has an error of its own, drawn anew, which moves good and defective scores
-alike. Without having seen a condition, a detector scores its pictures higher by `shift`. The truth is the mean gap of
-very many such pairs of runs, thresholds chosen by `youden` in each.
+conditions out in turns. Every fold's detector has an error of its own, drawn anew, which moves good and defective
+scores alike. Without having seen a condition, a detector scores its pictures higher by `shift`. The truth is the mean
+gap of very many such pairs of runs, thresholds chosen by `youden` in each.
 """
 
 from pathlib import Path
@@ -24,8 +24,8 @@ CONDITIONS = ("bright", "dark")
 TITLE = """# RL109: what conditions cost that were never seen
 
 Of {sets} simulated data sets a setting: how often the 95 % interval of the gap of the condition `dark` holds the truth
-(standard error 0.013), and the verdicts. As many good parts as defective ones, two pictures each, one under each condition;
-{folds} folds; `shift`: by how much scores of `dark` rise where it was never seen, in deviations of good parts. Made by
+(standard error 0.013), and the verdicts. As many good parts as defective ones, two pictures each, one under each
+condition; {folds} folds; `shift`: by how much scores of `dark` rise where it was never seen, in deviations of good parts. Made by
 `benchmarks/conditions.py`.
 
 | defective parts | shift | true gap | covered | warn | fail | mean width |
