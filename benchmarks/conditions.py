@@ -25,8 +25,8 @@ TITLE = """# RL109: what conditions cost that were never seen
 
 Of {sets} simulated data sets a setting: how often the 95 % interval of the gap of the condition `dark` holds the truth
 (standard error 0.013), and the verdicts. As many good parts as defective ones, two pictures each, one under each
-condition; {folds} folds; `shift`: by how much scores of `dark` rise where it was never seen, in deviations of good parts. Made by
-`benchmarks/conditions.py`.
+condition; {folds} folds; `shift`: by how much scores of `dark` rise where it was never seen, in deviations of good
+parts. Made by `benchmarks/conditions.py`.
 
 | defective parts | shift | true gap | covered | warn | fail | mean width |
 |---|---|---|---|---|---|---|

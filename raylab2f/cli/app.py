@@ -22,6 +22,7 @@ from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.figures import figures
 from raylab2f.cli.finalise import finalise
 from raylab2f.cli.jobs import jobs_app, submit
+from raylab2f.cli.monitor import monitor
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.pod import pod
 from raylab2f.cli.predict import predict
@@ -53,6 +54,7 @@ app.command("report")(report)
 app.command("figures")(figures)
 app.command("finalise")(finalise)
 app.command("predict")(predict)
+app.command("monitor")(monitor)
 app.command("plan-samples")(plan_samples)
 app.command("pod")(pod)
 app.command("segment")(segment)

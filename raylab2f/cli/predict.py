@@ -54,10 +54,10 @@ def predict(
     kept = "on the standard output" if folder is None else f"in {folder}" + ("" if watch else ", called partial")
     say_how_to_go_on(lambda: f"its rows are {kept}")
     if watch is not None:
-        if pictures or predicting.object_id or address:
+        if pictures or predicting.object_id or predicting.conditions or address:
             raise UserError(
-                "--watch judges what arrives, each picture by itself, on this machine; leave PICTURES, --object-id and "
-                "--address out."
+                "--watch judges what arrives, each picture by itself, on this machine; leave PICTURES, --object-id, "
+                "--conditions and --address out."
             )
         tally: Mapping[str, int] = watch_folder(
             model, Path(watch), rules, out=folder, stream=sys.stdout, say=lambda line: _say(console, line)
@@ -68,7 +68,7 @@ def predict(
 
         if not pictures:
             raise UserError("PICTURES: name files, folders, a pattern or a manifest; or a folder with --watch.")
-        wanted = find_unlabelled(pictures, predicting.object_id)
+        wanted = find_unlabelled(pictures, predicting.object_id, predicting.conditions)
         with Display(console).stage("judge pictures") as progress:
             tally = predict_pictures(
                 model, wanted, rules, out=folder, stream=sys.stdout, address=address, progress=progress

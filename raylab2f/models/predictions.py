@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal
 
@@ -23,7 +24,8 @@ from raylab2f.models.regions import find_regions, overlay_png
 
 __all__ = ["PARTS_SCHEMA", "PICTURES_SCHEMA", "Portion", "judge_portion", "portions"]
 
-#: One row a picture: `score` its own; `verdict`, `part_score` and `margin` those of its part.
+#: One row a picture: `score` its own; `verdict`, `part_score` and `margin` those of its part; `day` on which it was
+#: judged, where this process is.
 PICTURES_SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),
@@ -35,6 +37,8 @@ PICTURES_SCHEMA = pa.schema(
         ("strangeness", pa.float64()),
         ("unfamiliar", pa.string()),
         ("error", pa.string()),
+        ("condition", pa.string()),
+        ("day", pa.string()),
     ]
 )
 #: One row a part.
@@ -144,6 +148,7 @@ def _decide(
     found: Portion,
 ) -> None:
     decision = judge.record.decision
+    day = datetime.now().astimezone().date().isoformat()
     seen = {one.image_id: opinions[one.image_id] for one in part}
     known = {name: opinion for name, opinion in seen.items() if isinstance(opinion, Opinion)}
     own = {name: judge.joint_score(opinion.scores) for name, opinion in known.items()}
@@ -168,6 +173,8 @@ def _decide(
             "strangeness": opinion.strangeness if isinstance(opinion, Opinion) else None,
             "unfamiliar": "; ".join(opinion.unfamiliar) or None if isinstance(opinion, Opinion) else None,
             "error": opinion if isinstance(opinion, str) else None,
+            "condition": one.condition,
+            "day": day,
         }
         found.pictures.append(row)
     found.parts.append(

@@ -60,6 +60,10 @@ class Predicting:
         str | None,
         Option("Regex on image ids with a group (?P<object>...): which part a picture shows.", panel=_JUDGING),
     ] = None
+    conditions: Annotated[
+        str | None,
+        Option("Regex on image ids with a group (?P<condition>...): light, batch, camera.", panel=_JUDGING),
+    ] = None
     unfamiliar: Annotated[
         Literal["review", "ignore"],
         Option("Whether a part unlike anything that was evaluated goes to a person.", panel=_JUDGING),

@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from raylab2f.errors import UserError
 
-__all__ = ["WAYS", "FoldScores", "carry_threshold"]
+__all__ = ["WAYS", "FoldScores", "anchored_scale", "carry_threshold"]
 
 WAYS = ("nominal-rank", "cross-conformal", "anchored", "mean")
+_FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,24 @@ def _pooled_nominal(folds: Mapping[int, FoldScores]) -> tuple[NDArray[np.float64
     return np.asarray(distinct, np.float64), np.asarray(np.bincount(group, 1 / count[place]), np.float64)
 
 
-def _anchored(fold: FoldScores, anchors: Mapping[str, float]) -> float:
-    """A fold's threshold on the scale on which the model scores the fold's defective units."""
+def anchored_scale(fold: FoldScores, anchors: Mapping[str, float]) -> tuple[float, float]:
+    """From a fold's scores to the model's: factor and offset that carry over median and interquartile range of the
+    fold's defective units.
+
+    Raises:
+        UserError: fewer than 4 of them are known.
+    """
     known = [(float(s), anchors[u]) for u, s, y in zip(fold.units, fold.scores, fold.labels, strict=True) if y]
-    if len(known) < 4:
-        raise UserError("--carry anchored needs at least 4 defective parts in every fold; choose nominal-rank.")
+    if len(known) < _FEWEST:
+        raise UserError(
+            f"--carry anchored needs at least {_FEWEST} defective parts in every fold; choose nominal-rank."
+        )
     theirs, ours = np.quantile(np.array(known), (0.25, 0.5, 0.75), axis=0).T
     spread = float(theirs[2] - theirs[0])
     factor = float(ours[2] - ours[0]) / spread if spread > 0 else 1.0
-    return float(ours[1] + factor * (fold.threshold - theirs[1]))
+    return factor, float(ours[1] - factor * theirs[1])
+
+
+def _anchored(fold: FoldScores, anchors: Mapping[str, float]) -> float:
+    factor, offset = anchored_scale(fold, anchors)
+    return factor * fold.threshold + offset
