@@ -59,7 +59,7 @@ def finalise_run(
     resources: FoldResources,
     fold: int | None = None,
     strategy: str | None = None,
-    carry: str = "nominal-rank",
+    carry: str = "anchored",
     with_backbone: bool = False,
     address: str | None = None,
 ) -> ModelRecord:
