@@ -13,7 +13,7 @@ __all__ = ["gauges", "render_line"]
 Row = Mapping[str, Any]
 
 _WIDTH, _HEIGHT = 640, 150
-_LEFT, _BOTTOM, _TOP = 44, 22, 10
+_LEFT, _BOTTOM, _TOP = 44, 22, 20
 
 
 def render_line(found: Mapping[str, Any], table: Sequence[Row]) -> str:
