@@ -62,16 +62,18 @@ def diagnose_conditions(
         seed: of the resampling.
     """
     name = "condition"
+    tables = []
     for table, which in ((left_out, "run that leaves conditions out"), (ordinary, "ordinary run")):
         if "condition" not in table.column_names:
             return skipped(name, f"The scores of the {which} have no column condition.")
-        if not table.num_rows:
-            return skipped(name, f"The {which} has no scores.")
+        tables.append(_whole_folds(table.select(_COLUMNS)))
+        if not tables[-1].num_rows:
+            return skipped(name, f"No fold of the {which} chooses a threshold and judges good and defective pictures.")
     costs = Costs(cost_escape, cost_overkill, prevalence, beta, review=cost_review)
     chosen = parse_strategy(strategy, costs.parameters)
-    first = int(pc.max(left_out["fold"]).as_py()) + 1
+    first = int(pc.max(tables[0]["fold"]).as_py()) + 1
     try:
-        scores = prepare_scores(_joined(left_out, ordinary, first))
+        scores = prepare_scores(_joined(tables[0], tables[1], first))
     except UserError as error:
         return skipped(name, f"The two runs cannot be compared: {error}")
     if chosen.on_objects and (~scores.object_anomalous).sum() < 2:
@@ -93,10 +95,11 @@ def diagnose_conditions(
     ]
     # The first of the worst verdicts decides; of several, the largest gap.
     measures.sort(key=lambda measure: -measure.estimate.value)
+    asked = set(tables[0].filter(pc.equal(tables[0]["partition"], "inference"))["condition"].to_pylist())
     silent = [
         f"The condition '{condition}' has no good and defective parts that both runs judge, so nothing is said of it."
         for number, condition in enumerate(pairs.conditions)
-        if number not in judged
+        if number not in judged and condition in asked
     ]
     rows = np.flatnonzero(known & np.isin(pairs.condition, judged))
     rows = rows[np.argsort((seen - unseen)[rows], kind="stable")]
@@ -155,12 +158,23 @@ class _Fold:
     start: np.ndarray
 
 
+def _whole_folds(table: pa.Table) -> pa.Table:
+    """Without folds that cannot be judged, as there are where only pictures of one condition or view are looked at."""
+    fold, partition, label = (np.array(table[name].to_pylist()) for name in ("fold", "partition", "label"))
+    whole = [
+        number
+        for number in np.unique(fold)
+        if (partition[fold == number] == "threshold").any()
+        and len(np.unique(label[(fold == number) & (partition == "inference")])) == 2
+    ]
+    return table.filter(pa.array(np.isin(fold, whole)))
+
+
 def _joined(left_out: pa.Table, ordinary: pa.Table, first: int) -> pa.Table:
     """Both tables as one; the folds of the ordinary run are numbered from `first` on."""
-    one, other = left_out.select(_COLUMNS), ordinary.select(_COLUMNS)
-    place = _COLUMNS.index("fold")
-    other = other.set_column(place, "fold", pc.add(other["fold"].cast(pa.int64()), first))
-    return pa.concat_tables([one, other], promote_options="permissive")
+    renumbered = pc.add(ordinary["fold"].cast(pa.int64()), first)
+    ordinary = ordinary.set_column(_COLUMNS.index("fold"), "fold", renumbered)
+    return pa.concat_tables([left_out, ordinary], promote_options="permissive")
 
 
 def _pair(scores: Scores, strategy: Strategy, rule: ObjectScore, first: int) -> tuple[_Pairs, list[_Fold]]:

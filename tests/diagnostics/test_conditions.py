@@ -168,6 +168,21 @@ def test_a_condition_without_defective_parts_is_said_to_be_left_out():
     assert "'dark'" in finding.seen_on[0]
 
 
+def test_one_condition_of_several_can_be_looked_at_alone():
+    """As `diagnose --by condition` does: folds that left out another one then judge nothing."""
+    table, other = scores(1, moved=2.0), scores(2)
+    own = np.array(["dark", "bright"])[np.array(table["fold"]) % 2]
+    judged = np.array(table["partition"].to_pylist()) == "inference"
+    left_out = table.filter(pa.array((own == np.array(table["condition"].to_pylist())) == judged))
+    whole = diagnose_conditions(left_out, other, "youden", seed=0)
+    chooses = pc.equal(left_out["partition"], "threshold")
+    dark = left_out.filter(pc.or_(chooses, pc.equal(left_out["condition"], "dark")))
+    alone = diagnose_conditions(dark, other, "youden", seed=0)
+    assert [measure.name for measure in alone.measures] == ["gap[dark]"]
+    assert alone.measures[0].estimate.value == whole.measure("gap[dark]").estimate.value
+    assert alone.seen_on == ()
+
+
 def test_what_cannot_be_compared_is_skipped_with_one_sentence():
     table, other = scores(1), scores(2)
     unlit = other.drop_columns("condition")
