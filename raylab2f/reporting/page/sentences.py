@@ -91,9 +91,9 @@ def method_sentences(run: Mapping[str, Any]) -> list[str]:
     settings, strategies = record["settings"], ", ".join(rules["strategies"])
     by_object = settings["split_by"] == "object"
     together = "of one part stay on one side" if by_object else "are dealt one by one, which leaks"
+    scheme = _SCHEMES.get(settings["scheme"], _SCHEMES["balanced"])
     return [
-        f"{folds['finished']} of {folds['planned']} folds were trained and judged, {_SCHEMES[settings['scheme']]}, and "
-        f"all pictures "
+        f"{folds['finished']} of {folds['planned']} folds were trained and judged, {scheme}, and all pictures "
         f"{together}.",
         f"In every fold the detector trains on good parts alone, the threshold is chosen by {strategies} on parts that "
         "do not train, and the figures are counted on parts that did neither.",
