@@ -1,8 +1,6 @@
-"""Thresholds of a fold, chosen again with parts weighted otherwise."""
+"""Thresholds chosen anew for weights of the objects, as the bootstrap of the evaluation chooses them."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,28 +10,33 @@ from raylab2f.evaluation.decisions.strategies import Strategy
 from raylab2f.evaluation.decisions.thresholds import nominal_shares, threshold_values
 from raylab2f.evaluation.decisions.two_thresholds import cut_pairs
 
-__all__ = ["choosing_ranking", "weighted_thresholds"]
+__all__ = ["choose_thresholds", "rank_choosing"]
 
 
-def choosing_ranking(
-    strategy: Strategy, choosing: Mapping[str, np.ndarray], owner: np.ndarray, anomalous: np.ndarray, rule: ObjectScore
+def rank_choosing(
+    strategy: Strategy,
+    score: np.ndarray,
+    owner: np.ndarray,
+    label: np.ndarray,
+    anomalous: np.ndarray,
+    rule: ObjectScore,
 ) -> Ranking:
-    """What a strategy chooses by, pictures or objects, ranked as in the evaluation.
+    """What the strategy chooses by, pictures or objects, ranked.
 
     Arguments:
-        choosing: `score` and `label`, (n,), of the threshold partition.
-        owner: (n,) number of each picture's object.
-        anomalous: (objects,) which of the objects are.
-        rule: from pictures' scores to an object's.
+        score, label: (n,) of the pictures of one threshold partition, n >= 1.
+        owner: (n,) object of each picture, an index into `anomalous`.
+        anomalous: (objects,) bool.
+        rule: from picture scores to object scores.
     """
     if not strategy.on_objects:
-        return rank_scores(choosing["score"], owner, choosing["label"].astype(bool))
-    objects, score = aggregate_scores(choosing["score"], owner, rule)
-    return rank_scores(score, objects, anomalous[objects])
+        return rank_scores(score, owner, label.astype(bool))
+    objects, aggregated = aggregate_scores(score, owner, rule)
+    return rank_scores(aggregated, objects, anomalous[objects])
 
 
-def weighted_thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
-    """(2, b) low and high thresholds for (objects, b) weights of the objects; NaN where there is none."""
+def choose_thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
+    """(2, b) low and high thresholds for (objects, b) weights of the objects; NaN where a weighting gives none."""
     if strategy.is_given:
         return np.full((2, weights.shape[1]), strategy["threshold"])
     if strategy.by_share:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from raylab2f.diagnostics.choosing import choosing_ranking, weighted_thresholds
+from raylab2f.diagnostics.choosing import choose_thresholds, rank_choosing
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.resampling import Estimate, mean, resample
 from raylab2f.evaluation.decisions.curves import Ranking
@@ -135,7 +135,9 @@ def _judge_fold(
     judged = _rows(columns, columns["partition"] == "inference")
     if not len(choosing["score"]) or not len(judged["score"]):
         return None
-    ranking, objects = _ranking(strategy, choosing, rule)
+    _, first, owner = np.unique(choosing["object_id"], return_index=True, return_inverse=True)
+    objects = choosing["anomalous"][first]
+    ranking = rank_choosing(strategy, choosing["score"], owner, choosing["label"], objects, rule)
     chosen = _thresholds(strategy, ranking, np.ones((len(objects), 1)))
     if not chosen.shape[1]:
         return None
@@ -164,17 +166,10 @@ def _rows(columns: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str, np.
     return {key: values[where] for key, values in columns.items()}
 
 
-def _ranking(strategy: Strategy, choosing: Mapping[str, np.ndarray], rule: ObjectScore) -> tuple[Ranking, np.ndarray]:
-    """What the strategy chooses by, and (objects,) which of the objects are anomalous."""
-    _, first, owner = np.unique(choosing["object_id"], return_index=True, return_inverse=True)
-    anomalous = choosing["anomalous"][first]
-    return choosing_ranking(strategy, choosing, owner, anomalous, rule), anomalous
-
-
 def _thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
-    """(2, r) low and high thresholds for (objects, b) weights of the objects; weightings without any are left out."""
-    found = weighted_thresholds(strategy, ranking, weights)
-    return found[:, np.isfinite(found[0])]
+    """`choose_thresholds`, (2, r); weightings that give none are left out."""
+    chosen = choose_thresholds(strategy, ranking, weights)
+    return chosen[:, np.isfinite(chosen[0])]
 
 
 def _decisions(score: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

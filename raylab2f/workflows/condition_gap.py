@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.diagnostics import Finding, diagnose_conditions
 from raylab2f.diagnostics.finding import skipped
@@ -11,12 +13,13 @@ from raylab2f.workflows.evidence import RunEvidence
 
 __all__ = ["condition_gap"]
 
-# What thresholds depend on beside the strategy.
-_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "cost_review", "beta")
 
+def condition_gap(run: RunEvidence, *, seed: int, **rules: Any) -> Finding:
+    """The diagnosis `condition` of a run; skipped where it, or the run to compare with, is none of these.
 
-def condition_gap(run: RunEvidence, *, seed: int) -> Finding:
-    """The diagnosis `condition` of a run; skipped where it, or the run to compare with, is none of these."""
+    Arguments:
+        rules: by which thresholds are chosen in both runs, as `diagnose_conditions` takes them.
+    """
     if run.settings.scheme != SCHEME:
         return skipped(
             "condition",
@@ -29,6 +32,6 @@ def condition_gap(run: RunEvidence, *, seed: int) -> Finding:
             "condition",
             "There is no run with the same options but --scheme balanced or kfold beside this one to compare with.",
         )
-    rules = run.settings.evaluation
-    known = {name: rules[name] for name in _RULES if rules.get(name) is not None}
-    return diagnose_conditions(run.scores, ordinary[1], run.strategy, seed=seed, **known)
+    # Thresholds are chosen here by this run's rules, so what the other one was evaluated with does not matter.
+    _, scores = ordinary
+    return diagnose_conditions(run.scores, scores, run.strategy, seed=seed, **rules)
