@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["OPEN_PATHS", "Gate", "RefusingResponse"]
 
@@ -21,6 +21,7 @@ OPEN_PATHS = frozenset({"/", "/page.js", "/page.css", "/docs", "/openapi.json", 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # So long what a client still sends is thrown away, so that it comes to read why it is refused.
 _DRAIN_SECONDS = 2.0
+_BODY = "raylab2f.body"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -37,9 +38,23 @@ class RefusingResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        with suppress(asyncio.TimeoutError, TimeoutError):
-            await asyncio.wait_for(_drain(receive), _DRAIN_SECONDS)
+        body = scope.get(_BODY)
+        if body is None or not body.ended:
+            with suppress(asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait_for(_drain(receive), _DRAIN_SECONDS)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Body:
+    """What a client sends, and whether all of it has arrived."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self.ended = receive, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.ended = self.ended or not message.get("more_body")
+        return message
 
 
 async def _drain(receive: Receive) -> None:
@@ -64,7 +79,9 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (self._app if refusal is None else refusal)(scope, receive, send)
+        body = _Body(receive)
+        scope = {**scope, _BODY: body}
+        await (self._app if refusal is None else refusal)(scope, body.receive, send)
 
     def _refusal(self, scope: Scope) -> RefusingResponse | None:
         headers = Headers(scope=scope)

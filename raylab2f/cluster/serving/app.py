@@ -132,7 +132,7 @@ async def _judged(
 def _map_of(wanted: Mapping[str, str]) -> str | None:
     value = wanted.get("map") or None
     if value is not None and value not in _MAPS:
-        raise RefusalError(400, f"map must be one of {', '.join(_MAPS)}; leave it out for none.")
+        raise RefusalError(400, f"There is no map of this kind; map is one of {', '.join(_MAPS)}, or left out.")
     return value
 
 
