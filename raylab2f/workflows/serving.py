@@ -17,6 +17,7 @@ from raylab2f.cluster.token_file import TokenFile
 from raylab2f.errors import UserError
 from raylab2f.files.places import is_uri, name_of, place_of
 from raylab2f.reporting.stopping import say_how_to_go_on
+from raylab2f.reporting.watchdog import resting
 
 if TYPE_CHECKING:
     from raylab2f.cluster.serving.deployment import Replicas
@@ -75,6 +76,8 @@ def serve_models(
         app = make_app(table, rules, token=token, metrics=metrics)
         thread = stack.enter_context(serving(app, listening, rules.timeout))
         shown = f"[{host}]" if ":" in host else host
+        # Nobody may ask for hours.
+        stack.enter_context(resting())
         say(f"serving {', '.join(places)} at http://{shown}:{listening.getsockname()[1]}")
         for name, place in _changes(table, places, thread.is_alive):
             said, replaced = _exchange(table, replicas, name, place, rules.timeout)
@@ -109,10 +112,10 @@ def named_models(models: Sequence[str]) -> dict[str, str]:
                 f"MODEL {given}: {name!r} is no name for a model; give NAME={given}, of letters and digits."
             )
         if name in found:
-            raise UserError(f"MODEL {given}: {name} is given twice; give another name, NAME={place}.")
+            raise UserError(f"MODELS {given}: {name} is given twice; give another name, NAME={place}.")
         found[name] = place
     if not found:
-        raise UserError("MODEL is missing; name the folder of a finalised model.")
+        raise UserError("MODELS is missing; name the folder of a finalised model.")
     return found
 
 

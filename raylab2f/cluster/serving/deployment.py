@@ -33,8 +33,9 @@ _RECORD, _CARD = "model.json", "MODEL_CARD.md"
 # A replica is asked as often whether it lives; a dead one is replaced after the next question.
 _HEALTH_SECONDS = 1.0
 _PATIENCE_SECONDS = 30.0
-# A replica takes in two batches while it judges one; the rest waits in the server's process.
-_BATCHES_TAKEN = 3
+# A replica takes in two batches while it judges one; the rest waits in the server's process. Where it takes few, Ray
+# Serve's router asks it again and again, with pauses, whether it takes one more.
+_BATCHES_TAKEN, _LEAST_TAKEN = 3, 64
 _MOST_WAITING = 256
 
 
@@ -143,7 +144,7 @@ class Replicas:
             name="judge",
             num_replicas=self._rules.replicas,
             ray_actor_options=self._resources,
-            max_ongoing_requests=_BATCHES_TAKEN * self._rules.max_batch,
+            max_ongoing_requests=max(_LEAST_TAKEN, _BATCHES_TAKEN * self._rules.max_batch),
             max_queued_requests=_MOST_WAITING,
             health_check_period_s=_HEALTH_SECONDS,
             health_check_timeout_s=_PATIENCE_SECONDS,
