@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 from served_models import good, running, served, spotted
 from small_models import small_judge
 
@@ -55,7 +56,7 @@ def choose(page, content, name="part.png"):
 
 def judged(page, content, name="part.png"):
     choose(page, content, name)
-    page.wait_for_function(f"document.getElementById('caption').textContent.startsWith('{name}')")
+    expect(page.locator("#caption")).to_contain_text(name)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -97,7 +98,7 @@ def test_what_is_said_is_heard(opened):
     assert page.locator("#status").inner_text().startswith("Rejected. Score")
     assert "anomaly map laid over it: 1 region is marked" in page.locator("#picture").get_attribute("alt")
     choose(page, b"no picture", "text.png")
-    page.wait_for_function("document.getElementById('error').textContent")
+    expect(page.locator("#error")).not_to_be_empty()
     assert "is no PNG" in page.locator("#error").inner_text()
     assert page.locator("#error").get_attribute("role") == "alert"
     assert not page.locator("#result").is_visible()
@@ -130,7 +131,7 @@ def test_a_picture_is_dropped(opened):
         list(spotted()),
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": data})
-    page.wait_for_function("document.getElementById('caption').textContent.startsWith('dropped.png')")
+    expect(page.locator("#caption")).to_contain_text("dropped.png")
     assert page.locator("#verdict").inner_text() == "Rejected"
 
 
@@ -149,7 +150,7 @@ def test_a_token_is_asked_for_where_one_is_needed(opened, models):
         token.wait_for()
         token.fill("wrong")
         token.blur()
-        page.wait_for_function("document.getElementById('error').textContent")
+        expect(page.locator("#error")).not_to_be_empty()
         token.fill(TOKEN)
         token.blur()
         page.locator("#model option").first.wait_for(state="attached")

@@ -192,8 +192,9 @@ def test_several_models_and_ctrl_c(models):
 def test_what_cannot_be_served_is_said_before_ray_starts(models, words, sentence, monkeypatch):
     monkeypatch.setattr("raylab2f.cluster.session.private_cluster", lambda *a: pytest.fail("Ray was started"))
     monkeypatch.delenv("RAYLAB2F_SERVE_TOKEN", raising=False)
-    (models / "token").write_text("x" * 32)
-    (models / "short").write_text("short")
+    for name, token in (("token", "x" * 32), ("short", "short")):
+        (models / name).write_text(token)
+        (models / name).chmod(0o600)
     ended = raylab2f("serve", *(word.replace("MODEL/", f"{models}/") for word in words))
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert sentence in ended.stderr
