@@ -35,6 +35,8 @@ BIN = Path(sys.executable).parent / "raylab2f"
 PORT = 8799
 REQUESTS, CLIENTS = 500, 16
 PATIENCE = 120.0
+#: Seconds from the command until it serves.
+STARTS: list[float] = []
 
 
 def main() -> None:
@@ -47,8 +49,9 @@ def main() -> None:
     make_models(work)
     pictures = demo_pictures(work / "run")
     rows = [loop(load_model(work / "refit"), pictures, size) for size in (1, 32)]
-    rows += [served(work, pictures, size) for size in (1, 8, 32)]
+    rows += [served(work, pictures, size, count) for size, count in ((1, CLIENTS), (8, CLIENTS), (32, CLIENTS), (8, 1))]
     faults = [exchanged(work, pictures), killed(work, pictures)]
+    faults.append(f"From the command until it serves: {min(STARTS):.0f} to {max(STARTS):.0f} s, {len(STARTS)} times.")
     write_results(rows, faults)
 
 
@@ -80,16 +83,16 @@ def loop(judge: Judge, pictures: list[bytes], size: int) -> dict:
     return {"way": f"loop, {size} at a time", "errors": 0, "seconds": seconds, "rate": rate, "load": os.getloadavg()[0]}
 
 
-def served(work: Path, pictures: list[bytes], most: int) -> dict:
-    with server(work / "refit", "--max-batch", str(most)) as process:
-        requests(process, pictures, REQUESTS // 5)
+def served(work: Path, pictures: list[bytes], most: int, count: int) -> dict:
+    with server(work / "refit", "--max-batch", str(most)):
+        requests(pictures, REQUESTS // 5, count)
         begun = time.perf_counter()
-        found = requests(process, pictures, REQUESTS)
+        found = requests(pictures, REQUESTS, count)
         took = time.perf_counter() - begun
         batches = mean_batch()
     seconds = [one for _, one, status in found if status == 200]
     return {
-        "way": f"serve, {CLIENTS} clients, --max-batch {most} (mean {batches:.1f})",
+        "way": f"serve, {count} client{'s' * (count > 1)}, --max-batch {most} (mean {batches:.1f})",
         "errors": sum(status != 200 for *_, status in found),
         "seconds": seconds,
         "rate": len(seconds) / took,
@@ -101,8 +104,8 @@ def exchanged(work: Path, pictures: list[bytes]) -> str:
     """The model's folder is exchanged, twice, while clients ask."""
     place = work / "current"
     link(place, work / "refit")
-    with server(place) as process:
-        said = load_while(process, pictures, lambda: [swap(place, work / name) for name in ("fold", "refit")])
+    with server(place):
+        said = load_while(pictures, lambda: [swap(place, work / name) for name in ("fold", "refit")])
     statuses, digests = Counter(status for *_, status in said), len({digest for digest, *_ in said if digest})
     failed = sum(count for status, count in statuses.items() if status != 200)
     return (
@@ -121,8 +124,8 @@ def killed(work: Path, pictures: list[bytes]) -> str:
         os.kill(replica(), signal.SIGKILL)
         time.sleep(20)
 
-    with server(work / "refit") as process:
-        said = load_while(process, pictures, kill)
+    with server(work / "refit"):
+        said = load_while(pictures, kill)
         lost = metric("raylab2f_replica_losses_total")
     failed = sum(status != 200 for *_, status in said)
     ends = sorted(end for _, end, status in said if status == 200)
@@ -135,14 +138,16 @@ def killed(work: Path, pictures: list[bytes]) -> str:
 
 
 @contextlib.contextmanager
-def server(model: Path, *options: str) -> Iterator[subprocess.Popen]:
+def server(model: Path, *options: str) -> Iterator[None]:
+    begun = time.monotonic()
     command = [BIN, "serve", f"model={model}", "--port", str(PORT), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("serving"), line
-            yield process
+            STARTS.append(time.monotonic() - begun)
+            yield
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE)
@@ -169,22 +174,27 @@ def client(pictures: list[bytes], first: int, goes_on: Callable[[int], bool], fo
     connection.close()
 
 
-def clients(pictures: list[bytes], goes_on: Callable[[int], bool], between: Callable[[], object] | None = None) -> list:
+def clients(
+    pictures: list[bytes],
+    goes_on: Callable[[int], bool],
+    between: Callable[[], object] | None = None,
+    threads: int = CLIENTS,
+) -> list:
     found: list = []
-    threads = [
+    running = [
         threading.Thread(target=client, args=(pictures, number, goes_on, found), daemon=True)
-        for number in range(CLIENTS)
+        for number in range(threads)
     ]
-    for thread in threads:
+    for thread in running:
         thread.start()
     if between is not None:
         between()
-    for thread in threads:
+    for thread in running:
         thread.join()
     return found
 
 
-def requests(process: subprocess.Popen, pictures: list[bytes], count: int) -> list:
+def requests(pictures: list[bytes], count: int, threads: int) -> list:
     lock, left = threading.Lock(), [count]
 
     def goes_on(_: int) -> bool:
@@ -192,10 +202,10 @@ def requests(process: subprocess.Popen, pictures: list[bytes], count: int) -> li
             left[0] -= 1
             return left[0] >= 0
 
-    return [(end, seconds, status) for _, end, status, seconds in clients(pictures, goes_on)]
+    return [(end, seconds, status) for _, end, status, seconds in clients(pictures, goes_on, threads=threads)]
 
 
-def load_while(process: subprocess.Popen, pictures: list[bytes], work: Callable[[], object]) -> list:
+def load_while(pictures: list[bytes], work: Callable[[], object]) -> list:
     """(digest, end, status) of all requests that clients made while, and a second after, the work was done."""
     done = threading.Event()
 

@@ -36,7 +36,7 @@ class Serving:
             "File with the token that clients must send.", kind="path", usual="RAYLAB2F_SERVE_TOKEN", panel=_LISTENING
         ),
     ] = None
-    pixel_limit: Annotated[int, Option("Refuse pictures of more pixels.", minimum=1, panel=_LIMITS)] = 100_000_000
+    pixel_limit: Annotated[int, Option("Refuse pictures of more pixels.", minimum=1, panel=_LIMITS)] = 50_000_000
     max_bytes: Annotated[str, Option("Refuse bodies of more bytes.", panel=_LIMITS)] = "32MB"
     timeout: Annotated[
         float, Option("Seconds for a body to arrive, and for a verdict.", minimum=0.1, maximum=3600, panel=_LIMITS)

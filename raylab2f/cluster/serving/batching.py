@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -28,6 +29,12 @@ class Batcher(Generic[_In, _Out]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
         self._queue: asyncio.Queue[tuple[_In, asyncio.Future[tuple[_Out, int]]]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._begun: float | None = None
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the batch that is worked on has been; 0 between batches."""
+        return 0.0 if self._begun is None else time.monotonic() - self._begun
 
     async def __call__(self, items: Sequence[_In]) -> tuple[list[_Out], list[int]]:
         """The items' results, and the sizes of those batches whose first item was one of these."""
@@ -59,6 +66,7 @@ class Batcher(Generic[_In, _Out]):
             batch = [(item, future) for item, future in batch if not future.done()]
             if not batch:
                 continue
+            self._begun = time.monotonic()
             try:
                 results = await loop.run_in_executor(self._thread, self._work, [item for item, _ in batch])
             except Exception as error:
@@ -66,6 +74,8 @@ class Batcher(Generic[_In, _Out]):
                     with suppress(asyncio.InvalidStateError):
                         future.set_exception(error)
                 continue
+            finally:
+                self._begun = None
             for place, ((_, future), result) in enumerate(zip(batch, results, strict=True)):
                 with suppress(asyncio.InvalidStateError):
                     future.set_result((result, 0 if place else len(batch)))

@@ -37,6 +37,9 @@ _PATIENCE_SECONDS = 30.0
 # Serve's router asks it again and again, with pauses, whether it takes one more.
 _BATCHES_TAKEN, _LEAST_TAKEN = 3, 64
 _MOST_WAITING = 256
+_WARM_BATCH = 16
+# Whoever asked has long been told that there is no verdict.
+_STUCK_TIMEOUTS = 4
 
 
 class _Replica:
@@ -58,11 +61,12 @@ class _Replica:
         if model_digest(place) != digest:
             raise UserError(f"{place} is another model than it was when it was given; serve it again.")
         judge = load_model(place)
+        self._patience = _STUCK_TIMEOUTS * rules.timeout
         self._judge = LocalJudge(judge, rules)
         # What is slow the first time is done before anybody waits.
         blank = torch.zeros((*judge.preparation.size, 3), dtype=torch.uint8).numpy()
         if not judge.preparation.needs_foreground:
-            judge.look([blank] * rules.max_batch)
+            judge.look([blank] * min(rules.max_batch, _WARM_BATCH))
 
     async def judge(self, views: Sequence[ViewFile], map_: str | None) -> Answer | RefusalError:
         # As a value: an exception would come back as one of Ray's, with a trace in the log.
@@ -70,6 +74,11 @@ class _Replica:
             return await self._judge.judge(views, map_)
         except RefusalError as error:
             return error
+
+    def check_health(self) -> None:
+        """Asked by Ray Serve, which starts another process instead of one that raises."""
+        if self._judge.busy_seconds > self._patience:
+            raise RuntimeError(f"one batch has taken {self._judge.busy_seconds:.0f} seconds")
 
 
 def _listen_on_loopback() -> None:

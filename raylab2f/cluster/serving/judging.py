@@ -88,6 +88,11 @@ class LocalJudge:
         opinions, batches = await self._batcher(ready)
         return await asyncio.to_thread(self._answer, [name for name, _ in views], opinions, map_, batches)
 
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the model has been at one batch."""
+        return self._batcher.busy_seconds
+
     def _ready(self, name: str, content: bytes) -> Ready:
         if not content:
             raise RefusalError(400, f"{name}: the picture is empty; send the bytes of a picture.")

@@ -27,7 +27,7 @@ class ServingRules:
 
     max_batch: int = 8
     batch_wait: float = 0.005
-    pixel_limit: int = 100_000_000
+    pixel_limit: int = 50_000_000
     max_bytes: int = 32 << 20
     timeout: float = 30.0
     unfamiliar: Literal["review", "ignore"] = "review"

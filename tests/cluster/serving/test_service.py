@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from in_process import raylab2f
+from ray_head import Head
 from served_models import good, spotted
 from small_models import small_judge, write_small_model
 
@@ -171,6 +172,24 @@ def test_several_models_and_ctrl_c(models):
         assert ask(port, good(), path="/v1/judge?model=other")[1]["model"]["name"] == "other"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
+
+
+@pytest.mark.slow
+def test_on_a_cluster_that_others_share(models, tmp_path):
+    place = tmp_path / "current"
+    place.symlink_to(models / "one")
+    (tmp_path / "head").mkdir()
+    with Head(tmp_path / "head", cpus=3) as head:
+        with program(place, "--address", head.address, **head.environment) as (process, port, said):
+            assert ask(port, spotted())[1]["verdict"] == "reject"
+            (tmp_path / "next").symlink_to(models / "two")
+            (tmp_path / "next").replace(place)
+            until(lambda: any("was replaced" in line for line in said))
+            assert ask(port, good())[0] == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 143
+        # Nothing of it is left on the cluster, whose other deployments go on.
+        until(lambda: not replicas(head.process.pid), 60)
 
 
 @pytest.mark.parametrize(

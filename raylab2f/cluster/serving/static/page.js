@@ -5,8 +5,9 @@ const WORDS = { accept: "Accepted", review: "For a person to look at", reject: "
 let shown = null;
 let asked = 0;
 
-function say(status, error) {
+function say(status, error, heard = false) {
   find("status").textContent = status;
+  find("status").classList.toggle("heard", heard);
   find("error").textContent = error;
 }
 
@@ -72,7 +73,8 @@ function show(answer, file) {
     `Model ${answer.model.name}, ${answer.model.digest.slice(0, 12)}; ${answer.milliseconds} milliseconds.`;
   find("result").hidden = false;
   showPicture();
-  say(`${WORDS[answer.verdict]}. ${find("sentence").textContent}`, "");
+  // What is to be seen already.
+  say(`${WORDS[answer.verdict]}. ${find("sentence").textContent}`, "", true);
 }
 
 function showPicture() {
