@@ -36,7 +36,7 @@ _PATIENCE_SECONDS = 30.0
 # A replica takes in two batches while it judges one; the rest waits in the server's process. Where it takes few, Ray
 # Serve's router asks it again and again, with pauses, whether it takes one more.
 _BATCHES_TAKEN, _LEAST_TAKEN = 3, 64
-_MOST_WAITING = 256
+_MOST_WAITING = 64
 _WARM_BATCH = 16
 # Whoever asked has long been told that there is no verdict.
 _STUCK_TIMEOUTS = 4

@@ -21,7 +21,6 @@ _MOST_CONNECTIONS = 1000
 _HEADER_SECONDS = 10.0
 _IDLE_SECONDS = 15
 _STARTING_SECONDS = 30.0
-_BACKLOG = 512
 
 
 class _PatientProtocol(H11Protocol):
@@ -55,7 +54,7 @@ class _PatientProtocol(H11Protocol):
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
+    """A socket that is bound there, and listens only when there is something that answers.
 
     Raises:
         UserError: the address is none of this machine's, or the port is taken.
@@ -68,7 +67,6 @@ def bound_socket(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(address)
-        found.listen(_BACKLOG)
     except OSError as error:
         found.close()
         raise UserError(
