@@ -12,7 +12,7 @@ from typing import Any
 
 from ray import serve
 from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from raylab2f.cluster.private import LOOPBACK
@@ -33,10 +33,9 @@ _RECORD, _CARD = "model.json", "MODEL_CARD.md"
 # A replica is asked as often whether it lives; a dead one is replaced after the next question.
 _HEALTH_SECONDS = 1.0
 _PATIENCE_SECONDS = 30.0
-# A replica takes in two batches while it judges one; the rest waits in the server's process. Where it takes few, Ray
-# Serve's router asks it again and again, with pauses, whether it takes one more.
-_BATCHES_TAKEN, _LEAST_TAKEN = 3, 64
-_MOST_WAITING = 64
+# Requests of a model that are let in, for each replica and beside. Ray Serve is told that a replica takes them all: its
+# router asks a full one again only after pauses, which grow, and goes on making them when the replica is idle.
+_BATCHES_TAKEN, _LEAST_TAKEN, _MOST_WAITING = 3, 64, 64
 _WARM_BATCH = 16
 # Whoever asked has long been told that there is no verdict.
 _STUCK_TIMEOUTS = 4
@@ -93,16 +92,24 @@ def _listen_on_loopback() -> None:
 class _RemoteJudge:
     """A model on Ray Serve, as the server's process sees it."""
 
-    def __init__(self, handle: DeploymentHandle, lost: Callable[[], None]) -> None:
-        self._handle, self._lost = handle, lost
+    def __init__(self, handle: DeploymentHandle, most: int, lost: Callable[[], None]) -> None:
+        self._handle, self._most, self._lost = handle, most, lost
+        self._let_in = 0
 
     async def judge(self, views: Sequence[ViewFile], map_: str | None) -> Answer:
         """See `Judging`. What a replica took with it when it died is judged once more, by another one."""
+        if self._let_in >= self._most:
+            raise RefusalError(503, "Too many requests wait at the moment; try again.")
+        self._let_in += 1
+        try:
+            return await self._judge(views, map_)
+        finally:
+            self._let_in -= 1
+
+    async def _judge(self, views: Sequence[ViewFile], map_: str | None) -> Answer:
         for again in (True, False):
             try:
                 found = await self._handle.judge.remote(views, map_)
-            except BackPressureError as error:
-                raise RefusalError(503, "Too many requests wait at the moment; try again.") from error
             except (RayActorError, DeploymentUnavailableError) as error:
                 self._lost()
                 if not again:
@@ -148,13 +155,14 @@ class Replicas:
         application = f"raylab2f-{name}-{digest[:8]}-{secrets.token_hex(3)}"
         kept = place if self._copies is None else str(_copied(place, self._copies / application, digest))
         record = read_record(kept)
+        taken = max(_LEAST_TAKEN, _BATCHES_TAKEN * self._rules.max_batch)
+        most = _MOST_WAITING + taken * self._rules.replicas
         deployment: Any = serve.deployment(
             _Replica,
             name="judge",
             num_replicas=self._rules.replicas,
             ray_actor_options=self._resources,
-            max_ongoing_requests=max(_LEAST_TAKEN, _BATCHES_TAKEN * self._rules.max_batch),
-            max_queued_requests=_MOST_WAITING,
+            max_ongoing_requests=most,
             health_check_period_s=_HEALTH_SECONDS,
             health_check_timeout_s=_PATIENCE_SECONDS,
             graceful_shutdown_timeout_s=self._rules.timeout,
@@ -174,7 +182,7 @@ class Replicas:
             digest,
             record.to_dict(),
             card.read_text(encoding="utf-8") if card.is_file() else "",
-            _RemoteJudge(handle, self._lost),
+            _RemoteJudge(handle, most, self._lost),
         )
         self._applications[id(served)] = application
         return served
