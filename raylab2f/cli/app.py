@@ -29,6 +29,7 @@ from raylab2f.cli.predict import predict
 from raylab2f.cli.report import report
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
+from raylab2f.cli.serve import serve
 from raylab2f.cli.show import show
 from raylab2f.errors import UserError, refused_by_system
 
@@ -55,6 +56,7 @@ app.command("figures")(figures)
 app.command("finalise")(finalise)
 app.command("predict")(predict)
 app.command("monitor")(monitor)
+app.command("serve")(serve)
 app.command("plan-samples")(plan_samples)
 app.command("pod")(pod)
 app.command("segment")(segment)
