@@ -29,12 +29,12 @@ ALARMED = 6
 def monitor(
     *,
     model: ModelOption,
+    auditing: Auditing,
     judged: Annotated[
         tuple[str, ...],
         Option("Folders of predict, or tables of judged pictures, oldest first.", kind="place", positional=True),
     ] = (),
     watching: Watching,
-    auditing: Auditing,
     out: Annotated[
         str | None, Option("Folder for monitor.html, .json, .parquet and .prom (gauges).", kind="place")
     ] = None,
