@@ -34,11 +34,11 @@ def monitor(
         tuple[str, ...],
         Option("Folders of predict, or tables of judged pictures, oldest first.", kind="place", positional=True),
     ] = (),
+    fail_on_alarm: Annotated[bool, Option("Exit code 6 if there is an alarm.")] = False,
     watching: Watching,
     out: Annotated[
         str | None, Option("Folder for monitor.html, .json, .parquet and .prom (gauges).", kind="place")
     ] = None,
-    fail_on_alarm: Annotated[bool, Option("Exit code 6 if there is an alarm.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare what a model judged with its evaluation; or audit the parts that it accepted (--audit)."""
