@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.tables import read_table
@@ -78,4 +79,7 @@ def _renamed(table: pa.Table) -> pa.Table:
             column = table[name]
             is_text = pa.types.is_string(column.type)
             kept.setdefault(_NAMES.get(name, name), column if is_text else column.cast(pa.string()))
+    if "object_id" in kept and "image_id" in kept:
+        # A picture of which nobody knows what part it shows stands for a part of its own.
+        kept["object_id"] = pc.coalesce(kept["object_id"], kept["image_id"])
     return pa.table(kept)

@@ -1,5 +1,7 @@
 """Judged pictures come together from whatever they were written to."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,8 +19,6 @@ def folder(tmp_path):
     (tmp_path / "csv" / "pictures.csv").write_text(
         "image_id,score,verdict,day\n" + "".join(f"{','.join(map(str, row.values()))}\n" for row in rows)
     )
-    import json
-
     (tmp_path / "jsonl" / "pictures.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "\n")
     return tmp_path
 
@@ -29,6 +29,12 @@ def test_every_kind_says_the_same(folder, kind):
     assert table.column_names == ["image_id", "score", "decision", "day"]
     assert [float(score) for score in table["score"].to_pylist()] == [0.0, 0.5, 1.0]
     assert table.equals(read_judged([str(folder / kind / f"pictures.{kind}")]))
+
+
+def test_pictures_without_a_part_stand_for_themselves(tmp_path):
+    path = tmp_path / "pictures.csv"
+    path.write_text("image_id,object_id,score\na.png,,1\nb.png,7,2\n")
+    assert read_judged([str(path)])["object_id"].to_pylist() == ["a.png", "7"]
 
 
 def test_several_sources_follow_one_another(folder):
