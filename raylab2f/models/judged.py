@@ -29,13 +29,19 @@ def read_judged(sources: Sequence[str]) -> pa.Table:
 
     Returns:
         A table of text with `image_id`, `score`, and of `object_id`, `decision`, `familiarity`, `day` and `condition`
-        those that any source has.
+        those that any source has; without `object_id` where no picture's part is known.
 
     Raises:
         UserError: a source is no such table or folder, or lacks `image_id` or `score`.
     """
     tables = [_renamed(_read(path)) for source in sources for path in _files(source)]
-    return pa.concat_tables(tables, promote_options="default")
+    found = pa.concat_tables(tables, promote_options="default")
+    if "object_id" not in found.column_names or found["object_id"].null_count == found.num_rows:
+        return found.drop_columns([name for name in ("object_id",) if name in found.column_names])
+    # A picture of which nobody knows what part it shows stands for a part of its own.
+    return found.set_column(
+        found.column_names.index("object_id"), "object_id", pc.coalesce(found["object_id"], found["image_id"])
+    )
 
 
 def _files(source: str) -> Iterator[Path]:
@@ -79,7 +85,4 @@ def _renamed(table: pa.Table) -> pa.Table:
             column = table[name]
             is_text = pa.types.is_string(column.type)
             kept.setdefault(_NAMES.get(name, name), column if is_text else column.cast(pa.string()))
-    if "object_id" in kept and "image_id" in kept:
-        # A picture of which nobody knows what part it shows stands for a part of its own.
-        kept["object_id"] = pc.coalesce(kept["object_id"], kept["image_id"])
     return pa.table(kept)

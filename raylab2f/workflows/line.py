@@ -55,6 +55,12 @@ def watch_line(
     if share is None:
         raise UserError("--prevalence: give the share of defective parts at the line; the run was evaluated without.")
     known = read_evaluation(model).rename_columns({"verdict": "decision", "strangeness": "familiarity"})
+    if "object_id" not in found.column_names:
+        # Pictures are compared with pictures, each decided by itself.
+        alone = [record.decision.verdict(score) for score in known["score"].to_pylist()]
+        known = known.drop_columns(["object_id"]).set_column(
+            known.column_names.index("decision") - 1, "decision", pa.array(alone)
+        )
     return monitor(known, found, alpha=alpha, prevalence=share, seed=seed)
 
 

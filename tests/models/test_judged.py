@@ -35,6 +35,8 @@ def test_pictures_without_a_part_stand_for_themselves(tmp_path):
     path = tmp_path / "pictures.csv"
     path.write_text("image_id,object_id,score\na.png,,1\nb.png,7,2\n")
     assert read_judged([str(path)])["object_id"].to_pylist() == ["a.png", "7"]
+    path.write_text("image_id,object_id,score\na.png,,1\nb.png,,2\n")
+    assert "object_id" not in read_judged([str(path)]).column_names
 
 
 def test_several_sources_follow_one_another(folder):
