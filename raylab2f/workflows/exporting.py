@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.datasets.pictures import read_picture
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 from raylab2f.files.atomic import atomic_path, write_error, write_json
 from raylab2f.files.digests import digested_once, sha256_of
 from raylab2f.files.mirror import fetch
@@ -91,7 +91,7 @@ def export_model(
         try:
             with TemporaryDirectory(prefix=".exporting-", dir=out) as folder:
                 with display.stage(f"write {kind}"):
-                    wanted.write(graph, Path(folder), precision, [one.picture for one in _references(model)])
+                    _write(wanted, graph, Path(folder), kind, precision, model)
                 path = Path(folder) / wanted.files[0]
                 runner = wanted.open(path, _THREADS)
                 with display.stage("judge again"):
@@ -127,6 +127,19 @@ def export_model(
             f"allows {max_flips}, so the file was deleted; see {out / _PAGE}, and choose another precision or format."
         )
     return certificate
+
+
+def _write(
+    wanted: RuntimeFormat, graph: JudgingGraph, folder: Path, kind: Format, precision: Precision, model: str
+) -> None:
+    try:
+        wanted.write(graph, folder, precision, [one.picture for one in _references(model)])
+    except (OSError, UserError):
+        raise
+    except Exception as error:  # converters fail in many ways where a network has an operation that they lack
+        raise UserError(
+            f"--format {kind}: this model cannot be written so ({first_line(error)}); choose another format."
+        ) from error
 
 
 def _certificate(

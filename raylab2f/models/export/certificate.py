@@ -90,6 +90,7 @@ def findings(judge: Judge, comparison: Comparison, margin: float) -> dict[str, A
     outside = [unit for unit in flipped if _outside(decision, unit, margin)]
     low, high = clopper_pearson_interval(np.array(len(flipped) / len(units)), len(units), _CONFIDENCE)
     differences = np.abs(comparison.after - comparison.before)[usable]
+    largest = _most(differences)
     maps = comparison.maps[np.isfinite(comparison.maps)]
     return {
         "pictures": len(comparison.before),
@@ -97,9 +98,9 @@ def findings(judge: Judge, comparison: Comparison, margin: float) -> dict[str, A
         "decided": len(units),
         "unusable_scores": int((~usable).sum()),
         "score_difference": {
-            "largest": _most(differences),
+            "largest": largest,
             "median": float(np.median(differences)) if len(differences) else None,
-            "largest_of_scale": None if not len(differences) else _most(differences) / scale,
+            "largest_of_scale": None if largest is None else largest / scale,
         },
         "score_scale": scale,
         "score_range": [float(comparison.before.min()), float(comparison.before.max())],

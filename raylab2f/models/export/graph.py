@@ -89,7 +89,7 @@ class JudgingGraph(nn.Module):
         if self.casts:
             return maps.half().float()
         exponent = torch.floor(torch.log2(maps.abs().clamp(min=2.0**_SMALLEST)))
-        step = torch.exp2(exponent - _DIGITS)
+        step = torch.pow(2.0, exponent - _DIGITS)
         return torch.round(maps / step) * step
 
     def _members(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ _NAME = "model.pt2"
 
 
 def _write(graph: JudgingGraph, folder: Path, precision: Precision, pictures: Sequence[NDArray[np.uint8]]) -> None:
-    torch.export.save(traced(graph), folder / _NAME)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(traced(graph), folder / _NAME)
 
 
 def _open(path: Path, threads: int) -> Runner:
