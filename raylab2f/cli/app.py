@@ -23,12 +23,14 @@ from raylab2f.cli.export import export
 from raylab2f.cli.figures import figures
 from raylab2f.cli.finalise import finalise
 from raylab2f.cli.jobs import jobs_app, submit
+from raylab2f.cli.monitor import monitor
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.pod import pod
 from raylab2f.cli.predict import predict
 from raylab2f.cli.report import report
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.cli.segment import segment
+from raylab2f.cli.serve import serve
 from raylab2f.cli.show import show
 from raylab2f.errors import UserError, refused_by_system
 
@@ -55,6 +57,8 @@ app.command("figures")(figures)
 app.command("finalise")(finalise)
 app.command("predict")(predict)
 app.command("export")(export)
+app.command("monitor")(monitor)
+app.command("serve")(serve)
 app.command("plan-samples")(plan_samples)
 app.command("pod")(pod)
 app.command("segment")(segment)

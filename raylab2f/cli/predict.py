@@ -45,16 +45,19 @@ def predict(
     ] = None,
 ) -> None:
     """Judge pictures: accept, reject or review, with score and margin, in the order of parts."""
+    from raylab2f.reporting.stopping import say_how_to_go_on
     from raylab2f.workflows.prediction import PredictionRules, predict_pictures, watch_folder
 
     rules = PredictionRules(predicting.pixel_limit, predicting.unfamiliar, overlays, predicting.threads, kind=format_)
     folder = None if out is None else Path(out)
     console = Console(stderr=True)
+    kept = "on the standard output" if folder is None else f"in {folder}" + ("" if watch else ", called partial")
+    say_how_to_go_on(lambda: f"its rows are {kept}")
     if watch is not None:
-        if pictures or predicting.object_id or address:
+        if pictures or predicting.object_id or predicting.conditions or address:
             raise UserError(
-                "--watch judges what arrives, each picture by itself, on this machine; leave PICTURES, --object-id and "
-                "--address out."
+                "--watch judges what arrives, each picture by itself, on this machine; leave PICTURES, --object-id, "
+                "--conditions and --address out."
             )
         tally: Mapping[str, int] = watch_folder(
             model, Path(watch), rules, out=folder, stream=sys.stdout, say=lambda line: _say(console, line)
@@ -65,7 +68,7 @@ def predict(
 
         if not pictures:
             raise UserError("PICTURES: name files, folders, a pattern or a manifest; or a folder with --watch.")
-        wanted = find_unlabelled(pictures, predicting.object_id)
+        wanted = find_unlabelled(pictures, predicting.object_id, predicting.conditions)
         with Display(console).stage("judge pictures") as progress:
             tally = predict_pictures(
                 model, wanted, rules, out=folder, stream=sys.stdout, address=address, progress=progress

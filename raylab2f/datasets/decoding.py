@@ -21,6 +21,7 @@ __all__ = [
     "DEEP_MODES",
     "PIXEL_LIMIT",
     "QUARTER_TURNS",
+    "TooManyPixelsError",
     "UnreadablePictureError",
     "decode",
     "decoded_bytes",
@@ -83,6 +84,10 @@ class UnreadablePictureError(UserError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}."
+
+
+class TooManyPixelsError(UnreadablePictureError):
+    """A picture above the limit; it was not decoded."""
 
 
 def read_content(path: str, announce: Callable[[int], None] | None = None) -> bytes:
@@ -244,7 +249,7 @@ def refuse(path: str, reason: str) -> NoReturn:
 def _check_limit(path: str, size: tuple[int, int], pixel_limit: int | None) -> None:
     pixels = size[0] * size[1]
     if pixel_limit is not None and pixels > pixel_limit:
-        refuse(
+        raise TooManyPixelsError(
             path,
             f"{size[0]} x {size[1]} = {pixels} pixels are more than --pixel-limit {pixel_limit}; "
             f"raise the limit if memory allows",

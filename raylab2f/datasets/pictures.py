@@ -57,6 +57,7 @@ __all__ = [
     "FileFacts",
     "MaskFacts",
     "UnreadablePictureError",
+    "picture_of",
     "probe_file",
     "probe_mask",
     "read_mask",
@@ -128,8 +129,17 @@ def read_picture(path: str | Path, pixel_limit: int = PIXEL_LIMIT) -> NDArray[np
         UnreadablePictureError: the file is absent, empty, truncated, damaged, of an unsupported kind, or above the
             limit.
     """
-    image = open_picture(str(path), read_content(str(path)), pixel_limit)
-    decode(str(path), image)
+    return picture_of(str(path), read_content(str(path)), pixel_limit)
+
+
+def picture_of(name: str, content: bytes, pixel_limit: int = PIXEL_LIMIT) -> NDArray[np.uint8]:
+    """As `read_picture`, of a file's bytes.
+
+    Arguments:
+        name: of the file, in messages.
+    """
+    image = open_picture(name, content, pixel_limit)
+    decode(name, image)
     image = upright(image)
     # In strips, so that no second copy of a large picture is made on the way.
     picture = np.empty((image.height, image.width, 3), np.uint8)

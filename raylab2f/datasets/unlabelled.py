@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raylab2f.datasets.discovery import PICTURE_SUFFIXES, search
@@ -28,6 +28,7 @@ class Unlabelled:
         path: file or URI.
         object_id: the part that it shows; `None`: not known, and the picture stands for a part of its own.
         foreground_path: mask of the part, where one is known.
+        condition: light, batch, camera, where it is known.
         problem: why there is nothing to read, in words; `None`: nothing is known to be wrong.
     """
 
@@ -35,17 +36,21 @@ class Unlabelled:
     path: str
     object_id: str | None = None
     foreground_path: str | None = None
+    condition: str | None = None
     problem: str | None = None
 
 
-def find_unlabelled(sources: Sequence[str], object_id: str | None = None) -> list[Unlabelled]:
+def find_unlabelled(
+    sources: Sequence[str], object_id: str | None = None, conditions: str | None = None
+) -> list[Unlabelled]:
     """The pictures that sources name, those of one part after one another; no picture is opened.
 
     Arguments:
         sources: picture files, folders, which are searched with all below them, patterns such as `line/*.png`, or
-            manifests (Parquet, CSV or TSV, local or on a store) with a column `path`, perhaps `image_id`, `object_id`
-            and `foreground_path`.
+            manifests (Parquet, CSV or TSV, local or on a store) with a column `path`, perhaps `image_id`, `object_id`,
+            `condition` and `foreground_path`.
         object_id: regular expression with a group `object`, searched in image ids.
+        conditions: likewise with a group `condition`.
 
     Raises:
         UserError: a source names nothing, two pictures have one name, or the rule does not fit.
@@ -57,13 +62,14 @@ def find_unlabelled(sources: Sequence[str], object_id: str | None = None) -> lis
         raise UserError(f"{first_few(list(sources))}: there are no pictures; name files, folders or a manifest.")
     if twice := [name for name, count in Counter(one.image_id for one in found).items() if count > 1]:
         raise UserError(f"{first_few(twice)}: named more than once; name each picture once.")
-    if object_id is not None:
-        entries = [Entry(one.image_id, one.path, None, "", None) for one in found]
-        told, _ = apply_rules(entries, object_id=object_id)
-        found = [
-            Unlabelled(one.image_id, one.path, entry.object_id, one.foreground_path, one.problem)
-            for one, entry in zip(found, told, strict=True)
-        ]
+    entries = [
+        Entry(one.image_id, one.path, None, "", None, object_id=one.object_id, condition=one.condition) for one in found
+    ]
+    told, _ = apply_rules(entries, object_id=object_id, conditions=conditions)
+    found = [
+        replace(one, object_id=entry.object_id, condition=entry.condition)
+        for one, entry in zip(found, told, strict=True)
+    ]
     # A part is decided when its last picture was seen.
     return sorted(found, key=lambda one: (one.object_id or one.image_id, one.image_id))
 
@@ -71,7 +77,7 @@ def find_unlabelled(sources: Sequence[str], object_id: str | None = None) -> lis
 def _of(source: str, *, several: bool) -> list[Unlabelled]:
     if is_uri(source) or Path(source).suffix.lower() in TABLE_SUFFIXES:
         return [
-            Unlabelled(entry.image_id, entry.path, entry.object_id, entry.foreground_path)
+            Unlabelled(entry.image_id, entry.path, entry.object_id, entry.foreground_path, entry.condition)
             for entry in read_unlabelled(source)
         ]
     path = Path(source)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
+from raylab2f.diagnostics.choosing import choose_thresholds, rank_choosing
 from raylab2f.diagnostics.finding import Bounds, Finding, Measure, conclude, skipped
 from raylab2f.diagnostics.resampling import Estimate, mean, resample
-from raylab2f.evaluation.decisions.curves import Ranking, rank_scores, sweep
-from raylab2f.evaluation.decisions.object_scores import ObjectScore, aggregate_scores, parse_object_score
+from raylab2f.evaluation.decisions.curves import Ranking
+from raylab2f.evaluation.decisions.object_scores import ObjectScore, parse_object_score
 from raylab2f.evaluation.decisions.strategies import Strategy, parse_strategy
-from raylab2f.evaluation.decisions.thresholds import choose_threshold, nominal_shares, threshold_values
-from raylab2f.evaluation.decisions.two_thresholds import cut_pairs
+from raylab2f.evaluation.decisions.thresholds import choose_threshold
 from raylab2f.evaluation.intervals.bootstrap import object_weights
 from raylab2f.evaluation.outcomes.metrics import Costs
 from raylab2f.seeding import numpy_generator
@@ -135,7 +135,9 @@ def _judge_fold(
     judged = _rows(columns, columns["partition"] == "inference")
     if not len(choosing["score"]) or not len(judged["score"]):
         return None
-    ranking, objects = _ranking(strategy, choosing, rule)
+    _, first, owner = np.unique(choosing["object_id"], return_index=True, return_inverse=True)
+    objects = choosing["anomalous"][first]
+    ranking = rank_choosing(strategy, choosing["score"], owner, choosing["label"], objects, rule)
     chosen = _thresholds(strategy, ranking, np.ones((len(objects), 1)))
     if not chosen.shape[1]:
         return None
@@ -164,26 +166,10 @@ def _rows(columns: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str, np.
     return {key: values[where] for key, values in columns.items()}
 
 
-def _ranking(strategy: Strategy, choosing: Mapping[str, np.ndarray], rule: ObjectScore) -> tuple[Ranking, np.ndarray]:
-    """What the strategy chooses by, pictures or objects, ranked as in the evaluation; and (objects,) which of the
-    objects are anomalous.
-    """
-    _, first, owner = np.unique(choosing["object_id"], return_index=True, return_inverse=True)
-    anomalous = choosing["anomalous"][first]
-    if not strategy.on_objects:
-        return rank_scores(choosing["score"], owner, choosing["label"].astype(bool)), anomalous
-    objects, score = aggregate_scores(choosing["score"], owner, rule)
-    return rank_scores(score, objects, anomalous[objects]), anomalous
-
-
 def _thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
-    """(2, r) low and high thresholds for (objects, b) weights of the objects; weightings without any are left out."""
-    if strategy.is_given:
-        return np.full((2, weights.shape[1]), strategy["threshold"])
-    if strategy.by_share:
-        weights = weights * nominal_shares(ranking, len(weights))[:, None]
-    cut = np.stack(cut_pairs(strategy, sweep(ranking, weights)))
-    return threshold_values(ranking)[cut[:, cut[0] >= 0]]
+    """`choose_thresholds`, (2, r); weightings that give none are left out."""
+    chosen = choose_thresholds(strategy, ranking, weights)
+    return chosen[:, np.isfinite(chosen[0])]
 
 
 def _decisions(score: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -18,7 +18,18 @@ from raylab2f.evaluation.intervals.bootstrap import object_weights
 from raylab2f.evaluation.intervals.methods import deviation_interval
 from raylab2f.seeding import numpy_generator
 
-__all__ = ["CONFIDENCE", "Estimate", "Resampling", "auroc", "auroc_difference", "mean", "mean_difference", "resample"]
+__all__ = [
+    "CONFIDENCE",
+    "REPLICATES",
+    "Estimate",
+    "Resampling",
+    "auroc",
+    "auroc_difference",
+    "mean",
+    "mean_difference",
+    "resample",
+    "t_estimate",
+]
 
 CONFIDENCE = 0.95
 REPLICATES = 1000
@@ -94,7 +105,7 @@ def mean(
     value, objects = float(values[kept].mean()), int((rows > 0).sum())
     if limits == (0.0, 1.0):
         return _rate(value, replicates, (objects, objects), objects - 2)
-    return _t_interval(value, replicates, objects, limits)
+    return t_estimate(value, replicates, objects, limits)
 
 
 def mean_difference(resampling: Resampling, values: np.ndarray, first: np.ndarray, second: np.ndarray) -> Estimate:
@@ -110,7 +121,7 @@ def mean_difference(resampling: Resampling, values: np.ndarray, first: np.ndarra
             replicates = (sums @ resampling.weights) / (rows @ resampling.weights)
         parts.append((float(values[where].mean()), replicates, int((rows > 0).sum())))
     (one, ones, n), (two, twos, m) = parts
-    return _t_interval(one - two, ones - twos, min(n, m), (-1.0, 1.0))
+    return t_estimate(one - two, ones - twos, min(n, m), (-1.0, 1.0))
 
 
 def auroc(resampling: Resampling, scores: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> Estimate:
@@ -128,7 +139,7 @@ def auroc_difference(
     one, ones = _auroc_replicates(resampling, first, labels, folds)
     two, twos = _auroc_replicates(resampling, second, labels, folds)
     objects = min(_classes(resampling, np.isfinite(first) & np.isfinite(second), labels))
-    return _t_interval(one - two, ones - twos, objects, (-1.0, 1.0))
+    return t_estimate(one - two, ones - twos, objects, (-1.0, 1.0))
 
 
 def _auroc_replicates(
@@ -195,8 +206,11 @@ def _rate(
     return Estimate(value, float(low[0]), float(high[0]))
 
 
-def _t_interval(value: float, replicates: np.ndarray, objects: int, limits: tuple[float, float]) -> Estimate:
-    """Within the limits: a score interval is made for the ends of a range, at which a difference seldom lies."""
+def t_estimate(value: float, replicates: np.ndarray, objects: int, limits: tuple[float, float]) -> Estimate:
+    """A value with Student's interval from its replicates, which rest on so many objects.
+
+    Within the limits: a score interval is made for the ends of a range, at which a difference seldom lies.
+    """
     replicates = replicates[np.isfinite(replicates)]
     if not np.isfinite(value) or len(replicates) < 2 or objects < 3:
         return Estimate(value)

@@ -149,8 +149,8 @@ class Familiarity:
 
 def fit_familiarity(
     statistics: NDArray[np.float64], pooled: NDArray[np.floating], owners: Sequence[str], *, seed: int
-) -> tuple[Familiarity, Components]:
-    """What is usual among evaluated pictures.
+) -> tuple[Familiarity, Components, NDArray[np.float64]]:
+    """What is usual among evaluated pictures, and (n,) their distances, from components found without their part.
 
     Arguments:
         statistics: (n, 8), `statistics_of` each.
@@ -168,4 +168,4 @@ def fit_familiarity(
             distances[own] = fit_components(pooled[~own]).distance(pooled[own])
     low, high = (tuple(map(float, end)) for end in (statistics.min(axis=0), statistics.max(axis=0)))
     farthest = max(float(distances.max()), 1e-9)
-    return Familiarity(low, high, farthest, len(owners)), fit_components(pooled)
+    return Familiarity(low, high, farthest, len(owners)), fit_components(pooled), distances

@@ -6,6 +6,7 @@ model.safetensors    the tensors of its detectors (`detector/{k}/...`) and of wh
 backbone-{i}.safetensors   the weights of each feature request's backbone, where they were asked for
 reference.parquet    pictures as prepared (PNG) with the scores that they had: `image_id`, `object_id`, `label`,
                      `picture`, `score`
+evaluation.parquet   what the evaluation said of parts that the model is to be compared with, see `EVALUATION_SCHEMA`
 MODEL_CARD.md        the same for people
 ```
 
@@ -41,11 +42,21 @@ from raylab2f.models.familiarity import Components, Familiarity
 from raylab2f.models.judging import Judge
 from raylab2f.models.record import ModelRecord
 
-__all__ = ["MODEL_FILES", "REFERENCE_SCHEMA", "load_model", "read_record", "read_reference", "write_model"]
+__all__ = [
+    "EVALUATION_SCHEMA",
+    "MODEL_FILES",
+    "REFERENCE_SCHEMA",
+    "load_model",
+    "read_evaluation",
+    "read_record",
+    "read_reference",
+    "write_model",
+]
 
 _TENSORS, _REFERENCE, _CARD, _RECORD = "model.safetensors", "reference.parquet", "MODEL_CARD.md", "model.json"
+_EVALUATION = "evaluation.parquet"
 #: All that a model's folder may hold of ours, as patterns.
-MODEL_FILES = (_TENSORS, "backbone-*.safetensors", _REFERENCE, _CARD, _RECORD)
+MODEL_FILES = (_TENSORS, "backbone-*.safetensors", _REFERENCE, _EVALUATION, _CARD, _RECORD)
 REFERENCE_SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),
@@ -53,6 +64,18 @@ REFERENCE_SCHEMA = pa.schema(
         ("label", pa.int8()),
         ("picture", pa.binary()),
         ("score", pa.float64()),
+    ]
+)
+#: One row a picture that did not train: its score on the model's scale, the verdict on its part, its strangeness.
+EVALUATION_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("object_id", pa.string()),
+        ("label", pa.int8()),
+        ("condition", pa.string()),
+        ("score", pa.float64()),
+        ("strangeness", pa.float64()),
+        ("verdict", pa.string()),
     ]
 )
 _WRONG = (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError, SafetensorError)
@@ -64,6 +87,7 @@ def write_model(
     states: Sequence[Mapping[str, Tensor]],
     components: Components,
     reference: pa.Table,
+    evaluation: pa.Table,
     card: str,
     backbones: Sequence[Weights] = (),
 ) -> ModelRecord:
@@ -74,6 +98,7 @@ def write_model(
         states: the state of each of its detectors.
         components: of familiar features.
         reference: of `REFERENCE_SCHEMA`.
+        evaluation: of `EVALUATION_SCHEMA`.
         card: text of `MODEL_CARD.md`.
         backbones: weights to keep inside, of each feature request.
 
@@ -86,9 +111,10 @@ def write_model(
     for number, weights in enumerate(backbones):
         _save(folder / _backbone_name(number), weights.state)
     write_parquet(folder / _REFERENCE, reference.cast(REFERENCE_SCHEMA))
+    write_parquet(folder / _EVALUATION, evaluation.cast(EVALUATION_SCHEMA))
     with atomic_path(folder / _CARD) as temporary:
         temporary.write_text(card, encoding="utf-8", errors="backslashreplace")
-    names = [_TENSORS, _REFERENCE, *map(_backbone_name, range(len(backbones)))]
+    names = [_TENSORS, _REFERENCE, _EVALUATION, *map(_backbone_name, range(len(backbones)))]
     record = replace(record, files={name: sha256_of(folder / name) for name in names})
     write_json(folder / _RECORD, record.to_dict())
     return record
@@ -154,6 +180,19 @@ def read_reference(place: str | Path) -> tuple[pa.Table, NDArray[np.uint8]]:
             raise UserError(f"{folder / _REFERENCE} is damaged; copy the model's folder again.")
         pictures.append(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
     return table, np.stack(pictures).astype(np.uint8)
+
+
+def read_evaluation(place: str | Path) -> pa.Table:
+    """What the evaluation said, see `EVALUATION_SCHEMA`.
+
+    Raises:
+        UserError: there is no model, or the table is not as it was written.
+    """
+    record = read_record(place)
+    path = fetch(str(place), [*MODEL_FILES]) / _EVALUATION
+    if not path.is_file() or record.files.get(_EVALUATION) != sha256_of(path):
+        raise UserError(f"{path} is absent or not as it was written; copy the model's folder again.")
+    return read_parquet(path)
 
 
 def _detector(record: ModelRecord, tensors: Mapping[str, Tensor], number: int) -> Detector:

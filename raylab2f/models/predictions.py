@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal
 
@@ -19,11 +20,13 @@ from raylab2f.datasets.pictures import read_mask, read_picture
 from raylab2f.datasets.unlabelled import Unlabelled
 from raylab2f.errors import UserError
 from raylab2f.models.judging import Judge, Opinion, Ready
+from raylab2f.models.parts import decide_part
 from raylab2f.models.regions import find_regions, overlay_png
 
 __all__ = ["PARTS_SCHEMA", "PICTURES_SCHEMA", "Portion", "judge_portion", "portions"]
 
-#: One row a picture: `score` its own; `verdict`, `part_score` and `margin` those of its part.
+#: One row a picture: `score` its own; `verdict`, `part_score` and `margin` those of its part; `day` on which it was
+#: judged, where this process is.
 PICTURES_SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),
@@ -35,6 +38,8 @@ PICTURES_SCHEMA = pa.schema(
         ("strangeness", pa.float64()),
         ("unfamiliar", pa.string()),
         ("error", pa.string()),
+        ("condition", pa.string()),
+        ("day", pa.string()),
     ]
 )
 #: One row a part.
@@ -140,42 +145,37 @@ def _decide(
     judge: Judge,
     part: Sequence[Unlabelled],
     opinions: dict[str, Opinion | str],
-    unfamiliar: str,
+    unfamiliar: Literal["review", "ignore"],
     found: Portion,
 ) -> None:
-    decision = judge.record.decision
+    day = datetime.now().astimezone().date().isoformat()
     seen = {one.image_id: opinions[one.image_id] for one in part}
     known = {name: opinion for name, opinion in seen.items() if isinstance(opinion, Opinion)}
-    own = {name: judge.joint_score(opinion.scores) for name, opinion in known.items()}
-    score = judge.joint_score(np.concatenate([opinion.scores for opinion in known.values()])) if known else None
-    if decision.level == "image" and own:
-        # Where pictures are decided one by one, a part is as bad as the worst of them.
-        score = max(own.values())
     strange = [name for name, opinion in known.items() if opinion.unfamiliar]
-    verdict = "review" if score is None else decision.verdict(score)
-    if verdict == "accept" and (len(known) < len(seen) or (strange and unfamiliar == "review")):
-        verdict = "review"
-    margin = None if score is None else score - decision.threshold
+    decided = decide_part(judge, [*known.values()], unfamiliar=unfamiliar, unreadable=len(seen) - len(known))
+    own = dict(zip(known, decided.scores, strict=True))
     for one in part:
         opinion = seen[one.image_id]
         row: dict[str, Any] = {
             "image_id": one.image_id,
             "object_id": one.object_id,
-            "verdict": verdict,
+            "verdict": decided.verdict,
             "score": own.get(one.image_id),
-            "part_score": score,
-            "margin": margin,
+            "part_score": decided.score,
+            "margin": decided.margin,
             "strangeness": opinion.strangeness if isinstance(opinion, Opinion) else None,
             "unfamiliar": "; ".join(opinion.unfamiliar) or None if isinstance(opinion, Opinion) else None,
             "error": opinion if isinstance(opinion, str) else None,
+            "condition": one.condition,
+            "day": day,
         }
         found.pictures.append(row)
     found.parts.append(
         {
             "object_id": part[0].object_id or part[0].image_id,
-            "verdict": verdict,
-            "score": score,
-            "margin": margin,
+            "verdict": decided.verdict,
+            "score": decided.score,
+            "margin": decided.margin,
             "pictures": len(part),
             "unfamiliar": len(strange),
             "unreadable": len(seen) - len(known),

@@ -29,9 +29,9 @@ class Finalising:
     ensemble: Annotated[bool, Option("All folds' detectors together.", panel=_PANEL)] = False
     threshold: Annotated[str | None, Option("Strategy of the run.", usual="the run's first", panel=_PANEL)] = None
     carry: Annotated[
-        Literal["nominal-rank", "cross-conformal", "anchored", "mean"],
+        Literal["anchored", "nominal-rank", "cross-conformal", "mean"],
         Option("From the folds' thresholds to that of a refit, see docs/models.md.", panel=_PANEL),
-    ] = "nominal-rank"
+    ] = "anchored"
     with_backbone: Annotated[bool, Option("Put the backbone's weights into the folder.", panel=_PANEL)] = False
 
     def way(self) -> Literal["refit", "from-fold", "ensemble"]:
@@ -59,6 +59,10 @@ class Predicting:
     object_id: Annotated[
         str | None,
         Option("Regex on image ids with a group (?P<object>...): which part a picture shows.", panel=_JUDGING),
+    ] = None
+    conditions: Annotated[
+        str | None,
+        Option("Regex on image ids with a group (?P<condition>...): light, batch, camera.", panel=_JUDGING),
     ] = None
     unfamiliar: Annotated[
         Literal["review", "ignore"],

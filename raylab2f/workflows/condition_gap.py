@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from raylab2f.datasets.manifest import fingerprint
 from raylab2f.diagnostics import Finding, diagnose_conditions
 from raylab2f.diagnostics.finding import skipped
 from raylab2f.evaluation.plans.left_out_conditions import SCHEME
-from raylab2f.files.mirror import fetch
-from raylab2f.runs.folder import RunFolder
 from raylab2f.runs.siblings import find_ordinary_run
-from raylab2f.workflows.evidence import RunEvidence, run_thresholds
+from raylab2f.workflows.evidence import RunEvidence
 
 __all__ = ["condition_gap"]
 
 
-def condition_gap(run: RunEvidence, *, seed: int) -> Finding:
-    """The diagnosis `condition` of a run; skipped where it, or the run to compare with, is none of these."""
+def condition_gap(run: RunEvidence, *, seed: int, **rules: Any) -> Finding:
+    """The diagnosis `condition` of a run; skipped where it, or the run to compare with, is none of these.
+
+    Arguments:
+        rules: by which thresholds are chosen in both runs, as `diagnose_conditions` takes them.
+    """
     if run.settings.scheme != SCHEME:
         return skipped(
             "condition",
@@ -28,10 +32,6 @@ def condition_gap(run: RunEvidence, *, seed: int) -> Finding:
             "condition",
             "There is no run with the same options but --scheme balanced or kfold beside this one to compare with.",
         )
-    place, scores = ordinary
-    folder = RunFolder(place)
-    fetch(place, ["metrics.parquet"])
-    if not folder.metrics.is_file():
-        return skipped("condition", f"{place} has no thresholds yet; finish it with run-cv --resume.")
-    thresholds = run_thresholds(folder, run.strategy, "image")
-    return diagnose_conditions(run.scores, run.thresholds, scores, thresholds, seed=seed)
+    # Thresholds are chosen here by this run's rules, so what the other one was evaluated with does not matter.
+    _, scores = ordinary
+    return diagnose_conditions(run.scores, scores, run.strategy, seed=seed, **rules)

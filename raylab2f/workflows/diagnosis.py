@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -296,9 +297,12 @@ def _shift(work: _Work) -> Finding:
 
 
 def _threshold(work: _Work) -> Finding:
-    evaluation = work.run.settings.evaluation
-    rules = {name: evaluation[name] for name in _THRESHOLD_RULES if name in evaluation}
-    return diagnose_fragility(work.run.scores, work.run.strategy, seed=work.seed, **rules)
+    return diagnose_fragility(work.run.scores, work.run.strategy, seed=work.seed, **_threshold_rules(work.run))
+
+
+def _threshold_rules(run: RunEvidence) -> dict[str, Any]:
+    """What a run's thresholds are chosen by, beside the strategy."""
+    return {name: run.settings.evaluation[name] for name in _THRESHOLD_RULES if name in run.settings.evaluation}
 
 
 def _likelihood(work: _Work) -> Finding:
@@ -311,7 +315,7 @@ def _likelihood(work: _Work) -> Finding:
 
 
 def _condition(work: _Work) -> Finding:
-    return condition_gap(work.run, seed=work.seed)
+    return condition_gap(work.run, seed=work.seed, **_threshold_rules(work.run))
 
 
 _DIAGNOSE: dict[str, Callable[[_Work], Finding]] = {

@@ -33,6 +33,7 @@ from raylab2f.reporting.model_card import model_card
 from raylab2f.seeding import numpy_generator
 from raylab2f.versions import version_of
 from raylab2f.workflows.evidence import RunEvidence, finished_folds, gather_evidence
+from raylab2f.workflows.model_evaluation import evaluation_table
 from raylab2f.workflows.model_thresholds import Member, decide, expected_outcomes, members_of
 from raylab2f.workflows.refitting import refit_run
 
@@ -58,7 +59,7 @@ def finalise_run(
     resources: FoldResources,
     fold: int | None = None,
     strategy: str | None = None,
-    carry: str = "nominal-rank",
+    carry: str = "anchored",
     with_backbone: bool = False,
     address: str | None = None,
 ) -> ModelRecord:
@@ -94,7 +95,8 @@ def finalise_run(
         members = members_of(evidence, way, fold, refitted)
         decision = decide(evidence, members, way, fold=fold, strategy=strategy, carry=carry)
         with display.stage("look at what is familiar"):
-            familiarity, components = _familiar(evidence)
+            familiarity, components, distances = _familiar(evidence)
+        evaluation = evaluation_table(evidence, members, decision, way, distances)
         weights = _backbones(members[0]) if with_backbone else []
         record = ModelRecord(
             name=finished.folder.name,
@@ -121,7 +123,7 @@ def finalise_run(
             versions={name: version_of(name) for name in _VERSIONED},
         )
         with display.stage("score reference pictures"):
-            written = _write(evidence, out, record, members, familiarity, components, weights)
+            written = _write(evidence, out, record, members, familiarity, components, evaluation, weights)
     publish(out, MODEL_FILES)
     return written
 
@@ -141,6 +143,7 @@ def _write(
     members: Sequence[Member],
     familiarity: Familiarity,
     components: Components,
+    evaluation: pa.Table,
     weights: Sequence[Weights],
 ) -> ModelRecord:
     detectors = [load_detector(member.folder) for member in members]
@@ -161,11 +164,12 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     with folder_in_use(folder):
         states = [detector.state_dict() for detector in detectors]
-        return write_model(folder, record, states, components, reference, model_card(record.to_dict()), weights)
+        card = model_card(record.to_dict())
+        return write_model(folder, record, states, components, reference, evaluation, card, weights)
 
 
-def _familiar(evidence: RunEvidence) -> tuple[Familiarity, Components]:
-    """What the run's pictures are like, as they stand; of very many a seeded choice."""
+def _familiar(evidence: RunEvidence) -> tuple[Familiarity, Components, dict[str, float]]:
+    """What the run's pictures are like, as they stand; of very many a seeded choice. And the strangeness of each."""
     plain = evidence.plain().sort_by("image_id")
     judged = plain.filter(pc.is_in(plain["image_id"], evidence.scores["image_id"].combine_chunks()))
     rows = judged if judged.num_rows else plain
@@ -182,7 +186,11 @@ def _familiar(evidence: RunEvidence) -> tuple[Familiarity, Components]:
     store = FeatureStore.open(local(evidence.inputs.stores[0]))
     pooled = store.means(image_ids, store.layers[-1])
     owners = rows["object_id"].to_pylist()
-    return fit_familiarity(np.array(statistics), pooled, owners, seed=evidence.settings.seed)
+    familiarity, components, distances = fit_familiarity(
+        np.array(statistics), pooled, owners, seed=evidence.settings.seed
+    )
+    strangeness = distances / familiarity.farthest
+    return familiarity, components, dict(zip(image_ids, strangeness.tolist(), strict=True))
 
 
 def _reference_rows(evidence: RunEvidence) -> pa.Table:

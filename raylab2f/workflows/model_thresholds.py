@@ -23,7 +23,7 @@ from raylab2f.files.strangers import read_json
 from raylab2f.models.record import Decision
 from raylab2f.workflows.evidence import RunEvidence, run_thresholds
 
-__all__ = ["Member", "decide", "expected_outcomes", "members_of"]
+__all__ = ["Member", "decide", "expected_outcomes", "members_of", "units_of"]
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def _carried(
         return None
     folds = {}
     for number, threshold in thresholds.items():
-        units, labels, scores = _units(run.scores.filter(pc.equal(run.scores["fold"], number)), level, rule)
+        units, labels, scores = units_of(run.scores.filter(pc.equal(run.scores["fold"], number)), level, rule)
         folds[number] = FoldScores(units, labels, scores, threshold)
     own = read_parquet(member.folder / "scores.parquet")
-    units, _, scores = _units(own, level, rule)
+    units, _, scores = units_of(own, level, rule)
     return carry_threshold(carry, folds, dict(zip(units.tolist(), scores.tolist(), strict=True)))
 
 
@@ -127,7 +127,7 @@ def _chosen_on_means(
         tables.append(own.select(["image_id", "object_id", "label"]).append_column("score", score))
     table = pa.concat_tables(tables).group_by(["image_id", "object_id", "label"]).aggregate([("score", "mean")])
     table = table.rename_columns(["image_id", "object_id", "label", "score"])
-    _, labels, scores = _units(table, level, rule)
+    _, labels, scores = units_of(table, level, rule)
     rules = {name: run.settings.evaluation.get(name) for name in ("prevalence", "cost_escape", "cost_overkill", "beta")}
     named = {"prevalence": "prevalence", "cost_escape": "escape", "cost_overkill": "overkill", "beta": "beta"}
     defaults = {named[name]: value for name, value in rules.items() if value is not None}
@@ -147,7 +147,7 @@ def _shares(table: pa.Table, labels: np.ndarray) -> np.ndarray:
     return 1 / np.maximum(np.bincount(owner, labels == 0), 1)[owner]
 
 
-def _units(table: pa.Table, level: str, rule: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def units_of(table: pa.Table, level: str, rule: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Names, labels and scores of the parts of a score table, or of its pictures."""
     labels, scores = np.asarray(table["label"], np.int64), np.asarray(table["score"], np.float64)
     if level == "image":

@@ -37,7 +37,8 @@ def list_restrictions(run: RunEvidence, by: Sequence[str]) -> list[tuple[str, st
 def restrict(run: RunEvidence, column: str, value: str, diagnosis: str) -> RunEvidence:
     """What a diagnosis may see of a run if only pictures with this value are judged; training stays as it was.
 
-    Thresholds were chosen on all pictures, so `threshold` keeps the threshold partition. `variance` looks at pictures
+    Thresholds were chosen on all pictures, so `threshold` and `condition`, which choose them again, keep the threshold
+    partition. `variance` looks at pictures
     as they are, so for it the others are gone. `shift` holds the judged pictures against those of the same value that
     trained; against all where none did, for that is a shift.
     """
@@ -52,7 +53,7 @@ def restrict(run: RunEvidence, column: str, value: str, diagnosis: str) -> RunEv
     return replace(
         run,
         pictures=chosen if diagnosis == "variance" else run.pictures,
-        scores=judged(run.scores, "threshold" if diagnosis == "threshold" else ""),
+        scores=judged(run.scores, "threshold" if diagnosis in ("threshold", "condition") else ""),
         splits={fold: judged(split, "train") for fold, split in run.splits.items()},
     )
 

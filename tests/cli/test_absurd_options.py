@@ -84,6 +84,13 @@ def test_plan_samples_takes_no_absurd_value(chosen):
     ends_well("plan-samples", *chosen)
 
 
+@FEW
+@given(words("serve"))
+def test_serve_takes_no_absurd_value(tmp_path, monkeypatch, chosen):
+    monkeypatch.chdir(tmp_path)
+    assert ends_well("serve", "no-model", *chosen)
+
+
 @pytest.mark.parametrize(
     "option", ["--data", "--out", "--cache", "--address", "--category", "--config", "--save-config"]
 )

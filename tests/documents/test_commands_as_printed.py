@@ -34,6 +34,8 @@ LOOKED_AT = ("runs/first", "runs/line")
 #: What needs a model that is not here, or machines.
 ELSEWHERE = ("grounded-sam",)
 ON_A_CLUSTER = ("submit", "cluster", "jobs")
+#: What ends only when it is told to; `tests/cluster/serving` tells it.
+UNTIL_STOPPED = ("serve",)
 
 
 def _every_step():
@@ -45,7 +47,7 @@ def _every_step():
     return [
         pytest.param(step, id=str(step), marks=() if _is_always_run(step) else pytest.mark.documents)
         for step in found.values()
-        if not set(step.words[:1]) & set(ON_A_CLUSTER)
+        if not set(step.words[:1]) & {*ON_A_CLUSTER, *UNTIL_STOPPED}
     ]
 
 

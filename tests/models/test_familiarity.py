@@ -66,8 +66,8 @@ def test_distances_of_the_evaluation_are_those_of_pictures_that_were_left_out():
     generator = np.random.default_rng(1)
     pooled = generator.normal(size=(40, 100))
     statistics = generator.normal(size=(40, len(STATISTICS)))
-    familiarity, components = fit_familiarity(statistics, pooled, [str(n) for n in range(40)], seed=0)
-    assert familiarity.farthest > components.distance(pooled).max()
+    familiarity, components, distances = fit_familiarity(statistics, pooled, [str(n) for n in range(40)], seed=0)
+    assert familiarity.farthest == distances.max() > components.distance(pooled).max()
     fresh = components.distance(generator.normal(size=(200, 100)))
     assert (fresh > 1.25 * familiarity.farthest).mean() < 0.02
 

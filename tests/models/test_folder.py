@@ -17,7 +17,7 @@ from raylab2f.detectors.training import predict_batches
 from raylab2f.errors import UserError
 from raylab2f.features import backbone_weights
 from raylab2f.models import ModelRecord, load_model, write_model
-from raylab2f.models.folder import read_reference
+from raylab2f.models.folder import read_evaluation, read_reference
 
 PICTURES = [plate(3), plate(300, spot=True, size=(120, 80))]
 
@@ -54,7 +54,9 @@ def test_weights_inside_the_folder_stand_for_those_of_the_machine(tmp_path, judg
     folder = write_small_model(tmp_path / "plain", judge)
     table, _ = read_reference(folder)
     states = [detector.state_dict() for detector in judge.detectors]
-    write_model(tmp_path / "whole", ModelRecord.from_dict(values), states, judge.components, table, "", weights)
+    evaluation = read_evaluation(folder)
+    record = ModelRecord.from_dict(values)
+    write_model(tmp_path / "whole", record, states, judge.components, table, evaluation, "", weights)
     np.testing.assert_array_equal(scores(load_model(tmp_path / "whole")), scores(judge))
 
 
@@ -63,7 +65,7 @@ def test_stored_pictures_get_their_scores_again(model):
     np.testing.assert_array_equal(load_model(model).score(pictures).scores, table["score"].to_numpy())
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "reference.parquet"])
+@pytest.mark.parametrize("name", ["model.safetensors", "reference.parquet", "evaluation.parquet"])
 def test_a_file_that_is_not_as_written_is_refused(tmp_path, model, name):
     folder = shutil.copytree(model, tmp_path / "model")
     content = bytearray((folder / name).read_bytes())

@@ -107,5 +107,6 @@ def test_a_wheel_holds_the_package_its_types_and_its_licence(tmp_path):
         for folder in ("templates", "static", "vendor")
         for path in (ROOT / "raylab2f" / "reporting" / "page" / folder).iterdir()
     }
+    page |= {str(path.relative_to(ROOT)) for path in (ROOT / "raylab2f" / "cluster" / "serving" / "static").iterdir()}
     assert {name for name in names if not name.startswith(about)} == sources | page | {"raylab2f/py.typed"}
     assert f"{about}/licenses/LICENSE" in names

@@ -141,8 +141,7 @@ def findings(count, rng):
     yield guardrails.diagnose_fragility(scores, "youden", seed=0)
     yield guardrails.diagnose_likelihood(scores, complexity, seed=0)
     lit = scores.append_column("condition", pa.array(["day", "night"] * (scores.num_rows // 2)))
-    thresholds = {0: 0.5, 1: 0.5}
-    yield guardrails.diagnose_conditions(lit, thresholds, lit, thresholds, seed=0)
+    yield guardrails.diagnose_conditions(lit, lit, "youden", seed=0)
 
 
 def main():

@@ -20,6 +20,8 @@ class World:
         for number, name in ((n, name) for name, numbers in CLASSES.items() for n in numbers):
             for view in range(len(ANGLES)):
                 self.picture(f"pictures/{name}/part{number:03}_{view}.png", defective=name != "good")
+        for number in range(4):
+            self.picture(f"arrived/part{number}.png", defective=number == 3)
         self._manifest()
         self._mvtec("mvtec/bottle")
         self._mvtec("bottle")

@@ -62,7 +62,7 @@ def small_judge(detector="mahalanobis", *, members=1, level="object", angles=(0.
         detectors.append(made.eval())
     pooled = features(good)[len(cls.feature_requests(config)[0].layers) - 1].mean(dim=(2, 3)).numpy()
     statistics = np.stack([statistics_of(picture, (96, 96)) for picture in good])
-    familiarity, components = fit_familiarity(statistics, pooled, [str(n) for n in range(len(good))], seed=0)
+    familiarity, components, _ = fit_familiarity(statistics, pooled, [str(n) for n in range(len(good))], seed=0)
     record = ModelRecord(
         name="plates",
         origin={"way": "ensemble" if members > 1 else "refit", "run": "plates", "folds": [0, 1], "seed": 0},
@@ -99,6 +99,19 @@ def write_small_model(folder, judge=None, **options):
     encoded = [cv2.imencode(".png", cv2.cvtColor(one, cv2.COLOR_RGB2BGR))[1].tobytes() for one in pictures]
     names = [f"plate {number}.png" for number in range(4)]
     reference = pa.table({"image_id": names, "object_id": names, "label": [0] * 4, "picture": encoded, "score": scores})
+    numbers = range(40)
+    seen = judge.look([plate(number, spot=number >= 36) for number in numbers])
+    evaluation = pa.table(
+        {
+            "image_id": [f"evaluated {number}" for number in numbers],
+            "object_id": [f"evaluated {number}" for number in numbers],
+            "label": [int(number >= 36) for number in numbers],
+            "condition": pa.nulls(40, pa.string()),
+            "score": [float(opinion.scores[0]) for opinion in seen],
+            "strangeness": [opinion.strangeness for opinion in seen],
+            "verdict": [judge.record.decision.verdict(float(opinion.scores[0])) for opinion in seen],
+        }
+    )
     states = [detector.state_dict() for detector in judge.detectors]
-    write_model(folder, judge.record, states, judge.components, reference, "# plates\n")
+    write_model(folder, judge.record, states, judge.components, reference, evaluation, "# plates\n")
     return folder

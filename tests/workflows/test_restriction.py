@@ -40,8 +40,9 @@ def test_training_stays_and_judged_pictures_are_of_the_condition(run):
     assert part.pictures.num_rows == 6
 
 
-def test_thresholds_are_chosen_on_all(run):
-    assert restrict(run, "condition", "dark", "threshold").scores["image_id"].to_pylist() == ["c", "d", "e"]
+@pytest.mark.parametrize("diagnosis", ["threshold", "condition"])
+def test_thresholds_are_chosen_on_all(run, diagnosis):
+    assert restrict(run, "condition", "dark", diagnosis).scores["image_id"].to_pylist() == ["c", "d", "e"]
 
 
 def test_a_shift_is_told_from_training_pictures_of_the_same_condition(run):

@@ -4,16 +4,17 @@ Such a model has no good parts left that it has not seen, so its threshold must 
 
 | name | the model's threshold |
 |---|---|
+| `anchored` | defective parts train neither in folds nor in the model: from the scores that both give to a fold's \
+defective parts follows the affine map that carries median and interquartile range over, and with it the fold's \
+threshold; the mean over folds |
 | `mean` | the mean of the folds' |
 | `nominal-rank` | folds' thresholds lie above a mean share r of the good parts that did not train; the r-quantile of \
 the good parts' scores in all folds that did not train on them |
 | `cross-conformal` | as the strategy `conformal` with alpha = 1 - r on the same scores, as if they were one model's \
 (after Vovk, "Cross-conformal predictors", 2015; without its guarantee, which needs the folds' models) |
-| `anchored` | defective parts train neither in folds nor in the model: from the scores that both give to a fold's \
-defective parts follows the affine map that carries median and interquartile range over, and with it the fold's \
-threshold; the mean over folds |
 
-Which of them keeps what the run promises is measured in docs/benchmarks/carried_thresholds.md.
+The other ways take scores of folds for scores of the model, which has seen more good parts: measured in
+benchmarks/carried_thresholds.md.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from numpy.typing import NDArray
 
 from raylab2f.errors import UserError
 
-__all__ = ["WAYS", "FoldScores", "carry_threshold"]
+__all__ = ["WAYS", "FoldScores", "anchored_scale", "carry_threshold"]
 
-WAYS = ("nominal-rank", "cross-conformal", "anchored", "mean")
+WAYS = ("anchored", "nominal-rank", "cross-conformal", "mean")
+_FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -83,15 +85,25 @@ def _pooled_nominal(folds: Mapping[int, FoldScores]) -> tuple[NDArray[np.float64
     _, place, count = np.unique(units, return_inverse=True, return_counts=True)
     # Equal scores are rejected together.
     distinct, group = np.unique(scores, return_inverse=True)
-    return distinct, np.bincount(group, 1 / count[place])
+    return np.asarray(distinct, np.float64), np.asarray(np.bincount(group, 1 / count[place]), np.float64)
 
 
-def _anchored(fold: FoldScores, anchors: Mapping[str, float]) -> float:
-    """A fold's threshold on the scale on which the model scores the fold's defective units."""
+def anchored_scale(fold: FoldScores, anchors: Mapping[str, float]) -> tuple[float, float]:
+    """From a fold's scores to the model's: factor and offset that carry over median and interquartile range of the
+    fold's defective units.
+
+    Raises:
+        UserError: fewer than 4 of them are known.
+    """
     known = [(float(s), anchors[u]) for u, s, y in zip(fold.units, fold.scores, fold.labels, strict=True) if y]
-    if len(known) < 4:
-        raise UserError("--carry anchored needs at least 4 defective parts in every fold; choose nominal-rank.")
+    if len(known) < _FEWEST:
+        raise UserError(f"--carry anchored needs {_FEWEST} or more defective parts in every fold; choose another way.")
     theirs, ours = np.quantile(np.array(known), (0.25, 0.5, 0.75), axis=0).T
     spread = float(theirs[2] - theirs[0])
     factor = float(ours[2] - ours[0]) / spread if spread > 0 else 1.0
-    return float(ours[1] + factor * (fold.threshold - theirs[1]))
+    return factor, float(ours[1] - factor * theirs[1])
+
+
+def _anchored(fold: FoldScores, anchors: Mapping[str, float]) -> float:
+    factor, offset = anchored_scale(fold, anchors)
+    return factor * fold.threshold + offset

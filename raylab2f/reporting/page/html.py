@@ -21,8 +21,9 @@ from raylab2f.reporting.page.sentences import (
     outcome_sentence,
     share_text,
 )
+from raylab2f.versions import version_of
 
-__all__ = ["render_html"]
+__all__ = ["render_html", "render_page"]
 
 _SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "static/plots.js", "static/thresholds.js", "static/page.js")
 #: What scripts need of the content; the rest stands in the page as text.
@@ -57,6 +58,17 @@ def render_html(content: Mapping[str, Any]) -> str:
             data=Markup(_json([_plotted(run) for run in content["runs"]])),
             methods=[method_sentences(run) for run in content["runs"]],
         )
+    )
+
+
+def render_page(template: str, **content: Any) -> str:
+    """A page without scripts, of one of the packaged templates, which gets `version`, `policy` and `style` as well."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    style = Markup(_packaged("static/page.css"))
+    return (
+        _environment()
+        .get_template(template)
+        .render(**content, policy=policy, style=style, version=version_of("raylab2f"))
     )
 
 

@@ -78,13 +78,20 @@ def _parts(count: float | None) -> str:
     return f"{count:.0f}" if count >= 10 else f"{count:.1f}"
 
 
+_SCHEMES = {
+    "balanced": "each draws its partitions anew",
+    "kfold": "every part is judged in exactly one of them",
+    "leave-condition-out": "each judges pictures of one condition alone, of which none trained or chose its threshold",
+}
+
+
 def method_sentences(run: Mapping[str, Any]) -> list[str]:
     """How the figures came about, in three sentences."""
     record, folds, rules = run["record"], run["folds"], run["rules"]
     settings, strategies = record["settings"], ", ".join(rules["strategies"])
-    by_object, once = settings["split_by"] == "object", settings["scheme"] == "kfold"
+    by_object = settings["split_by"] == "object"
     together = "of one part stay on one side" if by_object else "are dealt one by one, which leaks"
-    scheme = "every part is judged in exactly one of them" if once else "each draws its partitions anew"
+    scheme = _SCHEMES.get(settings["scheme"], _SCHEMES["balanced"])
     return [
         f"{folds['finished']} of {folds['planned']} folds were trained and judged, {scheme}, and all pictures "
         f"{together}.",

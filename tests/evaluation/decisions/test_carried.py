@@ -74,7 +74,7 @@ def test_anchors_carry_an_affine_change_exactly():
 
 def test_too_few_defective_parts_and_unknown_ways_are_told():
     own = {0: fold([0.0, 1.0, 4.0], [0, 0, 1], 2.0)}
-    with pytest.raises(UserError, match="at least 4 defective"):
+    with pytest.raises(UserError, match="needs 4 or more defective"):
         carry_threshold("anchored", own, {"part 2": 1.0})
     with pytest.raises(UserError, match="--carry guess"):
         carry_threshold("guess", own)
