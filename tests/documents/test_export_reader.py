@@ -21,10 +21,12 @@ def test_ten_lines_judge_a_picture_file(tmp_path):
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert "raylab2f" not in code
     (tmp_path / "reader.py").write_text(code)
+    (tmp_path / "arrived").mkdir()
     for number, spot, said in ((70, False, "accept"), (71, True, "reject")):
         picture = plate(number, spot=spot, size=(90, 110))
-        Image.fromarray(picture).save(tmp_path / "plate.png")
-        words = [sys.executable, tmp_path / "reader.py", model, tmp_path / "plate.png"]
-        score, verdict = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        Image.fromarray(picture).save(tmp_path / "arrived" / "part3.png")
+        words = [sys.executable, "reader.py"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+        score, verdict = done.stdout.split()
         assert verdict == said
         assert float(score) == pytest.approx(judge.look([picture])[0].scores[0], rel=1e-4)
