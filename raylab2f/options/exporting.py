@@ -20,7 +20,7 @@ class Exporting:
 
     format: Annotated[
         Literal["onnx", "openvino", "pt2"],
-        Option("Of the file; onnx and openvino need raylab2f[onnx] or raylab2f[openvino].", panel=_PANEL),
+        Option("Of the file; onnx and openvino need a package more, see docs/export.md.", panel=_PANEL),
     ] = "onnx"
     precision: Annotated[
         Literal["float32", "float16", "int8"],
