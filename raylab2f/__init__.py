@@ -1,7 +1,7 @@
 """Evaluation of visual defect detection on resampled folds, driven by Ray.
 
-`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples` and `finalise`
-do what the commands of these names do, and `load_model` opens what the last one wrote; see `raylab2f.api`.
+`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples`, `finalise`
+and `export` do what the commands of these names do, and `load_model` opens what `finalise` wrote; see `raylab2f.api`.
 
 >>> import raylab2f
 >>> print(raylab2f.plan_samples(half_width=0.1).half_width["objects"].to_pylist())
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         cross_validate,
         diagnose,
         evaluate,
+        export,
         finalise,
         load_model,
         plan_samples,
@@ -32,6 +33,7 @@ __all__ = [
     "cross_validate",
     "diagnose",
     "evaluate",
+    "export",
     "finalise",
     "load_model",
     "plan_samples",

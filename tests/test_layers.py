@@ -37,6 +37,9 @@ ONLY_IN = {
     "timm": {"features"},
     "transformers": {"preparation"},
     "typer": {"cli"},
+    "onnx": {"models"},
+    "onnxruntime": {"models"},
+    "openvino": {"models"},
 }
 
 

@@ -9,6 +9,7 @@ from raylab2f.api.acceptance import AcceptanceResult, accept
 from raylab2f.api.comparison import RunComparison, compare
 from raylab2f.api.detection import DetectionResult, pod
 from raylab2f.api.evaluation import EvaluationResult, evaluate
+from raylab2f.api.exports import Exported, export
 from raylab2f.api.models import Model, finalise, load_model
 from raylab2f.api.planning import SamplePlan, plan_samples
 from raylab2f.api.reports import Report, report
@@ -20,6 +21,7 @@ __all__ = [
     "DetectionResult",
     "Diagnosis",
     "EvaluationResult",
+    "Exported",
     "Model",
     "Report",
     "Run",
@@ -30,6 +32,7 @@ __all__ = [
     "cross_validate",
     "diagnose",
     "evaluate",
+    "export",
     "finalise",
     "load_model",
     "plan_samples",

@@ -19,6 +19,7 @@ from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
 from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
+from raylab2f.cli.export import export
 from raylab2f.cli.figures import figures
 from raylab2f.cli.finalise import finalise
 from raylab2f.cli.jobs import jobs_app, submit
@@ -55,6 +56,7 @@ app.command("report")(report)
 app.command("figures")(figures)
 app.command("finalise")(finalise)
 app.command("predict")(predict)
+app.command("export")(export)
 app.command("monitor")(monitor)
 app.command("serve")(serve)
 app.command("plan-samples")(plan_samples)

@@ -91,6 +91,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def count(self) -> int:
+        """Pictures. `len` would make a constant of it where `predict` is traced for another runtime."""
+        return self.features[0].shape[0]
+
 
 @dataclass
 class Samples:

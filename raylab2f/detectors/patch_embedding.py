@@ -52,7 +52,7 @@ class PatchEmbedding(nn.Module):
         """(B, C_l, H_l, W_l) levels to (B, H_0 * W_0, length) patch features, rows ordered row, column."""
         first = levels[0]
         size = first.shape[-2:]
-        out = first.new_zeros((len(first), *size, self.length))
+        out = first.new_zeros((first.shape[0], *size, self.length))
         kernels = self._kernels_for(first)
         for (low, high), groups, kernel, features in zip(self.filled, self.groups, kernels, levels, strict=True):
             # Channels last: the order in which patch features are read afterwards, and faster on the CPU.

@@ -172,7 +172,7 @@ class Backbone(nn.Module):
         if pictures.device.type == "cpu":
             each = min(_PORTION_PICTURES, _PORTION_PIXELS // (pictures.shape[2] * pictures.shape[3]))
             portion = max(1, torch.get_num_threads() * each)
-        portions = [self._maps(part) for part in pictures.split(portion)]
+        portions = [self.maps(part) for part in pictures.split(portion)]
         return portions[0] if len(portions) == 1 else [torch.cat(maps) for maps in zip(*portions, strict=True)]
 
     def feature_shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
@@ -194,7 +194,8 @@ class Backbone(nn.Module):
         """Stay in evaluation mode whatever is asked: the statistics of batch norm are part of the weights."""
         return super().train(False)
 
-    def _maps(self, pictures: Tensor) -> list[Tensor]:
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """As `forward`, but all pictures together, as needed where the network is traced for another runtime."""
         self._captured.clear()
         self._size = (pictures.shape[2], pictures.shape[3])
         with suppress(_DeepestReached):

@@ -137,7 +137,7 @@ def read_record(place: str | Path) -> ModelRecord:
         ) from error
 
 
-def load_model(place: str | Path, device: torch.device | None = None) -> Judge:
+def load_model(place: str | Path, device: torch.device | str | None = None) -> Judge:
     """The model in a folder, ready to judge.
 
     Arguments:
@@ -156,7 +156,7 @@ def load_model(place: str | Path, device: torch.device | None = None) -> Judge:
             raise UserError(f"{path} is absent or not as it was written; copy the model's folder again.")
     if _TENSORS not in record.files:
         raise UserError(f"{place}: {_RECORD} names no {_TENSORS}; finalise the run again.")
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         tensors = load_file(folder / _TENSORS)
         detectors = [_detector(record, tensors, k).to(device) for k in range(len(record.members))]

@@ -17,6 +17,7 @@ import raylab2f
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
+from raylab2f.cli.export import export
 from raylab2f.cli.finalise import finalise
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.pod import pod
@@ -30,6 +31,7 @@ PAIRS = [
     (raylab2f.cross_validate, run_cv, {"save_config", "verbose", "quiet", "as_json"}),
     (raylab2f.report, report, set()),
     (raylab2f.finalise, finalise, set()),
+    (raylab2f.export, export, set()),
     (raylab2f.pod, pod, {"scores", "out", "as_json"}),
     (raylab2f.evaluate, evaluate_scores, {"scores", "out", "as_json"}),
     (raylab2f.diagnose, diagnose, {"as_json"}),

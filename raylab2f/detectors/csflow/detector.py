@@ -124,7 +124,7 @@ class CSFlow(Detector):
     def latent(self, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Latent maps, of the shapes of `features`, and the log-determinants (B,)."""
         # The graph is a chain. FrEIA's own walk along it makes zeros on the host at every node, and the device waits.
-        z, log_determinant = [_channels_last(x) for x in features], features[0].new_zeros(len(features[0]))
+        z, log_determinant = [_channels_last(x) for x in features], features[0].new_zeros(features[0].shape[0])
         for block in self.flow.module_list:
             z, change = block(z)
             log_determinant = log_determinant + change

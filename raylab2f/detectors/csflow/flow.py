@@ -146,7 +146,7 @@ class CrossScaleCoupling(InvertibleModule):
         return input_dims
 
     def _transform(self, halves: list[Tensor], said: list[Tensor], rev: bool) -> tuple[list[Tensor], Tensor]:
-        out, log_determinant = [], halves[0].new_zeros(len(halves[0]))
+        out, log_determinant = [], halves[0].new_zeros(halves[0].shape[0])
         for x, told in zip(halves, said, strict=True):
             # What was computed in a shorter type is right as it is; scales and determinants shall agree beyond it.
             both = told.to(x.dtype)

@@ -99,7 +99,7 @@ class _GaussianDetector(FittedDetector):
         """Map: the distance at each position; image score: the maximum of the smoothed map, as displayed."""
         features = self._features(batch.features)
         distances = ((features - self.mean[:, None]) @ self.whiten.transpose(1, 2)).norm(dim=2)
-        maps = distances.view(-1, len(batch)).T.reshape(len(batch), *self.grid)
+        maps = distances.view(-1, batch.count).T.reshape(batch.count, *self.grid)
         return Prediction(self.upsample(maps, self.config.size).flatten(1).amax(dim=1), maps)
 
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -196,7 +196,7 @@ class Glass(Detector):
     def predict(self, batch: Batch) -> Prediction:
         """Map: the discriminator's output at each patch; image score: its maximum, or what the configuration asks."""
         hidden = self.discriminator.adapt_and_hide(self.adaptor, self.embed(batch.features).flatten(0, 1))
-        maps = self.discriminator.judge(hidden).view(len(batch), *self.grid)
+        maps = self.discriminator.judge(hidden).view(batch.count, *self.grid)
         return Prediction(score_of_map(maps, self.config.image_score), maps)
 
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -98,15 +98,15 @@ class PatchCore(FittedDetector):
         if self.config.distance == "cosine":
             # Of rows of unit length.
             distances = distances.square() / 2
-        maps = distances.view(len(batch), -1)
+        maps = distances.view(batch.count, -1)
         if self.config.image_score != REWEIGHTED:
-            grid = maps.view(len(batch), *self.grid)
+            grid = maps.view(batch.count, *self.grid)
             return Prediction(score_of_map(grid, self.config.image_score), grid)
-        largest = maps.argmax(dim=1) + torch.arange(len(batch), device=maps.device) * maps.shape[1]
+        largest = maps.argmax(dim=1) + torch.arange(batch.count, device=maps.device) * maps.shape[1]
         scores = reweighted(
             patches[largest], distances[largest], neighbours[largest], self.memory, self.config.neighbours
         )
-        return Prediction(scores, maps.view(len(batch), *self.grid))
+        return Prediction(scores, maps.view(batch.count, *self.grid))
 
     def upsample(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """Bilinear, then a Gaussian."""

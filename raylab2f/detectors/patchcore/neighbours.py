@@ -9,6 +9,8 @@ __all__ = ["nearest", "reweighted"]
 
 # Entries of a block of squared distances, at most.
 _ENTRIES = 1 << 24
+# Rows of the memory that a traced graph compares with at once.
+_TRACED = 1 << 12
 
 
 def nearest(patches: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,6 +22,9 @@ def nearest(patches: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     center = memory.mean(dim=0)
     centred = memory - center
     squares = centred.square().sum(dim=1)
+    if torch.compiler.is_compiling():
+        found = _traceable_rows(patches - center, centred, squares)
+        return (patches - memory[found]).norm(dim=1), found
     rows = [
         # A patch's own square is the same for all rows.
         torch.addmm(squares, portion - center, centred.T, alpha=-2).argmin(dim=1)
@@ -44,7 +49,33 @@ def reweighted(patches: Tensor, distances: Tensor, rows: Tensor, memory: Tensor,
     if count < 2:
         return distances
     own = memory[rows]
-    around = torch.cdist(own, memory, compute_mode="donot_use_mm_for_euclid_dist").topk(count, largest=False).indices
+    if torch.compiler.is_compiling():
+        # Other runtimes have no `cdist`.
+        distant = torch.cat([(own[:, None] - part).norm(dim=2) for part in memory.split(_TRACED)], dim=1)
+    else:
+        distant = torch.cdist(own, memory, compute_mode="donot_use_mm_for_euclid_dist")
+    around = distant.topk(count, largest=False).indices
     spread = (patches[:, None] - memory[around]).norm(dim=2)
     # exp(d) / sum(exp(d_i)), where distances of some ten would overflow.
     return distances * (1 - torch.exp(distances - spread.logsumexp(dim=1)))
+
+
+def _traceable_rows(patches: Tensor, memory: Tensor, squares: Tensor) -> Tensor:
+    """The nearest rows (N,) where a graph is traced: portions of the memory, for N is not known then.
+
+    Arguments:
+        patches: (N, D), around the memory's mean as `memory` (M, D) is.
+        squares: (M,) of its lengths.
+    """
+    best: Tensor | None = None
+    found = torch.zeros((), dtype=torch.int64)
+    for start in range(0, len(memory), _TRACED):
+        own = slice(start, start + _TRACED)
+        values, rows = torch.addmm(squares[own], patches, memory[own].T, alpha=-2).min(dim=1)
+        if best is None:
+            best, found = values, rows
+        else:
+            # Of equal ones the first, as above.
+            found = torch.where(values < best, rows + start, found)
+            best = torch.minimum(best, values)
+    return found
