@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from small_models import plate, small_judge
 
+from raylab2f.models.export.certificate import Example, compare, findings
 from raylab2f.models.export.formats import FORMATS, format_of
 from raylab2f.models.export.graph import JudgingGraph
 
@@ -59,20 +60,28 @@ def test_an_ensemble_of_networks_judges_alike_as_torch_program(tmp_path):
     assert_alike(judge, written(tmp_path, "pt2", judge), sizes=SIZES[:2])
 
 
-@pytest.mark.parametrize("precision", ["float16", "int8"])
-def test_shorter_weights_make_a_smaller_file_that_judges_nearly_alike(tmp_path, judge, precision):
-    for name in ("float32", precision):
+def test_halved_weights_make_a_smaller_file_that_judges_nearly_alike(tmp_path, judge):
+    for name in ("float32", "float16"):
         (tmp_path / name).mkdir()
     written(tmp_path / "float32", "onnx", judge)
-    runner = written(tmp_path / precision, "onnx", judge, precision)
-    sizes = {name: (tmp_path / name / "model.onnx").stat().st_size for name in ("float32", precision)}
-    assert sizes[precision] < 0.75 * sizes["float32"]
-    if precision == "int8":
-        # How well it judges is for the certificate to say.
-        assert runner(plate(1)[None])[0].shape == (1,)
-        return
+    runner = written(tmp_path / "float16", "onnx", judge, "float16")
+    sizes = {name: (tmp_path / name / "model.onnx").stat().st_size for name in ("float32", "float16")}
+    assert sizes["float16"] < 0.75 * sizes["float32"]
     good, bad = (np.stack([plate(n, spot=spot) for n in range(60, 66)]) for spot in (False, True))
     assert runner(good)[0].max() < judge.record.decision.threshold < runner(bad)[0].min()
+
+
+def test_what_quantising_loses_is_found(tmp_path, judge):
+    """The backbone of these tests loses nearly all that it knows by it; whatever it loses is counted."""
+    runner = written(tmp_path, "onnx", judge, "int8")
+    examples = [Example(f"{n}", f"{n}", int(n > 5), plate(n, spot=n > 5)) for n in range(12)]
+    found = findings(judge, compare(judge, runner, examples), 1e-4)
+    threshold = judge.record.decision.threshold
+    pictures = np.stack([one.picture for one in examples])
+    before = np.array([opinion.scores[0] for opinion in judge.look(list(pictures))])
+    after = np.concatenate([runner(one[None])[0] for one in pictures])
+    changed = (before >= threshold) != (after >= threshold)
+    assert found["flips"]["count"] == found["flips"]["outside_margin"] == changed.sum()
 
 
 def test_every_format_says_what_it_offers():
