@@ -19,11 +19,11 @@ __all__ = ["export"]
 def export(
     *,
     model: ModelOption,
-    exporting: Exporting,
     out: Annotated[
         str | None,
         Option("Folder for the file and its certificate.", kind="path", usual="exports/FORMAT-PRECISION of the model"),
     ] = None,
+    exporting: Exporting,
 ) -> None:
     """Write a model for another runtime; the file is kept only if it decides as the model does."""
     console = Console()

@@ -12,7 +12,6 @@ __all__ = ["serve"]
 
 @command
 def serve(
-    *,
     models: ServedModelsOption,
     serving: Serving,
 ) -> None:

@@ -28,6 +28,10 @@ def written(folder, kind, judge, precision="float32"):
     return found.open(folder / found.files[0], 1)
 
 
+#: Of every kind one: fitted, and trained.
+QUICK = ("mahalanobis", "glass")
+
+
 def assert_alike(judge, runner, tolerance=1e-4, sizes=SIZES):
     scale = max(1.0, abs(judge.record.decision.threshold))
     for size in sizes:
@@ -41,7 +45,9 @@ def assert_alike(judge, runner, tolerance=1e-4, sizes=SIZES):
             np.testing.assert_allclose(maps, shown, atol=10 * tolerance * max(scale, shown.max()), rtol=0)
 
 
-@pytest.mark.parametrize("detector", SMALL)
+@pytest.mark.parametrize(
+    "detector", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SMALL]
+)
 def test_every_detector_judges_alike_as_onnx(tmp_path, detector):
     judge = small_judge(detector, **SMALL[detector])
     runner = written(tmp_path, "onnx", judge)
@@ -50,16 +56,18 @@ def test_every_detector_judges_alike_as_onnx(tmp_path, detector):
     assert np.isposinf(runner(plate(1, size=(300, 300))[None])[0]).all()
 
 
-@pytest.mark.parametrize("kind", ["openvino", "pt2"])
+@pytest.mark.parametrize("kind", ["openvino", pytest.param("pt2", marks=pytest.mark.slow)])
 def test_other_runtimes_judge_alike(tmp_path, judge, kind):
     assert_alike(judge, written(tmp_path, kind, judge))
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_networks_judges_alike_as_torch_program(tmp_path):
     judge = small_judge("glass", members=2)
     assert_alike(judge, written(tmp_path, "pt2", judge), sizes=SIZES[:2])
 
 
+@pytest.mark.slow
 def test_halved_weights_make_a_smaller_file_that_judges_nearly_alike(tmp_path, judge):
     for name in ("float32", "float16"):
         (tmp_path / name).mkdir()
@@ -71,6 +79,7 @@ def test_halved_weights_make_a_smaller_file_that_judges_nearly_alike(tmp_path, j
     assert runner(good)[0].max() < judge.record.decision.threshold < runner(bad)[0].min()
 
 
+@pytest.mark.slow
 def test_what_quantising_loses_is_found(tmp_path, judge):
     """The backbone of these tests loses nearly all that it knows by it; whatever it loses is counted."""
     runner = written(tmp_path, "onnx", judge, "int8")

@@ -94,7 +94,7 @@ def without_number(runner):
 
 
 @pytest.mark.usefixtures("written_before")
-@pytest.mark.parametrize("reader", [above, without_number])
+@pytest.mark.parametrize("reader", [above, pytest.param(without_number, marks=pytest.mark.slow)])
 def test_a_file_that_decides_otherwise_is_not_left(model, tmp_path, reader):
     out = tmp_path / "out"
     export(model, out)

@@ -145,6 +145,8 @@ def test_headers_that_never_end_are_given_up(judge, monkeypatch):
 @pytest.mark.parametrize(
     "line",
     [b"X: " + b"x" * 1_000_000, b"\r\n".join(b"X-%d: y" % n for n in range(20_000)), b"X y z", b"Content-Length: -1"],
+    # Not named by what they hold: the name of a test is an environment variable of its processes.
+    ids=["long", "many", "no-colon", "negative"],
 )
 def test_hostile_headers_are_refused(judge, line):
     with running(ServingRules(), served(ServingRules(), judge)) as (port, _):
