@@ -7,6 +7,8 @@ tools show it.
 from __future__ import annotations
 
 import io
+import os
+import stat
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -15,7 +17,7 @@ from typing import NoReturn
 from PIL import Image
 
 from raylab2f.errors import UserError, first_line
-from raylab2f.files.places import open_file, place_of
+from raylab2f.files.places import is_uri, open_file, place_of
 
 __all__ = [
     "DEEP_MODES",
@@ -99,6 +101,9 @@ def read_content(path: str, announce: Callable[[int], None] | None = None) -> by
     Raises:
         UnreadablePictureError: the file is absent, empty, or cannot be opened.
     """
+    # To read a pipe or a device may take for ever, or all memory.
+    if not is_uri(path) and _is_no_file(path):
+        refuse(path, "it is no file but a pipe, a socket or a device")
     try:
         with open_file(place_of(path)) as (file, size):
             if announce is not None:
@@ -111,6 +116,14 @@ def read_content(path: str, announce: Callable[[int], None] | None = None) -> by
     if not content:
         refuse(path, "the file is empty")
     return content
+
+
+def _is_no_file(path: str) -> bool:
+    try:
+        mode = os.stat(place_of(path)).st_mode  # noqa: PTH116  # of names that no path may have
+    except (OSError, ValueError, UserError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def open_picture(path: str, content: bytes, pixel_limit: int | None) -> Image.Image:

@@ -16,7 +16,10 @@ from raylab2f.errors import UserError
 from raylab2f.files.places import is_uri
 from raylab2f.files.tables import TABLE_SUFFIXES
 
-__all__ = ["Unlabelled", "find_unlabelled"]
+__all__ = ["UNREAD", "Unlabelled", "find_unlabelled"]
+
+#: Why a picture of a kind that is known, but not read, has no verdict.
+UNREAD = "pictures of this kind are not read; save them as PNG, JPEG, TIFF or BMP"
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _of(source: str, *, several: bool) -> list[Unlabelled]:
         pictures = [Unlabelled(f"{lead}{one.relative_to(path).as_posix()}", str(one)) for one in tree.pictures]
         broken = [
             Unlabelled(f"{lead}{one.relative_to(path).as_posix()}", str(one), problem=reason)
-            for one, reason in tree.broken
+            for one, reason in [*tree.broken, *((one, UNREAD) for one in tree.unread)]
         ]
         return pictures + broken
     if path.is_file():

@@ -162,6 +162,8 @@ def load_model(place: str | Path, device: torch.device | str | None = None) -> J
         detectors = [_detector(record, tensors, k).to(device) for k in range(len(record.members))]
         components = _components(tensors)
         familiarity = Familiarity.from_dict(record.familiarity)
+        if list(record.preparation.get("size", ())) != list(detectors[0].config.size):
+            raise ValueError("its pictures have not the size that its detector asks for")
         requests = type(detectors[0]).feature_requests(detectors[0].config)
         backbones = _backbones(folder, record, requests, device)
         return Judge(record, detectors, backbones, familiarity, components, device)

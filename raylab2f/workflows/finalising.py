@@ -78,8 +78,8 @@ def finalise_run(
     Raises:
         UserError: no such run, fold, strategy or way; `out` holds other files.
     """
-    _require_free(out)
     finished = finished_folds(run)
+    _require_free(out)
     if way == "from-fold" and fold not in finished.numbers:
         known = ", ".join(map(str, finished.numbers))
         raise UserError(f"--from-fold {fold}: this run has no such finished fold; choose one of {known}.")

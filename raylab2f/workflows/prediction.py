@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +16,10 @@ import pyarrow as pa
 from raylab2f.cluster.operations.shared_storage import require_shared_folders
 from raylab2f.cluster.pictures.predict import predict_on_cluster
 from raylab2f.cluster.session import ray_session
+from raylab2f.datasets.entries import first_few
 from raylab2f.datasets.unlabelled import Unlabelled
 from raylab2f.errors import UserError
+from raylab2f.files.places import names_in
 from raylab2f.models.folder import load_model
 from raylab2f.models.judging import threads_limited
 from raylab2f.models.prediction_files import (
@@ -34,6 +37,8 @@ __all__ = ["WATCHED_SCHEMA", "PredictionRules", "predict_pictures", "watch_folde
 
 #: Rows of pictures that arrived: how long each waited, in milliseconds.
 WATCHED_SCHEMA = PICTURES_SCHEMA.append(pa.field("milliseconds", pa.float64()))
+# What an earlier command left in a folder.
+_OURS = re.compile(r"(pictures|parts|regions)\.(csv|jsonl|parquet)|overlays")
 _REGIONS_SCHEMA = pa.schema(
     [("image_id", pa.string())]
     + [(name, pa.int64()) for name in ("left", "top", "width", "height", "area")]
@@ -89,6 +94,8 @@ def predict_pictures(
     Raises:
         UserError: there is no model, or nobody may write into the folder.
     """
+    if out is not None and (there := [name for name in names_in(str(out)) if _OURS.fullmatch(name)]):
+        raise UserError(f"--out {out} holds {first_few(there)} of another time; choose another folder.")
     tally: Counter[str] = Counter()
     done = 0
     with ExitStack() as stack:
@@ -171,7 +178,7 @@ def watch_folder(
 ) -> Counter[str]:
     """Judge what lies in a folder and what arrives there, each picture by itself, until a signal ends it.
 
-    Pictures that the folder `out` holds rows of are not judged again.
+    Pictures that the folder `out` holds rows of are not judged again, unless they change.
 
     Arguments:
         folder: searched with all below it.

@@ -51,6 +51,22 @@ def test_patterns_and_parts(model, line):
     assert [row["verdict"] for row in rows(process.stdout)] == ["reject", "reject"]
 
 
+def test_what_is_no_file_is_a_row_and_takes_no_memory(model, tmp_path):
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    process = raylab2f("predict", model, tmp_path / "zero.png")
+    assert process.returncode == 0, process.stderr
+    assert "no file but" in rows(process.stdout)[0]["error"]
+
+
+def test_rows_of_another_time_are_not_overwritten(model, line, tmp_path):
+    assert raylab2f("predict", model, line, "--out", tmp_path / "out").returncode == 0
+    before = (tmp_path / "out" / "pictures.csv").read_text()
+    process = raylab2f("predict", model, line / "part0.png", "--out", tmp_path / "out")
+    assert process.returncode == 2
+    assert "of another time" in process.stderr
+    assert (tmp_path / "out" / "pictures.csv").read_text() == before
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -23,6 +23,13 @@ def test_a_folder_is_searched_with_all_below_it(folder):
     assert names(find_unlabelled([str(folder)])) == ["a 1.png", "b 1.png", "below/a 2.jpg"]
 
 
+def test_a_picture_of_a_kind_that_is_not_read_is_told(folder):
+    (folder / "moving.gif").write_bytes(b"GIF89a")
+    problems = {one.image_id: one.problem for one in find_unlabelled([str(folder)])}
+    assert "PNG" in problems.pop("moving.gif")
+    assert not any(problems.values())
+
+
 def test_patterns_and_files(folder):
     assert len(find_unlabelled([f"{folder}/**/a*"])) == 2
     assert names(find_unlabelled([f"{folder}/a 1.png"])) == [f"{folder}/a 1.png"]

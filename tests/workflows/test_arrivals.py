@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import threading
 import time
 
@@ -53,6 +54,38 @@ def test_an_empty_file_is_handed_out_after_a_while_and_a_vanished_one_never(tmp_
     began = time.monotonic()
     assert next(found).picture.image_id == "empty.png"
     assert time.monotonic() - began > 1.5
+
+
+def test_what_is_written_anew_is_handed_out_again(tmp_path):
+    save(tmp_path / "latest.png", 3)
+    found = arrivals(tmp_path, set(), 0.05)
+    assert next(found).picture.image_id == "latest.png"
+    threading.Timer(0.3, lambda: save(tmp_path / "latest.png", 4, spot=True)).start()
+    assert next(found).picture.image_id == "latest.png"
+    assert (tmp_path / "latest.png").stat().st_size == found_size(4, tmp_path)
+
+
+def found_size(number, folder):
+    save(folder / ".other.png", number, spot=True)
+    return (folder / ".other.png").stat().st_size
+
+
+def test_what_was_judged_before_is_handed_out_only_when_it_changes(tmp_path):
+    save(tmp_path / "old.png")
+    found = arrivals(tmp_path, {"old.png"}, 0.05)
+    threading.Timer(0.5, lambda: save(tmp_path / "new.png")).start()
+    threading.Timer(2.5, lambda: save(tmp_path / "old.png", 5)).start()
+    assert [next(found).picture.image_id for _ in range(2)] == ["new.png", "old.png"]
+
+
+def test_what_looks_like_a_picture_but_is_none_is_told(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "moving.gif").write_bytes(b"GIF89a")
+    found = arrivals(tmp_path, set(), 0.05)
+    problems = {arrival.picture.image_id: arrival.picture.problem for arrival in (next(found) for _ in range(3))}
+    assert problems.keys() == {"pipe.png", "lost.png", "moving.gif"}
+    assert all(problems.values())
 
 
 def watch(model, folder, most, **options):
