@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from rich.console import Console
 from small_models import small_judge, write_small_model
@@ -14,6 +16,7 @@ from small_models import small_judge, write_small_model
 import raylab2f
 from raylab2f.errors import UserError
 from raylab2f.files.digests import sha256_of
+from raylab2f.files.parquet import read_parquet
 from raylab2f.models.export import pt2
 from raylab2f.models.export.graph import JudgingGraph, largest_picture
 from raylab2f.models.folder import read_reference
@@ -205,14 +208,14 @@ def test_the_largest_picture_is_a_quarter_beyond_the_evaluations(judge):
 
 @pytest.mark.slow
 def test_a_runs_pictures_are_judged_from_their_files(tmp_path):
-    run = raylab2f.cross_validate(
+    (run,) = raylab2f.cross_validate(
         detector="mahalanobis", preset="fast", folds=2, replicates=100, out=str(tmp_path / "run")
-    )
+    ).runs
     model = raylab2f.finalise(run, tmp_path / "model", from_fold=0)
     exported = raylab2f.export(model, format="onnx", run=run)
     found = exported.certificate["findings"]
-    scores = run.scores.to_pandas() if hasattr(run, "scores") else None
+    scores = pa.concat_tables(read_parquet(tmp_path / "run" / "folds" / str(k) / "scores.parquet") for k in range(2))
+    judged = scores.filter(pc.equal(scores["partition"], "inference"))
     assert found["score_difference"]["largest_of_scale"] < 1e-4
     assert found["flips"]["outside_margin"] == 0
-    if scores is not None:
-        assert found["pictures"] == scores[scores["partition"] == "inference"]["image_id"].nunique()
+    assert found["pictures"] == len(judged["image_id"].unique())
