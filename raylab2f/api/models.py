@@ -89,7 +89,7 @@ def finalise(
         resources=FoldResources(),
         fold=finalising.from_fold,
         strategy=finalising.threshold,
-        carry=finalising.carry,
+        carry=finalising.carry or "anchored",
         with_backbone=finalising.with_backbone,
         address=workplace.address,
     )

@@ -29,9 +29,9 @@ class Finalising:
     ensemble: Annotated[bool, Option("All folds' detectors together.", panel=_PANEL)] = False
     threshold: Annotated[str | None, Option("Strategy of the run.", usual="the run's first", panel=_PANEL)] = None
     carry: Annotated[
-        Literal["anchored", "nominal-rank", "cross-conformal", "mean"],
-        Option("From the folds' thresholds to that of a refit, see docs/models.md.", panel=_PANEL),
-    ] = "anchored"
+        Literal["anchored", "nominal-rank", "cross-conformal", "mean"] | None,
+        Option("From the folds' thresholds to that of a refit, see docs/models.md.", usual="anchored", panel=_PANEL),
+    ] = None
     with_backbone: Annotated[bool, Option("Put the backbone's weights into the folder.", panel=_PANEL)] = False
 
     def way(self) -> Literal["refit", "from-fold", "ensemble"]:
@@ -49,6 +49,8 @@ class Finalising:
             ways.append("ensemble")
         if len(ways) > 1:
             raise UserError(f"{' and '.join(f'--{way}' for way in ways)}: a model is made in one way; choose one.")
+        if self.carry is not None and ways not in ([], ["refit"]):
+            raise UserError(f"--carry {self.carry}: only a refit's threshold is carried over; leave it out.")
         return ways[0] if ways else "refit"
 
 

@@ -154,6 +154,7 @@ def test_a_models_folder_stands_alone(of_fold, tmp_path):
     [
         (["--from-fold", 7], "choose one of 0, 1, 2"),
         (["--from-fold", 1, "--ensemble"], "--from-fold and --ensemble"),
+        (["--from-fold", 1, "--carry", "mean"], "--carry mean"),
         (["--threshold", "mcc"], "choose one of youden"),
     ],
 )
