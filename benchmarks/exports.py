@@ -59,7 +59,7 @@ def _write(rows, pictures):
     intro = (
         "# Exported files beside the model\n\n`python benchmarks/exports.py`: pictures of the inference partitions of "
         f"runs on the demo, as taken, {pictures} of each; milliseconds a picture, one by one, median of {_TIMED}, "
-        "one thread, on processors that had other things to do.\n\n"
+        "one thread.\n\n"
     )
     (Path(__file__).parent / "exports.md").write_text(intro + "\n".join(lines) + "\n", encoding="utf-8")
 
