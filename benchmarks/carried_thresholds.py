@@ -37,6 +37,7 @@ from raylab2f.runs.folder import DataSettings, RunSettings
 from raylab2f.runs.splits import plan_splits
 from raylab2f.seeding import numpy_generator
 from raylab2f.workflows.inputs import prepare_inputs
+from raylab2f.workflows.model_thresholds import units_of
 
 STRATEGIES = ("youden", "target-fpr:0.05")
 RATES = ("escape_rate", "overkill_rate")
@@ -136,9 +137,9 @@ def repeat(settings, manifest, inputs, identity, repetition, kept):
 
 def judge(summary, folds, refit):
     """By strategy, way and rate: the refit's rate on kept parts, the run's, and its interval."""
-    units = [by_object(table) for table in folds]
-    _, labels, scores = by_object(refit.filter(pc.equal(refit["partition"], "inference")))
-    anchor_names, _, anchor_scores = by_object(refit.filter(pc.equal(refit["partition"], "threshold")))
+    units = [units_of(table, "object", "max") for table in folds]
+    _, labels, scores = units_of(refit.filter(pc.equal(refit["partition"], "inference")), "object", "max")
+    anchor_names, _, anchor_scores = units_of(refit.filter(pc.equal(refit["partition"], "threshold")), "object", "max")
     anchors = dict(zip(anchor_names.tolist(), anchor_scores.tolist(), strict=True))
     metrics = summary.metrics.to_pylist()
     found = {}
@@ -158,15 +159,6 @@ def judge(summary, folds, refit):
                 ends = [row.interval.low, row.interval.high] if row.interval else [0.0, 1.0]
                 found[f"{strategy} {way} {rate}"] = [float(rates[rate]), row.mean, *ends]
     return found
-
-
-def by_object(table):
-    """Names, labels and highest scores of the objects of a score table."""
-    names, owner = np.unique(np.array(table["object_id"].to_pylist()), return_inverse=True)
-    labels, scores = np.zeros(len(names), np.int64), np.full(len(names), -np.inf)
-    np.maximum.at(labels, owner, np.asarray(table["label"], np.int64))
-    np.maximum.at(scores, owner, np.asarray(table["score"]))
-    return names, labels, scores
 
 
 def table(rows):

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from simulated_factory import Plan, Setting, draw_scores
+from simulated_factory import Setting, draw_scores, plan_of
 
 from raylab2f.diagnostics import diagnose_conditions
 from raylab2f.evaluation import plan_fold
-from raylab2f.evaluation.scores import prepare_scores
 from raylab2f.seeding import numpy_generator
 
 CONDITIONS = ("bright", "dark")
@@ -59,22 +58,11 @@ def plan_runs(setting, design, seed=0):
             "condition": condition,
         }
     )
-    train, tables = np.zeros((setting.folds, len(owner))), []
-    for fold in range(setting.folds):
-        scheme = "leave-condition-out" if fold < folds else "balanced"
-        number = fold % folds
-        split = plan_fold(manifest, fold=number, seed=seed, scheme=scheme, folds=folds, fingerprint="simulated")
-        picture = np.array([int(name) for name in split["image_id"].to_pylist()])
-        trains = np.array(split["partition"].to_pylist()) == "train"
-        train[fold, picture[trains]] = 1 / trains.sum()
-        kept = split.filter(pa.array(~trains))
-        # Any scores do until they are drawn; these say which picture a row is of.
-        columns = {"fold": np.full(len(kept), fold), "label": label[picture[~trains]], "score": picture[~trains]}
-        for name, values in columns.items():
-            kept = kept.append_column(name, pa.array(values.astype(int)))
-        tables.append(kept)
-    rows = prepare_scores(pa.concat_tables(tables))
-    return Plan(rows, rows.score.astype(np.int64), train), condition
+    splits = [
+        plan_fold(manifest, fold=fold % folds, seed=seed, scheme=scheme, folds=folds, fingerprint="simulated")
+        for fold, scheme in enumerate(["leave-condition-out"] * folds + ["balanced"] * (setting.folds - folds))
+    ]
+    return plan_of(splits, label), condition
 
 
 def score_tables(setting, plan, condition, moved, rng):

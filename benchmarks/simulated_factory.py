@@ -20,6 +20,7 @@ integrals over simulated detectors and thresholds, computed here without any of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -37,6 +38,7 @@ __all__ = [
     "Setting",
     "draw_scores",
     "plan_folds",
+    "plan_of",
     "share_below",
     "true_values",
     "youden_thresholds",
@@ -130,21 +132,27 @@ def plan_folds(setting: Setting, seed: int, split_by: str = "object") -> Plan:
             "given_split": ["train"] * len(ids),
         }
     )
-    train = np.zeros((setting.folds, len(owner)))
-    tables = []
-    for fold in range(setting.folds):
-        split = plan_fold(manifest, fold=fold, seed=seed, split_by=split_by, fingerprint="simulated")
+    splits = [
+        plan_fold(manifest, fold=fold, seed=seed, split_by=split_by, fingerprint="simulated")
+        for fold in range(setting.folds)
+    ]
+    return plan_of(splits, label)
+
+
+def plan_of(splits: Sequence[pa.Table], label: np.ndarray) -> Plan:
+    """The plan of folds with these splits of pictures, which are called by their numbers in `label`."""
+    train, tables = np.zeros((len(splits), len(label))), []
+    for fold, split in enumerate(splits):
         picture = np.array([int(name) for name in split["image_id"].to_pylist()])
         trains = np.array(split["partition"].to_pylist()) == "train"
         train[fold, picture[trains]] = 1 / trains.sum()
         kept = split.filter(pa.array(~trains))
-        # Any scores do; objects are numbered by them, which does not matter here.
+        # Any scores do until they are drawn; these say which picture a row is of.
         columns = {"fold": np.full(len(kept), fold), "label": label[picture[~trains]], "score": picture[~trains]}
         for name, values in columns.items():
             kept = kept.append_column(name, pa.array(values.astype(int)))
         tables.append(kept)
-    table = pa.concat_tables(tables)
-    rows = prepare_scores(table)
+    rows = prepare_scores(pa.concat_tables(tables))
     return Plan(rows, rows.score.astype(np.int64), train)
 
 
