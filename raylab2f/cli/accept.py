@@ -11,6 +11,7 @@ from rich.markup import escape
 from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.cli.json_output import put_json
+from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import JsonOption, PrevalenceOption, ReplicatesOption
 from raylab2f.options.limits import Limits
@@ -84,13 +85,13 @@ def _print_acceptance(acceptance: Acceptance, console: Console) -> None:
     print_table(headings, [_cells(row) for row in acceptance.limits], console, left=(0, 1, 6))
     for row in acceptance.limits:
         if row.more is not None:
-            console.print(f"{row.limit.text}: {_wanted(row.more)}", highlight=False, markup=False, soft_wrap=True)
+            print_lines(console, f"{row.limit.text}: {_wanted(row.more)}")
     title = f"Attribute agreement (AIAG MSA), {acceptance.level} level, 95 % intervals"
     rows = [_agreement_cells(row) for row in acceptance.agreement]
     print_table(("", "seen", "interval", "class"), rows, console, title=title, left=(0, 3))
     if acceptance.repeats is not None:
-        console.print(_repeats(acceptance.repeats), highlight=False, markup=False, soft_wrap=True)
-    console.print(_evidence(acceptance), highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, _repeats(acceptance.repeats))
+    print_lines(console, _evidence(acceptance))
     for warning in acceptance.warnings:
         said = escape(f"{warning} ({warning.code})")
         console.print(f"[bold yellow]warning:[/] {said}", highlight=False, soft_wrap=True)

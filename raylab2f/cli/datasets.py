@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.errors import UserError
 from raylab2f.files.places import name_of, parent_of
 from raylab2f.options.declaration import Option
@@ -47,7 +48,7 @@ def download(
     console = Console()
     with Display(console).stage(f"download {name}") as progress:
         folder = download_dataset(CATALOGUE[name], out, progress=progress)
-    console.print(f"{name} is in {folder}", highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, f"{name} is in {folder}")
 
 
 @datasets_app.command("manifest")

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from raylab2f import api
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.files.places import join
 from raylab2f.options.declaration import Option
 from raylab2f.options.diagnosis import Diagnosing, OnlyOption
@@ -43,4 +44,4 @@ def diagnose(
     from raylab2f.reporting import print_findings
 
     print_findings(found.to_dicts(), console)
-    console.print(f"figures in {join(run, 'figures')}", highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, f"figures in {join(run, 'figures')}")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from raylab2f import api
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
 from raylab2f.options.protocol import MOST_FOLDS
@@ -54,4 +55,4 @@ def evaluate_scores(
     console = Console()
     print_summary(values, console)
     if out is not None:
-        console.print(f"results in {out}", highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, f"results in {out}")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.files.places import join
 from raylab2f.options.declaration import Option
 from raylab2f.options.pictures import DataOption, Pictures
@@ -62,6 +63,6 @@ def experiment_app(name: str) -> typer.Typer:
         console = Console()
         report = experiment(options, Display(console))
         console.print(Markdown(report))
-        console.print(f"tables and figures in {options.out}", highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, f"tables and figures in {options.out}")
 
     return app

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from raylab2f import api
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.exporting import Exporting
 from raylab2f.options.models import ModelOption
@@ -38,5 +39,4 @@ def export(
         "beyond the margin",
         f"certificate: {exported.path.parent / 'certificate.md'}",
     ]
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, *lines)

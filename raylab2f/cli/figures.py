@@ -7,6 +7,7 @@ from typing import Annotated
 from rich.console import Console
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 
 __all__ = ["figures"]
@@ -28,4 +29,4 @@ def figures(
     content = run_content(run, cache=None, display=Display(console))
     names = write_paper_files(content, local(out))
     publish(out, names)
-    console.print(f"{len(names)} files in {out}", highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, f"{len(names)} files in {out}")

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from raylab2f import api
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.models import Finalising
 from raylab2f.options.places import Workplace
@@ -33,5 +34,4 @@ def finalise(
         prevalence = model.record.expected["prevalence"]
         lines.append(outcome_sentence(rows["escape_rate"], rows["overkill_rate"], prevalence))
     lines.append(f"measured on {model.record.expected['of']}")
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, *lines)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from raylab2f.cli.lines import print_lines
 from raylab2f.cli.submission import check_submission
 from raylab2f.errors import UserError
 from raylab2f.files.places import place_of
@@ -173,7 +174,7 @@ def _follow(name: str, jobs: Jobs) -> None:
 
 
 def _say(console: Console, sentence: str) -> None:
-    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, sentence)
 
 
 def _again(action: str, name: str, jobs: Jobs, *options: str) -> str:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from raylab2f.cli.composition import command
 from raylab2f.cli.json_output import put_json
+from raylab2f.cli.lines import print_lines
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import JsonOption
@@ -68,7 +69,7 @@ def _audit(auditing: Auditing, judged: tuple[str, ...], seed: int, as_json: bool
     if auditing.answers is not None:
         bound = audit_line(plan, auditing.answers, confidence=auditing.confidence)
         if not put_json(vars(bound), None, printed=as_json):
-            _say(console, bound.statement)
+            print_lines(console, bound.statement)
         return
     if not judged:
         raise UserError("JUDGED: name the predictions of which accepted parts are to be looked at again.")
@@ -76,24 +77,20 @@ def _audit(auditing: Auditing, judged: tuple[str, ...], seed: int, as_json: bool
     wanted = plan_line_audit(
         judged, plan, limit=auditing.limit, expected=auditing.expected, confidence=auditing.confidence, seed=seed
     )
-    _say(console, f"look at {wanted.num_rows:,} accepted parts again: {plan}")
-    _say(console, f"then: raylab2f monitor MODEL --audit {plan} --answers ANSWERS.csv (object_id, label)")
+    print_lines(console, f"look at {wanted.num_rows:,} accepted parts again: {plan}")
+    print_lines(console, f"then: raylab2f monitor MODEL --audit {plan} --answers ANSWERS.csv (object_id, label)")
 
 
 def _print(found: Monitoring, console: Console, out: str | None) -> None:
     for signal in found.signals:
         word = "alarm" if signal.alarm else "warning" if signal.warning else "no alarm"
         where = f" ({signal.condition})" if signal.condition else ""
-        _say(console, f"{word}: {signal.signal}{where}: {signal.statement}")
+        print_lines(console, f"{word}: {signal.signal}{where}: {signal.statement}")
     for note in found.notes:
-        _say(console, note)
+        print_lines(console, note)
     for table, reasons in found.left_out.items():
         for reason, count in reasons.items():
             if count:
-                _say(console, f"{count:,} rows of the {table} table {reason} were left out")
+                print_lines(console, f"{count:,} rows of the {table} table {reason} were left out")
     if out is not None:
-        _say(console, f"page: {Path(out) / 'monitor.html'}")
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, f"page: {Path(out) / 'monitor.html'}")

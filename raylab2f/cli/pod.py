@@ -10,6 +10,7 @@ from rich.markup import escape
 from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.cli.json_output import put_json
+from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.detection import Sizes
 from raylab2f.options.evaluation import JsonOption, ReplicatesOption
@@ -57,10 +58,10 @@ def _print_detection(detection: Detection, console: Console) -> None:
     headings = ("defects", noun, "found", "sizes", "a90", "a90/95", "floor", "ceiling")
     print_table(headings, [_cells(row) for row in detection.rows], console, title=title)
     for sentence in detection.sentences():
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, sentence)
     if detection.unsized:
         left_out = f"{detection.unsized} defective {noun} without a known size were left out."
-        console.print(left_out, highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, left_out)
     for warning in detection.warnings:
         console.print(
             f"[bold yellow]warning:[/] {escape(f'{warning} ({warning.code})')}", highlight=False, soft_wrap=True

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 from raylab2f.options.models import ModelOption, Predicting
@@ -60,7 +61,7 @@ def predict(
                 "--conditions and --address out."
             )
         tally: Mapping[str, int] = watch_folder(
-            model, Path(watch), rules, out=folder, stream=sys.stdout, say=lambda line: _say(console, line)
+            model, Path(watch), rules, out=folder, stream=sys.stdout, say=lambda line: print_lines(console, line)
         )
     else:
         from raylab2f.datasets.unlabelled import find_unlabelled
@@ -76,12 +77,8 @@ def predict(
     words = {"accept": "accepted", "review": "for review", "reject": "rejected"}
     said = [f"{tally.get(verdict, 0):,} {word}" for verdict, word in words.items()]
     said += [f"{tally[what]:,} pictures {what}" for what in ("unfamiliar", "unreadable") if tally.get(what)]
-    _say(console, f"parts: {', '.join(said)}")
+    print_lines(console, f"parts: {', '.join(said)}")
     if folder is not None:
-        _say(console, f"rows in {folder}")
+        print_lines(console, f"rows in {folder}")
     if fail_on_reject and tally.get("reject"):
         raise typer.Exit(REJECTED)
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from raylab2f import api
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.files.places import join
 from raylab2f.options.declaration import Option
 from raylab2f.options.limits import Limits
@@ -34,4 +35,4 @@ def report(
     """Write report.html, one file that needs no network, and report.md: verdict, weaknesses, thresholds, parts."""
     console = Console()
     made = api.report(runs, **vars(limits), **vars(workplace), out=out, console=console)
-    console.print(f"page: {join(made.place, 'report.html')}", highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, f"page: {join(made.place, 'report.html')}")

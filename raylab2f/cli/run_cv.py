@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.cli.run_outcome import Telling
 from raylab2f.errors import UserError
 from raylab2f.files.places import file_exists, join, parent_of
@@ -131,7 +132,7 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any], telling
     console = telling.console()
     display = Display(console)
     for _, place in placed:
-        console.print(f"run folder: {place}", highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, f"run folder: {place}")
     say_how_to_go_on(lambda: _how_to_go_on([place for _, place in placed]))
     outcomes = run_cross_validation(placed, display=display, **how)
     finished = [

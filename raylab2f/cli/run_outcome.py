@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from raylab2f.cli.lines import print_lines
 from raylab2f.errors import UserError
 from raylab2f.files.places import join
 from raylab2f.options.declaration import Option
@@ -66,8 +67,8 @@ class Telling:
             print_outcome(summary, findings, acceptance, console)
         place = outcome["run"]
         if outcome["page"]:
-            console.print(f"page: {join(place, outcome['page'])}", highlight=False, markup=False, soft_wrap=True)
+            print_lines(console, f"page: {join(place, outcome['page'])}")
         if not self.quiet:
             more = "" if self.verbose else f"raylab2f show {shlex.quote(place)} --verbose has all tables; "
             line = f"results in {place}; {more}raylab2f diagnose {shlex.quote(place)} looks closer"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            print_lines(console, line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.lines import print_lines
 from raylab2f.options.serving import ServedModelsOption, Serving
 
 __all__ = ["serve"]
@@ -26,5 +27,5 @@ def serve(
         port=serving.port,
         token_file=serving.token_file,
         address=serving.address,
-        say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
+        say=lambda line: print_lines(console, line),
     )

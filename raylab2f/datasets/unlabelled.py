@@ -42,6 +42,11 @@ class Unlabelled:
     condition: str | None = None
     problem: str | None = None
 
+    @property
+    def part(self) -> tuple[str, bool]:
+        """Equal for pictures of one part: its name, or that of the picture, and which of the two it is."""
+        return self.object_id or self.image_id, self.object_id is None
+
 
 def find_unlabelled(
     sources: Sequence[str], object_id: str | None = None, conditions: str | None = None

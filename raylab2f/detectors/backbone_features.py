@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
@@ -9,7 +11,7 @@ from raylab2f.detectors.base import FeatureRequest
 from raylab2f.detectors.precision import products_in
 from raylab2f.features import Backbone, BackboneSpec
 
-__all__ = ["backbone_features", "backbone_spec"]
+__all__ = ["backbone_features", "backbone_spec", "stored_features"]
 
 
 @torch.inference_mode()
@@ -20,6 +22,22 @@ def backbone_features(backbone: Backbone, pictures: torch.Tensor, size: tuple[in
         prepared = functional.interpolate(prepared, size, mode="bilinear", antialias=True)
     with products_in("float32"):
         return [feature.float() for feature in backbone(prepared)]
+
+
+def stored_features(
+    backbones: Sequence[Backbone], requests: Sequence[FeatureRequest], pictures: torch.Tensor, dtype: torch.dtype
+) -> list[torch.Tensor]:
+    """What a detector reads of prepared pictures (n, H, W, 3), uint8: float32 maps (n, C, h, w) of all requests.
+
+    Arguments:
+        backbones: of each request.
+        dtype: in which features are stored; they pass through it, as in training and in a run's own scores.
+    """
+    return [
+        maps.to(dtype).float()
+        for backbone, request in zip(backbones, requests, strict=True)
+        for maps in backbone_features(backbone, pictures, request.size)
+    ]
 
 
 def backbone_spec(request: FeatureRequest) -> BackboneSpec:

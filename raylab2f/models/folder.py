@@ -46,7 +46,9 @@ __all__ = [
     "EVALUATION_SCHEMA",
     "MODEL_FILES",
     "REFERENCE_SCHEMA",
+    "is_whole",
     "load_model",
+    "model_digest",
     "read_evaluation",
     "read_record",
     "read_reference",
@@ -150,10 +152,8 @@ def load_model(place: str | Path, device: torch.device | str | None = None) -> J
     """
     record = read_record(place)
     folder = fetch(str(place), [*MODEL_FILES])
-    for name, digest in record.files.items():
-        path = folder / Path(name).name
-        if not path.is_file() or sha256_of(path) != digest:
-            raise UserError(f"{path} is absent or not as it was written; copy the model's folder again.")
+    for name in record.files:
+        _require_as_written(folder, record, name)
     if _TENSORS not in record.files:
         raise UserError(f"{place}: {_RECORD} names no {_TENSORS}; finalise the run again.")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -191,10 +191,36 @@ def read_evaluation(place: str | Path) -> pa.Table:
         UserError: there is no model, or the table is not as it was written.
     """
     record = read_record(place)
-    path = fetch(str(place), [*MODEL_FILES]) / _EVALUATION
-    if not path.is_file() or record.files.get(_EVALUATION) != sha256_of(path):
+    return read_parquet(_require_as_written(fetch(str(place), [*MODEL_FILES]), record, _EVALUATION))
+
+
+def model_digest(place: str | Path) -> str:
+    """sha256 of a model's `model.json`, which names the digests of all else.
+
+    Raises:
+        OSError: there is none.
+    """
+    return sha256_of(fetch(str(place), [_RECORD]) / _RECORD)
+
+
+def is_whole(place: str | Path) -> bool:
+    """Whether all files of a model are as its record says; not so while it is being copied."""
+    try:
+        record = read_record(place)
+        folder = fetch(str(place), [*MODEL_FILES])
+        for name in record.files:
+            _require_as_written(folder, record, name)
+    except (OSError, UserError):
+        return False
+    return True
+
+
+def _require_as_written(folder: Path, record: ModelRecord, name: str) -> Path:
+    """The file of this name; `UserError` unless it is as the record says."""
+    path = folder / Path(name).name
+    if not path.is_file() or record.files.get(name) != sha256_of(path):
         raise UserError(f"{path} is absent or not as it was written; copy the model's folder again.")
-    return read_parquet(path)
+    return path
 
 
 def _detector(record: ModelRecord, tensors: Mapping[str, Tensor], number: int) -> Detector:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raylab2f.detectors.backbone_features import backbone_features
+from raylab2f.detectors.backbone_features import stored_features
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.training import predict_batches
 from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
@@ -107,12 +107,10 @@ class Judge:
     def features(self, prepared: NDArray[np.uint8]) -> list[torch.Tensor]:
         """The features (n, C, h, w) float32 of prepared pictures (n, H, W, 3), as the detectors read them."""
         pictures = torch.from_numpy(prepared).to(self.device)
-        found = []
-        for backbone, request in zip(self.backbones, self.requests, strict=True):
-            batches = [backbone_features(backbone, batch, request.size) for batch in pictures.split(_BATCH)]
-            # Through the type in which features are stored, as in training.
-            found += [torch.cat(maps).to(self._dtype).float() for maps in zip(*batches, strict=True)]
-        return found
+        batches = [
+            stored_features(self.backbones, self.requests, batch, self._dtype) for batch in pictures.split(_BATCH)
+        ]
+        return [torch.cat(maps) for maps in zip(*batches, strict=True)]
 
     @torch.inference_mode()
     def score(self, prepared: NDArray[np.uint8]) -> Judged:

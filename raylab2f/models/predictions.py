@@ -79,7 +79,7 @@ class Portion:
 def portions(pictures: Sequence[Unlabelled]) -> Iterator[list[Unlabelled]]:
     """Whole parts together, in order, about 16 pictures at a time; pictures of a part follow one another."""
     held: list[Unlabelled] = []
-    for _, part in groupby(pictures, key=lambda one: (one.object_id is None, one.object_id or one.image_id)):
+    for _, part in groupby(pictures, key=lambda one: one.part):
         own = list(part)
         if held and len(held) + len(own) > _PORTION:
             yield held
@@ -122,7 +122,7 @@ def judge_portion(
                 found.overlays.append((one.image_id, overlay_png(opinion.picture, opinion.map, level)))
                 regions = find_regions(opinion.map, level)
                 found.regions.extend({"image_id": one.image_id, **region.to_dict()} for region in regions)
-    for _, part in groupby(pictures, key=lambda one: (one.object_id is None, one.object_id or one.image_id)):
+    for _, part in groupby(pictures, key=lambda one: one.part):
         _decide(judge, list(part), opinions, unfamiliar, found)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,14 +16,13 @@ from raylab2f.datasets.pictures import read_picture
 from raylab2f.errors import UserError, first_line
 from raylab2f.files.atomic import atomic_path, write_error, write_json
 from raylab2f.files.digests import digested_once, sha256_of
-from raylab2f.files.mirror import fetch
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.permissions import file_mode, make_folders
 from raylab2f.files.places import is_uri
 from raylab2f.models.export.certificate import Comparison, Example, certificate_page, compare, findings
 from raylab2f.models.export.formats import Format, Precision, Runner, RuntimeFormat, format_of
 from raylab2f.models.export.graph import JudgingGraph
-from raylab2f.models.folder import load_model, read_reference
+from raylab2f.models.folder import load_model, model_digest, read_reference
 from raylab2f.models.judging import Judge, threads_limited
 from raylab2f.models.record import ModelRecord
 from raylab2f.reporting import Display
@@ -85,13 +84,14 @@ def export_model(
     wanted = format_of(kind, precision)
     with digested_once(), threads_limited(_THREADS):
         judge = load_model(model, "cpu")
-        examples = _run_examples(run, judge.record) if run is not None else _references(model)
+        references = _references(model)
+        examples = _run_examples(run, judge.record) if run is not None else references
         graph = JudgingGraph(judge, largest, casts=wanted.casts)
         _clear(out, wanted)
         try:
             with TemporaryDirectory(prefix=".exporting-", dir=out) as folder:
                 with display.stage(f"write {kind}"):
-                    _write(wanted, graph, Path(folder), kind, precision, model)
+                    _write(wanted, graph, Path(folder), kind, precision, references)
                 path = Path(folder) / wanted.files[0]
                 runner = wanted.open(path, _THREADS)
                 with display.stage("judge again"):
@@ -108,7 +108,7 @@ def export_model(
                     "files": digests,
                     "model": {
                         "name": judge.record.name,
-                        "sha256": sha256_of(fetch(model, ["model.json"]) / "model.json"),
+                        "sha256": model_digest(model),
                     },
                 }
                 if certificate["kept"]:
@@ -130,10 +130,15 @@ def export_model(
 
 
 def _write(
-    wanted: RuntimeFormat, graph: JudgingGraph, folder: Path, kind: Format, precision: Precision, model: str
+    wanted: RuntimeFormat,
+    graph: JudgingGraph,
+    folder: Path,
+    kind: Format,
+    precision: Precision,
+    references: Sequence[Example],
 ) -> None:
     try:
-        wanted.write(graph, folder, precision, [one.picture for one in _references(model)])
+        wanted.write(graph, folder, precision, [one.picture for one in references])
     except (OSError, UserError):
         raise
     except Exception as error:  # converters fail in many ways where a network has an operation that they lack

@@ -58,9 +58,7 @@ def watch_line(
     if "object_id" not in found.column_names:
         # Pictures are compared with pictures, each decided by itself.
         alone = [record.decision.verdict(score) for score in known["score"].to_pylist()]
-        known = known.drop_columns(["object_id"]).set_column(
-            known.column_names.index("decision") - 1, "decision", pa.array(alone)
-        )
+        known = known.drop_columns(["object_id", "decision"]).append_column("decision", pa.array(alone))
     return monitor(known, found, alpha=alpha, prevalence=share, seed=seed)
 
 

@@ -6,7 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -99,7 +99,7 @@ def predict_pictures(
     tally: Counter[str] = Counter()
     done = 0
     with ExitStack() as stack:
-        judged = stack.enter_context(_Judging(model, pictures, rules, address, out))
+        judged = stack.enter_context(_judged(model, pictures, rules, address))
         keep = _Keeper(stack, out, stream, rules)
         for portion in judged:
             keep.keep(portion)
@@ -110,27 +110,20 @@ def predict_pictures(
     return tally
 
 
-class _Judging:
-    """Context whose value yields portions as they are judged, here or on a cluster."""
-
-    def __init__(
-        self, model: str, pictures: Sequence[Unlabelled], rules: PredictionRules, address: str | None, out: Path | None
-    ) -> None:
-        self._model, self._pictures, self._rules, self._address, self._out = model, pictures, rules, address, out
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Iterator[Portion]:
-        options = self._rules.of_judging()
-        if self._address is not None:
-            self._stack.enter_context(ray_session(self._address))
-            require_shared_folders({"MODEL": self._model})
-            return predict_on_cluster(self._model, list(portions(self._pictures)), **options)
-        self._stack.enter_context(threads_limited(self._rules.threads))
-        judge = load_model(self._model)
-        return (judge_portion(judge, portion, **options) for portion in portions(self._pictures))
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
+@contextmanager
+def _judged(
+    model: str, pictures: Sequence[Unlabelled], rules: PredictionRules, address: str | None
+) -> Iterator[Iterator[Portion]]:
+    """Portions as they are judged, here or on a cluster, as long as the block lasts."""
+    options = rules.of_judging()
+    if address is not None:
+        with ray_session(address):
+            require_shared_folders({"MODEL": model})
+            yield predict_on_cluster(model, list(portions(pictures)), **options)
+        return
+    with threads_limited(rules.threads):
+        judge = load_model(model)
+        yield (judge_portion(judge, portion, **options) for portion in portions(pictures))
 
 
 class _Keeper:

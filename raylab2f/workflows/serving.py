@@ -179,7 +179,7 @@ def _replicas(rules: ServingRules, models: int, address: str | None, lost: Calla
 
 def _changes(table: ModelTable, places: dict[str, str], alive: Callable[[], bool]) -> Iterable[tuple[str, str]]:
     """(name, place) of each model that is another one at its place than the one that serves or was tried last."""
-    from raylab2f.cluster.serving.deployment import is_whole, model_digest
+    from raylab2f.models.folder import is_whole, model_digest
 
     tried = {model.name: model.digest for model in table.all()}
     asked = 0.0

@@ -19,7 +19,7 @@ from ray.data import ActorPoolStrategy
 
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots
-from raylab2f.detectors.backbone_features import backbone_features
+from raylab2f.detectors.backbone_features import backbone_spec, stored_features
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_detector
 from raylab2f.detectors.training import predict_batches
@@ -179,13 +179,11 @@ class _Rescorer:
     def _score(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
         assert self.detector is not None
         tensor = torch.from_numpy(pictures).to(self.device)
-        features = []
-        for request in type(self.detector).feature_requests(self.detector.config):
-            spec = BackboneSpec(request.backbone, request.weights, request.layers)
+        requests = type(self.detector).feature_requests(self.detector.config)
+        specs = [backbone_spec(request) for request in requests]
+        for spec in specs:
             if spec not in self.backbones:
                 self.backbones[spec] = create_backbone(spec).to(self.device)
-            maps = backbone_features(self.backbones[spec], tensor, request.size)
-            # Through the type in which features are stored, as in training and in the run's own scores.
-            features += [map_.to(self.dtype).float() for map_ in maps]
+        features = stored_features([self.backbones[spec] for spec in specs], requests, tensor, self.dtype)
         ((scores, _),) = predict_batches(self.detector, Samples(features), len(pictures))
         return scores.double().numpy()

@@ -22,14 +22,13 @@ from raylab2f.cluster.serving.refusals import RefusalError
 from raylab2f.cluster.serving.rules import ServingRules
 from raylab2f.cluster.session import cluster_slots
 from raylab2f.errors import UserError
-from raylab2f.files.digests import sha256_of
 from raylab2f.files.mirror import fetch
-from raylab2f.models.folder import MODEL_FILES, load_model, read_record
+from raylab2f.models.folder import MODEL_FILES, load_model, model_digest, read_record
 from raylab2f.reporting.stopping import hear_signals_again
 
-__all__ = ["Replicas", "is_whole", "model_digest"]
+__all__ = ["Replicas"]
 
-_RECORD, _CARD = "model.json", "MODEL_CARD.md"
+_CARD = "MODEL_CARD.md"
 # A replica is asked as often whether it lives; a dead one is replaced after the next question.
 _HEALTH_SECONDS = 1.0
 _PATIENCE_SECONDS = 30.0
@@ -199,24 +198,6 @@ class Replicas:
         if self._copies is None:
             for application in self._applications.values():
                 serve.delete(application)
-
-
-def model_digest(place: str) -> str:
-    """sha256 of a model's `model.json`.
-
-    Raises:
-        OSError: there is none.
-    """
-    return sha256_of(fetch(place, [_RECORD]) / _RECORD)
-
-
-def is_whole(place: str) -> bool:
-    """Whether all files of a model are as its record says; not so while it is being copied."""
-    folder = fetch(place, [*MODEL_FILES])
-    try:
-        return all(sha256_of(folder / Path(name).name) == digest for name, digest in read_record(place).files.items())
-    except (OSError, UserError):
-        return False
 
 
 def _copied(place: str, folder: Path, digest: str) -> Path:
