@@ -116,10 +116,13 @@ class Judge:
     def score(self, prepared: NDArray[np.uint8]) -> Judged:
         """Judge prepared pictures (n, H, W, 3), n above 0."""
         features = self.features(prepared)
+        samples = Samples(features)
+        if self.detectors[0].reads_pictures:
+            samples = Samples([], torch.from_numpy(prepared).to(self.device))
         scores: NDArray[np.float64] = np.zeros(len(prepared))
         maps = np.zeros((), np.float32)
         for detector, (_, centre, scale) in zip(self.detectors, self.record.members, strict=True):
-            parts = list(predict_batches(detector, Samples(features), _BATCH))
+            parts = list(predict_batches(detector, samples, _BATCH))
             own = torch.cat([part for part, _ in parts]).double().numpy()
             scores += (own - centre) / scale / len(self.detectors)
             shown = (torch.cat([part for _, part in parts]).numpy() - np.float32(centre)) / np.float32(scale)

@@ -158,6 +158,11 @@ def _mean(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _require_plain(judge: Judge) -> None:
+    if judge.detectors[0].reads_pictures:
+        raise UserError(
+            f"{judge.record.detector} is no detector of raylab2f's own, and an exported file holds those alone; judge "
+            "with predict or serve."
+        )
     if judge.preparation.needs_foreground:
         raise UserError(
             "This model's pictures are freed of their background or centred by masks, which an exported file cannot "
