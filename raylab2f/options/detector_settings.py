@@ -61,7 +61,7 @@ def files_of(weights: str | None, settings: Sequence[str]) -> dict[str, Path]:
     named = {"--weights": _file("--weights", "weights", weights)}
     for setting in settings:
         name, _, text = setting.partition("=")
-        named[f"--set {name}"] = _file(f"--set {name}", name, text)
+        named[f"--set {name}"] = _file(f"--set {name}", name.rpartition("/")[2], text)
     return {option: path for option, path in named.items() if path is not None}
 
 
@@ -74,7 +74,7 @@ def lasting_setting(name: str, text: str) -> str:
 def lasting_assignment(setting: str) -> str:
     """NAME=VALUE as it means the same in another folder."""
     name, equals, text = setting.partition("=")
-    return f"{name}={lasting_setting(name, text)}" if equals else setting
+    return f"{name}={lasting_setting(name.rpartition('/')[2], text)}" if equals else setting
 
 
 def _file(option: str, name: str, text: str | None) -> Path | None:

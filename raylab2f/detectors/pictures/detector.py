@@ -121,7 +121,7 @@ def _numbers(values: Any, name: str, what: str) -> NDArray[np.float32]:
     if isinstance(values, Tensor):
         values = values.detach().float().cpu().numpy()
     try:
-        numbers: NDArray[np.float32] = np.ascontiguousarray(values, np.float32)
+        numbers: NDArray[np.float32] = np.array(values, np.float32, order="C")
     except (ValueError, TypeError) as error:
         raise UserError(
             f"--detector {name}: its predict gives {what} that are no numbers ({error}); give an array."
