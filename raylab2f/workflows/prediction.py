@@ -202,7 +202,7 @@ def watch_folder(
         elif rules.overlays:
             raise UserError("--overlays: name a folder for them with --out.")
         say(f"watching {folder}; {len(known):,} pictures were judged before" if known else f"watching {folder}")
-        for count, arrival in enumerate(arrivals(folder, known, poll_seconds), start=1):
+        for count, arrival in enumerate(arrivals(folder, known, poll_seconds, say), start=1):
             portion = judge_portion(judge, [arrival.picture], **rules.of_judging())
             rows = [{**row, "milliseconds": 1000 * (time.time() - arrival.seen)} for row in portion.pictures]
             for writer in writers:

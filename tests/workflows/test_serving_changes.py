@@ -55,3 +55,14 @@ def test_a_place_that_stays_without_a_whole_model_is_told_once(changes, damage):
 
 def test_another_model_is_noticed_once(changes):
     assert changes([lambda _: None, other, lambda _: None]) == [("one", True)]
+
+
+def test_why_no_process_could_load_a_model_is_what_the_process_said(monkeypatch):
+    from raylab2f.cluster.serving import deployment
+
+    trace = "It failed:\nray::_Replica() (pid=1)\n  raise UserError(\nraylab2f.errors.UserError: one is damaged.\n"
+    applications = {"mine": SimpleNamespace(deployments={"judge": SimpleNamespace(message=trace)})}
+    monkeypatch.setattr(deployment.serve, "status", lambda: SimpleNamespace(applications=applications))
+    general = RuntimeError("Deploying application mine failed: Failed to update the deployments ['judge'].")
+    assert deployment._cause(general, "mine") == "one is damaged"
+    assert deployment._cause(general, "other").startswith("Deploying application mine failed")
