@@ -33,7 +33,7 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.model_card import model_card
 from raylab2f.seeding import numpy_generator
 from raylab2f.versions import version_of
-from raylab2f.workflows.evidence import RunEvidence, finished_folds, gather_evidence
+from raylab2f.workflows.evidence import FinishedFolds, RunEvidence, finished_folds, gather_evidence
 from raylab2f.workflows.model_evaluation import evaluation_table
 from raylab2f.workflows.model_thresholds import (
     decide,
@@ -90,6 +90,8 @@ def finalise_run(
     if way == "from-fold" and fold not in finished.numbers:
         known = ", ".join(map(str, finished.numbers))
         raise UserError(f"--from-fold {fold}: this run has no such finished fold; choose one of {known}.")
+    if way != "from-fold":
+        _require_all_judged(finished)
     chosen = strategy_of(finished.folder, finished.settings, strategy)
     with ExitStack() as stack:
         stack.enter_context(digested_once())
@@ -137,6 +139,16 @@ def finalise_run(
             written = _write(evidence, out, record, detectors, familiarity, components, evaluation, weights)
     publish(out, MODEL_FILES)
     return written
+
+
+def _require_all_judged(finished: FinishedFolds) -> None:
+    """`UserError` where the run's figures, which would be the evidence, are of other folds than are there."""
+    judged, there = read_json(finished.folder.summary)["folds"]["finished"], len(finished.numbers)
+    if judged != there:
+        raise UserError(
+            f"{finished.folder.place}: its figures are of {judged} folds, but it holds {there}; finish it with run-cv "
+            "--resume, or take one of them with --from-fold."
+        )
 
 
 def _require_free(out: str) -> None:

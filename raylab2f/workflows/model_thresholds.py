@@ -196,7 +196,8 @@ def expected_outcomes(run: RunEvidence, decision: Decision, way: str, fold: int 
     verdict = read_json(acceptance) if acceptance.is_file() else None
     if way != "from-fold":
         rows = read_json(run.folder.summary)["estimates"]
-        of = f"{len(run.splits)} folds: models made in the same way from a part of the good parts"
+        count = len(run.splits)
+        of = f"{count} fold{'s' * (count != 1)}: models made in the same way from a part of the good parts"
     else:
         rules = {key: value for key, value in run.settings.evaluation.items() if key not in ("mute", "strategies")}
         own = run.scores.filter(pc.equal(run.scores["fold"], fold)).drop_columns(["trained"])

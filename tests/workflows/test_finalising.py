@@ -178,6 +178,16 @@ def test_what_a_refit_cannot_have_is_said_before_it_is_trained(finished_run, tmp
     assert not (run / "refit").exists()
 
 
+@pytest.mark.parametrize("way", ["--refit", "--ensemble"])
+def test_figures_of_folds_that_are_gone_are_no_evidence(finished_run, tmp_path, way):
+    run = shutil.copytree(finished_run[0], tmp_path / "run")
+    (run / "folds" / "1" / "model.safetensors").unlink()
+    process = program("finalise", run, "--out", tmp_path / "new", way)
+    assert process.returncode == 2
+    assert "its figures are of 3 folds, but it holds 2;" in process.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_folder_with_other_files_is_left_alone(run_copy, tmp_path, of_fold):
     (tmp_path / "thesis.txt").write_text("mine")
     for out in (tmp_path, of_fold[0]):
