@@ -146,4 +146,7 @@ def test_a_folder_that_goes_and_comes_back_is_told(tmp_path):
     assert next(found).picture.image_id == "first.png"
     folder.rename(away)
     assert next(found).picture.image_id == "new.png"
+    save(folder / "later.png")
+    os.utime(folder / "later.png", (2, 2))
+    assert next(found).picture.image_id == "later.png"
     assert said == [f"{folder} is gone; waiting for it", f"{folder} is there again"]
