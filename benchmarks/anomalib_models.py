@@ -122,8 +122,8 @@ def table(rows):
         height, width = row["size"]
         apart = "same" if row["apart"] < 1e-3 else f"**{row['apart']:.0%} of the range**"
         lines.append(
-            f"| `{row['model']}` | works | {'chosen' if row['chosen'] else 'its own'} | {height} x {width} | {row['epochs']} "
-            f"| {row['seconds']:.2f} | {row['judging']:.2f} | {'yes' if row['maps'] else 'no'} | {apart} "
+            f"| `{row['model']}` | works | {'chosen' if row['chosen'] else 'its own'} | {height} x {width} "
+            f"| {row['epochs']} | {row['seconds']:.2f} | {row['judging']:.2f} | {'yes' if row['maps'] else 'no'} | {apart} "
             f"| {'exactly' if row['loads'] else 'differs'} |"
         )
     return "\n".join(lines)
@@ -152,8 +152,9 @@ def main():
     head, _, tail = (
         PAGE.read_text().partition("<!-- table -->") if PAGE.exists() else ("# anomalib's models\n\n", "", "")
     )
+    machine = platform.processor() or platform.machine()
     note = (
-        f"{said} One thread of {platform.processor() or platform.machine()}, CPU seconds; anomalib {version('anomalib')}, "
+        f"{said} One thread of {machine}, CPU seconds; anomalib {version('anomalib')}, "
         f"torch {torch.__version__}, lightning {version('lightning')}."
     )
     rest = tail.partition("<!-- end -->")[2] or "\n"
