@@ -1,4 +1,4 @@
-"""Amounts with units, as people write them: `32MB`, `5ms`."""
+"""Amounts with units, as people write them: `32MB`, `8GiB`, `5ms`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from raylab2f.errors import UserError
 __all__ = ["bytes_of", "seconds_of"]
 
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
-_BYTES = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
+_BYTES = {"": 1, "b": 1} | {
+    f"{letter}{rest}": 1 << 10 * power for power, letter in enumerate("kmgt", 1) for rest in ("b", "ib")
+}
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0}
 
 
 def bytes_of(text: str, where: str) -> int:
-    """A number of bytes, at least one; units are powers of 1024.
+    """A number of bytes, at least one; units are powers of 1024, with or without an i.
 
     Arguments:
         where: the option, for sentences.

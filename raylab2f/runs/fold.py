@@ -33,11 +33,13 @@ from raylab2f.files.parquet import read_parquet
 from raylab2f.files.strangers import read_json, require_readable
 from raylab2f.preparation import PictureShards
 from raylab2f.runs.epoch_scores import EpochScores
+from raylab2f.runs.fold_memory import PREDICT_CHUNK, fold_size, plan_streaming
 from raylab2f.runs.nearest_neighbour import nearest_neighbour_scores
 from raylab2f.runs.pixels import write_pixels
+from raylab2f.runs.streaming import streamed_samples
 from raylab2f.seeding import torch_seed
 
-__all__ = ["PREDICT_CHUNK", "SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
+__all__ = ["SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
 
 SCORES_SCHEMA = pa.schema(
     [
@@ -54,8 +56,6 @@ SCORES_SCHEMA = pa.schema(
 )
 _CPU = torch.device("cpu")
 _PREDICT_BATCH = 32
-#: So many pictures' features are in memory at a time when they are scored.
-PREDICT_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class FoldTask:
         dataset: its name, for people.
         checkpoint_seconds: at least so long between two checkpoints.
         epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
+        memory_budget: bytes for a process; features are read as they are needed where they exceed it.
     """
 
     folder: str
@@ -89,6 +90,7 @@ class FoldTask:
     dataset: str = ""
     checkpoint_seconds: float = 30.0
     epoch_scores: int = 0
+    memory_budget: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -145,9 +147,8 @@ def run_fold(
     seed = torch_seed(task.seed, "train", task.fold)
     # All workers of a fold fetch, and none writes before all have begun to train.
     folder = fetch(task.folder, alone=True)
-    inputs = _FoldInputs(task)
     split = read_parquet(folder / "split.parquet")
-
+    inputs = _FoldInputs(task, split["partition"].to_pylist())
     train = inputs.samples(_image_ids(split, "train"), device, for_training=True)
     checkpoint = folder / "checkpoint.safetensors"
     try:
@@ -213,6 +214,7 @@ def run_fold(
         "device": str(device),
         "precision": active_precision(precision_of(detector.config), device),
         "workers": worker.count,
+        "features": "held" if inputs.streaming is None else "streamed",
         "files": {name: sha256_of(folder / name) for name in files},
     }
     write_json(folder / "fold.json", record)
@@ -223,12 +225,13 @@ def run_fold(
 class _FoldInputs:
     """The stored pictures and features from which the partitions' samples are taken."""
 
-    def __init__(self, task: FoldTask) -> None:
+    def __init__(self, task: FoldTask, partitions: Sequence[str]) -> None:
         self.task = task
         self.cls = detector_class(task.detector)
         self.config = config_from_dict(task.detector, task.config)
         self.shards = PictureShards.open(fetch(task.pictures))
         self.stores = [FeatureStore.open(fetch(store)) for store in task.stores]
+        self.streaming = plan_streaming(fold_size(task, self.stores, partitions), task.memory_budget)
 
     @property
     def feature_shapes(self) -> list[tuple[int, int, int]]:
@@ -242,11 +245,15 @@ class _FoldInputs:
         return self.cls(replace(self.config, init_seed=seed), self.feature_shapes, backbone)
 
     def samples(self, image_ids: Sequence[str], device: torch.device, *, for_training: bool) -> Samples:
+        with_pictures = for_training and self.cls.trains_on_pictures
+        if self.streaming is not None:
+            shards = self.shards if with_pictures else None
+            return streamed_samples(image_ids, self.stores, shards, device, self.streaming)
         features = [
             torch.from_numpy(store.read(image_ids, layer)).to(device) for store in self.stores for layer in store.layers
         ]
         pictures = foregrounds = None
-        if for_training and self.cls.trains_on_pictures:
+        if with_pictures:
             stored = self.shards.read(image_ids, ["picture", "foreground"])
             pictures = torch.from_numpy(stored["picture"]).to(device)
             if self.shards.has_foregrounds:

@@ -131,6 +131,7 @@ def plan_run(
                 pictures=inputs.pictures_place,
                 stores=inputs.stores,
                 epoch_scores=settings.epoch_scores,
+                memory_budget=settings.memory_budget,
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
