@@ -18,7 +18,7 @@ from raylab2f.features import FeatureStore
 from raylab2f.files.mirror import local
 from raylab2f.files.parquet import read_parquet
 from raylab2f.preparation import SHARD_ROWS
-from raylab2f.runs.memory_budget import PROCESS_BYTES, size_text
+from raylab2f.runs.memory_budget import PROCESS_BYTES, RESIDENT_BYTES, size_text
 from raylab2f.runs.nearest_neighbour import EMBEDDING
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ class Streaming:
 def plan_streaming(size: FoldSize, budget: int | None) -> Streaming | None:
     """How features are read within a budget in bytes; `None` where all of them may be held, or without a budget.
 
-    What a training step takes is not known here and not counted, as elsewhere.
+    The budget is of resident memory, pages of libraries included. What a training step takes is not known here and not
+    counted, as elsewhere.
 
     Raises:
         UserError: no process of such a fold gets by with so little.
     """
-    if budget is None or size.held <= budget:
+    if budget is None or size.held - PROCESS_BYTES + RESIDENT_BYTES <= budget:
         return None
     cls = detector_class(size.detector)
     least = cls.least_room(size.config, size.shapes, size.train)
@@ -107,10 +108,10 @@ def plan_streaming(size: FoldSize, budget: int | None) -> Streaming | None:
         # Shards that are mixed with one another lie decoded, and one more while it is read; masks are packed.
         beside += (SHUFFLED_SHARDS + 1) * SHARD_ROWS * pixels * 3 + size.train * -(-pixels // 8)
     row = _row_bytes(size)
-    free = budget - PROCESS_BYTES
+    free = budget - RESIDENT_BYTES
     needed = max(row + beside + least, _PORTION_SHARE * (beside + least) // (_PORTION_SHARE - 1))
     if free < needed:
-        enough = -(-(PROCESS_BYTES + needed + _MIB) // _MIB) * _MIB
+        enough = -(-(RESIDENT_BYTES + needed + _MIB) // _MIB) * _MIB
         raise UserError(
             f"--memory-budget {size_text(budget)}: a fold of {size.detector} takes {size_text(enough)} where its "
             "features are read as they are needed; give at least that, or a smaller --size."

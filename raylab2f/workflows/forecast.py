@@ -32,8 +32,9 @@ from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import fold_is_finished
-from raylab2f.runs.fold_memory import PROCESS_BYTES, FoldSize, feature_bytes, plan_streaming
+from raylab2f.runs.fold_memory import FoldSize, feature_bytes, plan_streaming
 from raylab2f.runs.folder import RunFolder, RunSettings
+from raylab2f.runs.memory_budget import PROCESS_BYTES, RESIDENT_BYTES
 from raylab2f.runs.possible_size import require_possible_size
 from raylab2f.runs.splits import (
     check_breakdown_columns,
@@ -189,9 +190,9 @@ def _forecast(
     stage = _STAGE_STARTS * max(0.0, rates.ready_at - asked)
     each = feature_bytes(rates.shapes, settings.feature_dtype)
     size = FoldSize(settings.detector, config, rates.shapes, settings.feature_dtype, trains, judged)
-    held = size.held
-    if plan_streaming(size, settings.memory_budget) is not None:
-        held = settings.memory_budget or held
+    fold_bytes = size.held - PROCESS_BYTES
+    if plan_streaming(size, settings.memory_budget) is not None and settings.memory_budget is not None:
+        fold_bytes = settings.memory_budget - RESIDENT_BYTES
         assumed = (*assumed, _STREAMED)
     shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
     return Forecast(
@@ -206,7 +207,7 @@ def _forecast(
         gpus=placement.gpus_per_worker * resources.workers,
         shard_bytes=0 if shards_found else shard_bytes,
         feature_bytes=0 if stores_found else count * each,
-        fold_bytes=held - PROCESS_BYTES,
+        fold_bytes=fold_bytes,
         begin_seconds=0.0,
         prepare_seconds=0.0 if shards_found else stage + count * rates.prepare / cpus,
         extract_seconds=0.0

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import raylab2f
+from raylab2f.cli.advise import advise
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
@@ -32,6 +33,7 @@ PAIRS = [
     (raylab2f.report, report, set()),
     (raylab2f.finalise, finalise, set()),
     (raylab2f.export, export, set()),
+    (raylab2f.advise, advise, {"as_json"}),
     (raylab2f.pod, pod, {"scores", "out", "as_json"}),
     (raylab2f.evaluate, evaluate_scores, {"scores", "out", "as_json"}),
     (raylab2f.diagnose, diagnose, {"as_json"}),
