@@ -1,7 +1,8 @@
 """Evaluation of visual defect detection on resampled folds, driven by Ray.
 
 `raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples`, `advise`,
-`finalise` and `export` do what the commands of these names do, and `load_model` opens what `finalise` wrote; see `raylab2f.api`.
+`finalise` and `export` do what the commands of these names do, and `load_model` opens what `finalise` wrote; see
+`raylab2f.api`.
 
 >>> import raylab2f
 >>> print(raylab2f.plan_samples(half_width=0.1).half_width["objects"].to_pylist())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+from fractions import Fraction
 
 from raylab2f.errors import UserError
 
@@ -13,6 +13,7 @@ _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 _BYTES = {"": 1, "b": 1} | {
     f"{letter}{rest}": 1 << 10 * power for power, letter in enumerate("kmgt", 1) for rest in ("b", "ib")
 }
+_MOST_DIGITS = 300
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0}
 
 
@@ -36,13 +37,13 @@ def seconds_of(text: str, where: str) -> float:
     value = _amount(text, _SECONDS)
     if value is None:
         raise UserError(f"{where}: {text!r} is no time; give one such as 5ms or 30s.")
-    return value
+    return float(value)
 
 
-def _amount(text: str, units: dict[str, int] | dict[str, float]) -> float | None:
+def _amount(text: str, units: dict[str, int] | dict[str, float]) -> Fraction | None:
     found = _AMOUNT.fullmatch(text)
     unit = None if found is None else units.get(found[2].lower())
-    if found is None or unit is None:
+    if found is None or unit is None or len(found[1]) > _MOST_DIGITS:
         return None
-    value = float(found[1]) * unit
-    return value if math.isfinite(value) else None
+    # Exact, for a number of bytes may have more digits than a float.
+    return Fraction(found[1]) * Fraction(unit)
