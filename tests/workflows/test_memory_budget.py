@@ -11,18 +11,7 @@ from in_process import raylab2f
 from raylab2f.files.atomic import write_json
 
 # Maps of 5 MB a picture, so that those of the 24 that train exceed what 832 MiB leave.
-LARGE = [
-    "--detector",
-    "mahalanobis",
-    "--layers",
-    "conv_head",
-    "--size",
-    1024,
-    "--feature-dtype",
-    "float32",
-    "--folds",
-    1,
-]
+LARGE = ["--layers", "conv_head", "--size", 1024, "--feature-dtype", "float32", "--folds", 1]
 
 
 @pytest.fixture(scope="module")
