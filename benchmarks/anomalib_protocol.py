@@ -2,7 +2,7 @@
 
     python benchmarks/anomalib_protocol.py ../shared/data/mtd RUNS
 
-RUNS is the folder of `run-cv --data mtd --folds 3 --threshold f1 --detector anomalib:Padim ...`, see other_detectors.md.
+RUNS: the folder of `run-cv --data mtd --folds 3 --threshold f1 --detector anomalib:Padim ...`, see other_detectors.md.
 anomalib's part: its engine with its folder data module; the threshold is the one of the largest F1 on its validation
 pictures, which are the test pictures themselves (its usual setting for MVTec AD) or half of them (for folders). Some
 seeds. Writes anomalib_protocol.md.

@@ -1,8 +1,8 @@
 """Evaluation of visual defect detection on resampled folds, driven by Ray.
 
-`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples`, `finalise`,
-`export`, `predict` and `monitor` do what the commands of these names do, and `load_model` opens what `finalise` wrote;
-see `raylab2f.api`.
+`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples`, `advise`,
+`finalise`, `export`, `predict` and `monitor` do what the commands of these names do, and `load_model` opens what
+`finalise` wrote; see `raylab2f.api`.
 
 >>> import raylab2f
 >>> print(raylab2f.plan_samples(half_width=0.1).half_width["objects"].to_pylist())
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from raylab2f.api import (
         accept,
+        advise,
         compare,
         cross_validate,
         diagnose,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "accept",
+    "advise",
     "compare",
     "cross_validate",
     "diagnose",

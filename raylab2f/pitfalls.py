@@ -44,6 +44,7 @@ PITFALLS = {
     "RL219": "Fewer good pictures than defective ones",
     "RL220": "Few pictures train",
     "RL221": "Classes that their files tell apart",
+    "RL222": "Defects smaller than a patch",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

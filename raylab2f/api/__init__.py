@@ -6,6 +6,7 @@ before a function is called.
 """
 
 from raylab2f.api.acceptance import AcceptanceResult, accept
+from raylab2f.api.advice import AdviceResult, advise
 from raylab2f.api.comparison import RunComparison, compare
 from raylab2f.api.detection import DetectionResult, pod
 from raylab2f.api.evaluation import EvaluationResult, evaluate
@@ -18,6 +19,7 @@ from raylab2f.api.runs import CrossValidation, Diagnosis, Run, cross_validate, d
 
 __all__ = [
     "AcceptanceResult",
+    "AdviceResult",
     "CrossValidation",
     "DetectionResult",
     "Diagnosis",
@@ -31,6 +33,7 @@ __all__ = [
     "RunComparison",
     "SamplePlan",
     "accept",
+    "advise",
     "compare",
     "cross_validate",
     "diagnose",

@@ -196,7 +196,9 @@ def cross_validate(
     """
     if cluster.dry_run:
         raise UserError("dry_run: a forecast is a matter of the command line; see raylab2f run-cv --dry-run.")
-    placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places, limits)
+    placed = place_runs(
+        data, pictures, preparation, detector, protocol, evaluation, mute, places, limits, cluster.budget()
+    )
 
     from raylab2f.reporting import Display
     from raylab2f.workflows.cross_validation import run_cross_validation

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from raylab2f import __version__
 from raylab2f.cli.accept import accept
+from raylab2f.cli.advise import advise
 from raylab2f.cli.cluster import cluster_app
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.datasets import datasets_app
@@ -64,6 +65,7 @@ app.command("monitor")(monitor)
 app.command("serve")(serve)
 app.command("plan-samples")(plan_samples)
 app.command("pod")(pod)
+app.command("advise")(advise)
 app.command("segment")(segment)
 # What follows the first word is of the command that is sent, with or without `--` before it.
 app.command("submit", context_settings={"allow_interspersed_args": False})(submit)

@@ -94,7 +94,9 @@ def run_cv(
         _go_on(context, places.out)
         return
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
-    placed = place_runs(data, pictures, preparation, detector, protocol, evaluation, mute, places, limits)
+    placed = place_runs(
+        data, pictures, preparation, detector, protocol, evaluation, mute, places, limits, cluster.budget()
+    )
     if save_config is not None:
         from raylab2f.options.settings_file import write_settings
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from raylab2f.errors import UserError
 
-__all__ = ["MEASURES", "PixelSize", "defect_size"]
+__all__ = ["MEASURES", "PixelSize", "Region", "defect_size", "largest_region"]
 
 #: Of a mask.
 MEASURES = ("area", "extent")
@@ -74,6 +74,38 @@ class PixelSize:
         return "mm²" if measure == "area" and self.unit == "mm" else self.unit
 
 
+@dataclass(frozen=True)
+class Region:
+    """The largest marked region of a mask.
+
+    Arguments:
+        area: number of its pixels.
+        hull: (n, 2) float64, x and y of the pixels' centres that span it.
+    """
+
+    area: float
+    hull: NDArray[np.float64]
+
+    def extent(self, across: float = 1.0, down: float = 1.0) -> float:
+        """The longest extent in pixels, of a picture that is so many times as wide and as high as it was."""
+        hull = self.hull * (across, down)
+        longest = float(np.sqrt(((hull[:, None] - hull[None]) ** 2).sum(axis=2).max()))
+        return longest + float(np.sqrt(across * down))
+
+
+def largest_region(mask: NDArray[np.bool_]) -> Region | None:
+    """The largest marked region of a mask (height, width); `None` where nothing is marked."""
+    _, labels, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if len(facts) < 2:
+        return None
+    largest = 1 + int(facts[1:, cv2.CC_STAT_AREA].argmax())
+    left, top, width, height = (int(value) for value in facts[largest, : cv2.CC_STAT_AREA])
+    region = (labels[top : top + height, left : left + width] == largest).astype(np.uint8)
+    rows, columns = np.nonzero(region)
+    hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))[:, 0].astype(np.float64)
+    return Region(float(facts[largest, cv2.CC_STAT_AREA]), hull)
+
+
 def defect_size(mask: NDArray[np.bool_], measure: str) -> float | None:
     """Size of the largest marked region, in pixels; `None` where nothing is marked.
 
@@ -81,14 +113,7 @@ def defect_size(mask: NDArray[np.bool_], measure: str) -> float | None:
         mask: (height, width), true where marked.
         measure: of `MEASURES`.
     """
-    _, labels, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if len(facts) < 2:
+    region = largest_region(mask)
+    if region is None:
         return None
-    largest = 1 + int(facts[1:, cv2.CC_STAT_AREA].argmax())
-    if measure == "area":
-        return float(facts[largest, cv2.CC_STAT_AREA])
-    left, top, width, height = (int(value) for value in facts[largest, : cv2.CC_STAT_AREA])
-    region = (labels[top : top + height, left : left + width] == largest).astype(np.uint8)
-    rows, columns = np.nonzero(region)
-    hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))[:, 0].astype(np.float64)
-    return float(np.sqrt(((hull[:, None] - hull[None]) ** 2).sum(axis=2).max())) + 1
+    return region.area if measure == "area" else region.extent()

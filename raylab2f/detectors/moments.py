@@ -39,4 +39,5 @@ def moments(portions: Iterable[Tensor]) -> tuple[Tensor, Tensor, int]:
     if origin is None:
         raise ValueError("there are no features")
     shift = total / count
-    return (origin + shift)[:, 0], squares - count * shift.transpose(1, 2) * shift, count
+    # In place, for there may be many groups.
+    return (origin + shift)[:, 0], squares.sub_(count * shift.transpose(1, 2) * shift), count

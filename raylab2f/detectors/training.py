@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -75,8 +75,9 @@ def train_epochs(
 ) -> Iterator[EpochReport]:
     """Train the epochs from `first_epoch` to the schedule's end; yields after each, when a checkpoint may be taken.
 
-    What an epoch draws depends on the seed and the epoch alone, so a training resumed from a checkpoint goes on as
-    if it had not stopped, and the number of workers changes neither batches nor random numbers.
+    What an epoch draws, and in which order, depends on the seed, the epoch and the kind of samples alone, so a training
+    resumed from a checkpoint goes on as if it had not stopped, and the number of workers changes neither batches nor
+    random numbers.
 
     Arguments:
         detector: after `begin`.
@@ -99,7 +100,8 @@ def train_epochs(
         detector.eval()
         detector.begin_epoch(samples, epoch)
         detector.train()
-        order = _epoch_order(len(samples), schedule.samples_per_epoch, seed, epoch)
+        drawn = _epoch_order(len(samples), schedule.samples_per_epoch, seed, epoch)
+        order = samples.epoch_order(drawn, seed, epoch)
         # Summed on the device, read once an epoch: a step never waits for the host.
         loss_sum = torch.zeros((), dtype=torch.float64, device=samples.device)
         shares = [_share(rows, worker) for rows in order.split(schedule.batch_size)]
@@ -108,16 +110,18 @@ def train_epochs(
             for index, share in enumerate(shares)
         ]
         prepared = _prepared(detector, [share.rows for share in shares], steps)
-        for share, step, ready in zip(shares, steps, prepared, strict=True):
+        batches = samples.batches(share.rows for share in shares)
+        for share, step, ready, batch in zip(shares, steps, prepared, batches, strict=True):
             factor = _rate_factor(schedule, epoch + step.index * schedule.batch_size / len(order))
             for optimizer, rates in zip(optimizers, first_rates, strict=True):
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * factor
-            batch = samples.batch(share.rows, ready)
             # DistributedDataParallel averages over workers; the weight turns that into the mean over pictures.
             weight = share.counting * worker.count / share.of
             with products_in(precision):
-                loss = train_step(module, batch, step, optimizers, schedule.max_grad_norm, weight)
+                loss = train_step(
+                    module, replace(batch, prepared=ready), step, optimizers, schedule.max_grad_norm, weight
+                )
             loss_sum += loss * share.counting
         if worker.count > 1:
             dist.all_reduce(loss_sum)
@@ -160,9 +164,9 @@ def train_step(
 def predict_batches(detector: Detector, samples: Samples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Scores (B,) and anomaly maps (B, h, w), float32 on the CPU, batch by batch in the order of `samples`."""
     detector.eval()
-    for rows in torch.arange(len(samples)).split(batch_size):
+    for batch in samples.portions(batch_size):
         with products_in("float32"):
-            prediction = detector.predict(samples.batch(rows))
+            prediction = detector.predict(batch)
         yield prediction.scores.float().cpu(), prediction.maps.float().cpu()
 
 

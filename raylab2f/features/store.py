@@ -115,6 +115,10 @@ class FeatureStore:
             maps[target : target + len(run)] = mapped[source : source + len(run)]
         return maps
 
+    def parts_of(self, image_ids: Sequence[str]) -> np.ndarray:
+        """(n,) int64: the parts in which the named pictures lie."""
+        return np.array([self._places[image_id][0] for image_id in image_ids], np.int64)
+
     def means(self, image_ids: Sequence[str], layer: str) -> np.ndarray:
         """(n, C) float64: the maps of the named pictures, averaged over positions; a portion at a time is in memory.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from raylab2f.files.home import user_cache
 from raylab2f.files.places import place_of
 from raylab2f.options.declaration import Option
+from raylab2f.options.quantities import bytes_of
 
 if TYPE_CHECKING:
     from raylab2f.cluster.training.placement import FoldResources
@@ -71,6 +72,14 @@ class Cluster:
     gpus_per_fold: Annotated[
         float | None, Option("Several, or a part of one (default: one, if there is any).", minimum=0, panel=_PANEL)
     ] = None
+    memory_budget: Annotated[
+        str | None,
+        Option(
+            "Of a fold's process, such as 8GiB: features beyond it are read from the store as they are needed.",
+            usual="all are held",
+            panel=_PANEL,
+        ),
+    ] = None
     grow: Annotated[
         bool,
         Option(
@@ -88,6 +97,14 @@ class Cluster:
         str | None,
         Option("Record runs and folds in an MLflow database file or on a tracking server.", kind="store", panel=_PANEL),
     ] = None
+
+    def budget(self) -> int | None:
+        """Bytes for a fold's process; `UserError` where that is no amount, or too little."""
+        if self.memory_budget is None:
+            return None
+        from raylab2f.runs.memory_budget import require_budget
+
+        return require_budget(bytes_of(self.memory_budget, "--memory-budget"))
 
     def resources(self) -> FoldResources:
         """What one fold may use."""

@@ -49,6 +49,7 @@ def options_of_run(record: Mapping[str, Any], place: str) -> dict[str, Any]:
 def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
     from raylab2f.detectors.registry import config_from_dict
     from raylab2f.runs.folder import RunSettings
+    from raylab2f.runs.memory_budget import size_text
 
     if "data" not in recorded["data"]:
         raise KeyError("data")
@@ -73,6 +74,7 @@ def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
             if name not in ("data", "preparation", "detector", "preset", "config", "seed", "evaluation", "limits")
         },
         **evaluation,
+        "memory_budget": None if settings.memory_budget is None else size_text(settings.memory_budget),
     }
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items() if value is not None

@@ -35,11 +35,13 @@ def place_runs(
     mute: Sequence[str],
     places: RunPlaces,
     limits: str | None = None,
+    memory_budget: int | None = None,
 ) -> list[tuple[RunSettings, str]]:
     """Settings and folder of one run for every detector and seed.
 
     Arguments:
         limits: file of limits that are recorded with the settings.
+        memory_budget: bytes for a process of a fold.
 
     Raises:
         UserError: an option that makes no sense; found before anything heavy is loaded where that is possible.
@@ -68,6 +70,7 @@ def place_runs(
             preparation=prepared,
             seed=seed,
             feature_dtype=detector.feature_dtype,
+            memory_budget=memory_budget,
             evaluation={**evaluation.rules(), "mute": list(muted)},
             limits={} if set_limits is None else _checked(set_limits, evaluation).to_dict(),
             **dealt,

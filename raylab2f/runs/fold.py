@@ -33,12 +33,13 @@ from raylab2f.files.parquet import read_parquet
 from raylab2f.files.strangers import read_json, require_readable
 from raylab2f.runs.epoch_scores import EpochScores
 from raylab2f.runs.fold_inputs import FoldInputs
+from raylab2f.runs.fold_memory import PREDICT_CHUNK
 from raylab2f.runs.measured import batch_dependence, begin_memory, peak_memory
 from raylab2f.runs.nearest_neighbour import nearest_neighbour_scores
 from raylab2f.runs.pixels import write_pixels
 from raylab2f.seeding import torch_seed
 
-__all__ = ["PREDICT_CHUNK", "SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
+__all__ = ["SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
 
 SCORES_SCHEMA = pa.schema(
     [
@@ -55,8 +56,6 @@ SCORES_SCHEMA = pa.schema(
 )
 _CPU = torch.device("cpu")
 _PREDICT_BATCH = 32
-#: So many pictures' features are in memory at a time when they are scored.
-PREDICT_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ class FoldTask:
         dataset: its name, for people.
         checkpoint_seconds: at least so long between two checkpoints.
         epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
+        memory_budget: bytes for a process; features are read as they are needed where they exceed it.
     """
 
     folder: str
@@ -90,6 +90,7 @@ class FoldTask:
     dataset: str = ""
     checkpoint_seconds: float = 30.0
     epoch_scores: int = 0
+    memory_budget: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -147,9 +148,15 @@ def run_fold(
     seed = torch_seed(task.seed, "train", task.fold)
     # All workers of a fold fetch, and none writes before all have begun to train.
     folder = fetch(task.folder, alone=True)
-    inputs = FoldInputs(task.detector, task.config, fetch(task.pictures), [fetch(store) for store in task.stores])
     split = read_parquet(folder / "split.parquet")
-
+    inputs = FoldInputs(
+        task.detector,
+        task.config,
+        fetch(task.pictures),
+        [fetch(store) for store in task.stores],
+        split["partition"].to_pylist(),
+        task.memory_budget,
+    )
     train = inputs.samples(_image_ids(split, "train"), device, for_training=True)
     checkpoint = folder / "checkpoint.safetensors"
     heard = _heard(task, report)
@@ -224,6 +231,7 @@ def run_fold(
         "precision": active_precision(precision_of(detector.config), device),
         "workers": worker.count,
         "keeps_model": detector.keeps_model,
+        "features": "held" if inputs.streaming is None else "streamed",
         "files": {name: sha256_of(folder / name) for name in files},
     }
     write_json(folder / "fold.json", record)

@@ -13,6 +13,8 @@ from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
 from raylab2f.preparation import PictureShards
+from raylab2f.runs.fold_memory import fold_size, plan_streaming
+from raylab2f.runs.streaming import streamed_samples
 
 __all__ = ["FoldInputs"]
 
@@ -25,16 +27,27 @@ class FoldInputs:
         config: the detector's configuration as a dictionary.
         pictures: folder of the image shards, on this machine.
         stores: folders of the feature stores, one per feature request.
+        partitions: of every picture of the fold.
+        memory_budget: bytes beyond which features are read as they are needed; `None`: all are held.
 
     Raises:
-        UserError: a folder holds no such thing.
+        UserError: a folder holds no such thing, or no such fold gets by with the budget.
     """
 
-    def __init__(self, detector: str, config: dict[str, Any], pictures: Path, stores: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        detector: str,
+        config: dict[str, Any],
+        pictures: Path,
+        stores: Sequence[Path],
+        partitions: Sequence[str],
+        memory_budget: int | None = None,
+    ) -> None:
         self.cls = detector_class(detector)
         self.config = config_from_dict(detector, config)
         self.shards = PictureShards.open(pictures)
         self.stores = [FeatureStore.open(store) for store in stores]
+        self.streaming = plan_streaming(fold_size(detector, config, self.stores, partitions), memory_budget)
 
     @property
     def feature_shapes(self) -> list[tuple[int, int, int]]:
@@ -51,17 +64,22 @@ class FoldInputs:
 
     def samples(self, image_ids: Sequence[str], device: torch.device, *, for_training: bool) -> Samples:
         """The named pictures, as the detector reads them."""
+        with_pictures = for_training and self.cls.trains_on_pictures
+        if not self.cls.reads_pictures and not with_pictures:
+            return self.features(image_ids, device)
+        if self.streaming is not None and not self.cls.reads_pictures:
+            return streamed_samples(image_ids, self.stores, self.shards, device, self.streaming)
+        stored = self.shards.read(image_ids, ["picture", "foreground"] if for_training else ["picture"])
+        pictures, foregrounds = torch.from_numpy(stored["picture"]).to(device), None
+        if for_training and self.shards.has_foregrounds:
+            foregrounds = torch.from_numpy(stored["foreground"]).to(device).bool()
         features = [] if self.cls.reads_pictures else self.features(image_ids, device).features
-        pictures = foregrounds = None
-        if self.cls.reads_pictures or (for_training and self.cls.trains_on_pictures):
-            stored = self.shards.read(image_ids, ["picture", "foreground"] if for_training else ["picture"])
-            pictures = torch.from_numpy(stored["picture"]).to(device)
-            if for_training and self.shards.has_foregrounds:
-                foregrounds = torch.from_numpy(stored["foreground"]).to(device).bool()
         return Samples(features, pictures, foregrounds)
 
     def features(self, image_ids: Sequence[str], device: torch.device) -> Samples:
         """The named pictures' features alone."""
+        if self.streaming is not None:
+            return streamed_samples(image_ids, self.stores, None, device, self.streaming)
         return Samples(
             [torch.from_numpy(store.read(image_ids, name)).to(device) for store in self.stores for name in store.layers]
         )

@@ -56,6 +56,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63),
     "train_fraction": (1e-9, 1),
     "epoch_scores": (0, 10**9),
+    "memory_budget": (1, 2**60),
 }
 _RULES = {*signature(check_rules).parameters, "mute"}
 
@@ -108,6 +109,8 @@ class RunSettings:
             objects are too few.
         feature_dtype: of the feature store.
         epoch_scores: keep the scores after so many epochs each, for contrast only; 0: do not.
+        memory_budget: bytes for a process of a fold; features are read as they are needed where they exceed it; `None`:
+            all are held.
         evaluation: keyword arguments of `raylab2f.evaluation.evaluate`, muted codes included.
         limits: on wrong decisions, set before anything is trained: `LimitSet.to_dict`, empty where there are none.
     """
@@ -127,6 +130,7 @@ class RunSettings:
     train_on: TrainOn = "auto"
     feature_dtype: str = "float16"
     epoch_scores: int = 0
+    memory_budget: int | None = None
     evaluation: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
 
@@ -144,7 +148,7 @@ class RunSettings:
         """
         require_types(cls, values)
         for name, (least, most) in _RANGES.items():
-            if not least <= values.get(name, least) <= most:
+            if not least <= (least if (value := values.get(name)) is None else value) <= most:
                 raise ValueError(f"{name} is not from {least:g} to {most:g}")
         if unknown := set(values.get("evaluation", {})) - _RULES:
             raise ValueError(f"there is no evaluation.{sorted(map(str, unknown))[0][:60]}")
@@ -276,7 +280,7 @@ class RunFolder:
 
     def check_continues(self, settings: RunSettings) -> None:
         """`UserError` unless a run begun here may go on with `settings`: all equal but the number of folds, which may
-        grow, and what happens to the scores afterwards.
+        grow, what happens to the scores afterwards, and how much memory the folds that are missing may take.
         """
         self.refuse_links()
         before, now = self.settings().to_dict(), settings.to_dict()
@@ -286,7 +290,7 @@ class RunFolder:
                 f"--resume: {self.place} was begun with --folds {before['folds']}; ask for as many or more, or choose "
                 "another --out."
             )
-        free = {"evaluation"} | ({"folds"} if grows else set())
+        free = {"evaluation", "memory_budget"} | ({"folds"} if grows else set())
         before, now = ({k: v for k, v in values.items() if k not in free} for values in (before, now))
         if differing := differing_options(before, now):
             raise UserError(

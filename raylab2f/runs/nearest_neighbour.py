@@ -17,11 +17,12 @@ from raylab2f.detectors.patchcore import PatchCore, PatchCoreConfig
 from raylab2f.detectors.precision import products_in
 from raylab2f.detectors.training import predict_batches
 
-__all__ = ["MOST_PATCHES", "nearest_neighbour", "nearest_neighbour_scores"]
+__all__ = ["EMBEDDING", "MOST_PATCHES", "nearest_neighbour", "nearest_neighbour_scores"]
 
 #: So many patches are remembered; few enough to take seconds on one core; with more, little changes.
 MOST_PATCHES = 2048
-_EMBEDDING = 384
+#: Length of a patch feature.
+EMBEDDING = 384
 _BATCH = 32
 
 
@@ -36,7 +37,7 @@ def nearest_neighbour(config: Any, shapes: Sequence[tuple[int, int, int]]) -> Pa
         weights=config.weights,
         layers=config.layers,
         size=config.size,
-        embedding=_EMBEDDING,
+        embedding=EMBEDDING,
         coreset=1.0,
         most_patches=MOST_PATCHES,
         most_candidates=MOST_PATCHES,
@@ -69,13 +70,13 @@ def nearest_neighbour_scores(
     detector = nearest_neighbour(config, shapes).to(known.device)
     # What is remembered shall be as exact as what is compared with it.
     with products_in("float32"):
-        detector.begin(Samples(known.features[finest]), seed)
+        detector.begin(known.select(finest), seed)
     del known
     scores = [
         batch_scores.numpy()
         for start in range(0, len(judged), portion)
         for batch_scores, _ in predict_batches(
-            detector, Samples(samples(judged[start : start + portion]).features[finest]), _BATCH
+            detector, samples(judged[start : start + portion]).select(finest), _BATCH
         )
     ]
     return np.concatenate(scores) if scores else np.empty(0, np.float32)

@@ -32,8 +32,9 @@ from raylab2f.preparation import with_copies
 from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import fold_is_finished
-from raylab2f.runs.fold_memory import feature_bytes, held_bytes
+from raylab2f.runs.fold_memory import FoldSize, feature_bytes, plan_streaming
 from raylab2f.runs.folder import RunFolder, RunSettings
+from raylab2f.runs.memory_budget import PROCESS_BYTES, RESIDENT_BYTES
 from raylab2f.runs.possible_size import require_possible_size
 from raylab2f.runs.splits import (
     check_breakdown_columns,
@@ -48,6 +49,7 @@ __all__ = ["Forecast", "forecast_runs"]
 
 _COPIED = ("path", "foreground_path", "mask_path", "rotation")
 _MASKS = 2
+_STREAMED = "features are read from the store as they are needed (--memory-budget), which takes no time"
 # Of each stage on the cluster, and of the summary at the end: how often as long as a process takes to start; measured,
 # see benchmarks/forecast.md.
 _STAGE_STARTS = 2
@@ -187,6 +189,11 @@ def _forecast(
     stores_found = all(file_exists(join(place, "store.json")) for place, _ in stores)
     stage = _STAGE_STARTS * max(0.0, rates.ready_at - asked)
     each = feature_bytes(rates.shapes, settings.feature_dtype)
+    size = FoldSize(settings.detector, config, rates.shapes, settings.feature_dtype, trains, judged)
+    fold_bytes = size.held - PROCESS_BYTES
+    if plan_streaming(size, settings.memory_budget) is not None and settings.memory_budget is not None:
+        fold_bytes = settings.memory_budget - RESIDENT_BYTES
+        assumed = (*assumed, _STREAMED)
     shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
     return Forecast(
         detector=settings.detector,
@@ -200,7 +207,7 @@ def _forecast(
         gpus=placement.gpus_per_worker * resources.workers,
         shard_bytes=0 if shards_found else shard_bytes,
         feature_bytes=0 if stores_found else count * each,
-        fold_bytes=held_bytes(settings.detector, config, trains, judged, each),
+        fold_bytes=fold_bytes,
         begin_seconds=0.0,
         prepare_seconds=0.0 if shards_found else stage + count * rates.prepare / cpus,
         extract_seconds=0.0

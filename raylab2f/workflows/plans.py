@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from raylab2f.reporting import Display
 from raylab2f.runs.fold import FoldTask
 from raylab2f.runs.folder import RunFolder, RunSettings
 from raylab2f.runs.possible_size import require_possible_size
+from raylab2f.runs.small_defects import small_defects_cautions
 from raylab2f.runs.splits import (
     check_breakdown_columns,
     plan_cautions,
@@ -135,10 +137,14 @@ def plan_run(
                 pictures=inputs.pictures_place,
                 stores=inputs.stores,
                 epoch_scores=settings.epoch_scores,
+                memory_budget=settings.memory_budget,
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
-    of_plan = plan_cautions(settings, training) + training_cautions(settings, splits, dataset.manifest)
+    of_plan = small_defects_cautions(
+        dataset.manifest, inputs.preparation, _shapes(inputs.stores), settings.data.pixel_limit
+    )
+    of_plan += plan_cautions(settings, training) + training_cautions(settings, splits, dataset.manifest)
     for warning in split_muted(of_plan, muted)[0]:
         display.warn(warning)
     warnings = [*dataset.warnings, *inputs.warnings, *of_plan]
@@ -158,6 +164,11 @@ def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> di
     objects = np.array(nominal["object_id"].to_pylist())
     check = check_iid(pooled[~is_test], objects[~is_test], pooled[is_test], objects[is_test], seed=settings.seed)
     return {"merged": check.merge, "p_value": check.p_value, "reason": check.sentence}
+
+
+def _shapes(stores: Sequence[str]) -> list[tuple[int, int, int]]:
+    """(C, H, W) of all maps of these stores."""
+    return [shape for store in stores for shape in FeatureStore.open(local(store)).shapes.values()]
 
 
 def _check_split(path: Path, split: pa.Table) -> None:

@@ -64,6 +64,7 @@ def refit_run(run: RunEvidence, display: Display, resources: FoldResources, addr
         dataset=run.folder.name,
         pictures=run.inputs.pictures_place,
         stores=run.inputs.stores,
+        memory_budget=settings.memory_budget,
     )
     with ray_session(address), display.stage("train on all good parts") as progress:
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import raylab2f
+from raylab2f.cli.advise import advise
 from raylab2f.cli.compare import compare_runs
 from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
@@ -37,6 +38,7 @@ PAIRS = [
     (raylab2f.export, export, set()),
     (raylab2f.predict, predict, {"watch", "fail_on_reject"}),
     (raylab2f.monitor, monitor, {*declared(Auditing), "fail_on_alarm", "as_json"}),
+    (raylab2f.advise, advise, {"as_json"}),
     (raylab2f.pod, pod, {"scores", "out", "as_json"}),
     (raylab2f.evaluate, evaluate_scores, {"scores", "out", "as_json"}),
     (raylab2f.diagnose, diagnose, {"as_json"}),

@@ -115,7 +115,8 @@ def _memory_note(memory: int, placement: Placement) -> str | None:
         return None
     return (
         f"a process of a fold needs about {memory / 1e9:.1f} GB of memory, and the largest node lends "
-        f"{placement.memory_per_worker / 1e9:.1f} GB; it is tried all the same."
+        f"{placement.memory_per_worker / 1e9:.1f} GB; it is tried all the same (--memory-budget "
+        f"{placement.memory_per_worker >> 20}MiB reads features from the store as they are needed)."
     )
 
 

@@ -21,6 +21,9 @@ __all__ = ["Mahalanobis", "Padim"]
 
 # Entries of the covariances that are estimated at once, at most.
 _ENTRIES = 1 << 27
+# Bytes that such an entry takes where room is short: sum of squares, what is added, one of so many pieces whitened.
+_ENTRY_BYTES = 3 * 8
+_PIECES = 8
 
 
 class _GaussianDetector(FittedDetector):
@@ -51,14 +54,22 @@ class _GaussianDetector(FittedDetector):
         total = sum(shape[0] for shape in feature_shapes)
         generator = torch.Generator().manual_seed(torch_seed(config.init_seed, self.name))
         chosen = torch.randperm(total, generator=generator)[: config.dimensions].sort().values
-        groups, length = self._groups(), len(chosen)
+        self.groups, length = self._positions(feature_shapes), len(chosen)
         self.register_buffer("channels", chosen)
-        self.register_buffer("mean", torch.zeros(groups, length))
-        self.register_buffer("whiten", torch.eye(length).repeat(groups, 1, 1))
+        self.register_buffer("mean", torch.zeros(self.groups, length))
+        self.register_buffer("whiten", torch.eye(length).repeat(self.groups, 1, 1))
 
+    @classmethod
     @abstractmethod
-    def _groups(self) -> int:
-        """How many Gaussians there are."""
+    def _positions(cls, shapes: Sequence[tuple[int, int, int]]) -> int:
+        """How many Gaussians there are, for maps (C, H, W) of these shapes."""
+
+    @classmethod
+    def least_room(cls, config: GaussianConfig, shapes: Sequence[tuple[int, int, int]], pictures: int) -> int:
+        """The Gaussians, and one of them being estimated."""
+        length = min(config.dimensions, sum(shape[0] for shape in shapes))
+        # A Gaussian that is whitened by itself is no eighth of others.
+        return _model_bytes(cls._positions(shapes), length) + 8 * 8 * length**2
 
     @classmethod
     def feature_requests(cls, config: GaussianConfig) -> tuple[FeatureRequest, ...]:
@@ -69,12 +80,17 @@ class _GaussianDetector(FittedDetector):
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
         """Fit the Gaussians in float64, portion by portion of the pictures, and so many at once as fit into memory."""
         groups, length = self.mean.shape
-        portions = torch.arange(len(samples)).split(self.config.schedule.batch_size)
-        for some in torch.arange(groups, device=self.mean.device).split(max(1, _ENTRIES // length**2)):
-            features = (self._features(samples.batch(portion).features)[some] for portion in portions)
+        entries, pieces = _ENTRIES, 1
+        if samples.room is not None:
+            entries, pieces = min(_ENTRIES, (samples.room - _model_bytes(groups, length)) // _ENTRY_BYTES), _PIECES
+        for some in torch.arange(groups, device=self.mean.device).split(max(1, entries // length**2)):
+            portions = samples.portions(self.config.schedule.batch_size)
+            features = (self._features(portion.features)[some] for portion in portions)
             mean, scatter, count = moments(features)
             self.mean[some] = mean.to(self.mean.dtype)
-            self.whiten[some] = self._whitened(scatter / max(1, count - 1)).to(self.whiten.dtype)
+            for own in torch.arange(len(some), device=some.device).split(-(-len(some) // pieces)):
+                covariance = (scatter if pieces == 1 else scatter[own]) / max(1, count - 1)
+                self.whiten[some[own]] = self._whitened(covariance).to(self.whiten.dtype)
         return {"gaussians": groups, "dimensions": length}
 
     def _whitened(self, covariance: Tensor) -> Tensor:
@@ -92,7 +108,7 @@ class _GaussianDetector(FittedDetector):
         """(G, n, D): the chosen channels of all levels on the finest grid; coarser ones repeat, as published."""
         finest = [functional.interpolate(level, size=self.grid, mode="nearest") for level in levels]
         chosen = torch.cat(finest, dim=1)[:, self.channels].flatten(2)
-        return chosen.permute(2, 0, 1).reshape(self._groups(), -1, len(self.channels))
+        return chosen.permute(2, 0, 1).reshape(self.groups, -1, len(self.channels))
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
@@ -118,8 +134,9 @@ class Padim(_GaussianDetector):
     name = "padim"
     presets: ClassVar = PADIM_PRESETS
 
-    def _groups(self) -> int:
-        return self.grid[0] * self.grid[1]
+    @classmethod
+    def _positions(cls, shapes: Sequence[tuple[int, int, int]]) -> int:
+        return shapes[0][1] * shapes[0][2]
 
 
 class Mahalanobis(_GaussianDetector):
@@ -133,5 +150,11 @@ class Mahalanobis(_GaussianDetector):
     name = "mahalanobis"
     presets: ClassVar = MAHALANOBIS_PRESETS
 
-    def _groups(self) -> int:
+    @classmethod
+    def _positions(cls, shapes: Sequence[tuple[int, int, int]]) -> int:
         return 1
+
+
+def _model_bytes(groups: int, length: int) -> int:
+    """Of the matrices (G, D, D), float32, and of their copy when they are written to a file."""
+    return 2 * 4 * groups * length**2

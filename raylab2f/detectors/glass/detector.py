@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Prediction, Samples, Step, to_device
+from raylab2f.detectors.base import Batch, Detector, FeatureRequest, Masks, Prediction, Samples, Step, to_device
 from raylab2f.detectors.feature_scaling import FeatureScaling
 from raylab2f.detectors.glass.config import GLASS_PRESETS, GlassConfig
 from raylab2f.detectors.glass.discriminator import Discriminator, feature_adaptor
@@ -82,7 +82,7 @@ class Glass(Detector):
         self.center: Tensor | None = None
         self._mean_patches: Tensor | None = None
         self._textures: Textures | None = None
-        self._foregrounds: NDArray[np.bool_] | None = None
+        self._foregrounds: Masks | None = None
         # In a tuple, so that the frozen backbone is no part of the parameters and of the state.
         self._backbone = (backbone,)
 
@@ -100,27 +100,23 @@ class Glass(Detector):
         (backbone,) = self._backbone
         if backbone is not None:
             backbone.to(samples.device)
-        self.scaling.fit(
-            self.embedding(samples.batch(rows).features).flatten(0, 1)
-            for rows in torch.arange(len(samples)).split(_CHUNK)
-        )
+        self.scaling.fit(self.embedding(portion.features).flatten(0, 1) for portion in samples.portions(_CHUNK))
         # Embedding and scaling are affine: that of the mean is the mean of all.
-        self._mean_patches = self.embed([_mean(level)[None].to(samples.dtype) for level in samples.features])[0]
+        self._mean_patches = self.embed([level[None].to(samples.dtype) for level in samples.mean_features()])[0]
         if self.config.hypothesis == "spectrogram":
-            assert samples.pictures is not None, "the hypothesis is decided by the pictures"
+            mean = samples.mean_picture()
+            assert mean is not None, "the hypothesis is decided by the pictures"
             # Fractions are cut off as published.
-            self.hypersphere = prefers_hypersphere(_mean(samples.pictures).to(torch.uint8).cpu().numpy())
-        if samples.pictures is not None:
-            height, width = samples.pictures.shape[1:3]
-            self._textures = Textures(self.config.textures, (height, width))
-        if samples.foregrounds is not None:
-            empty = int((~samples.foregrounds.flatten(1).any(dim=1)).sum())
+            self.hypersphere = prefers_hypersphere(mean.to(torch.uint8).cpu().numpy())
+        if samples.picture_size is not None:
+            self._textures = Textures(self.config.textures, samples.picture_size)
+        if (masks := samples.foreground_masks()) is not None:
+            self._foregrounds, empty = masks
             if empty:
                 raise UserError(
                     f"{empty} of the {len(samples)} training pictures have an empty foreground mask, so no defect can "
                     "be imitated on them; mend these masks or leave the foreground masks out."
                 )
-            self._foregrounds = samples.foregrounds.cpu().numpy()
         return {"hypothesis": "hypersphere" if self.hypersphere else "manifold"}
 
     def begin_epoch(self, samples: Samples, epoch: int) -> None:
@@ -232,11 +228,3 @@ class Glass(Detector):
 
 def _stacked(arrays: Sequence[NDArray[Any]]) -> Tensor:
     return torch.from_numpy(np.stack(arrays))
-
-
-def _mean(rows: Tensor) -> Tensor:
-    """Mean over the rows in float64; summed chunk by chunk, for the rows may be of a short type."""
-    total = torch.zeros(rows.shape[1:], dtype=torch.float64, device=rows.device)
-    for chunk in rows.split(_CHUNK):
-        total += chunk.sum(dim=0, dtype=torch.float64)
-    return total / len(rows)

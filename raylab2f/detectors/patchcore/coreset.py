@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["greedy_coreset", "random_projection"]
+__all__ = ["candidate_bytes", "greedy_coreset", "random_projection"]
 
 # So many of the farthest points are looked at together.
 _BLOCK = 256
@@ -58,6 +58,11 @@ def greedy_coreset(points: Tensor, count: int, first: int = 0) -> Tensor:
         nearest = torch.minimum(nearest, _squared_distances(points, squares, points[new], squares[new]).amin(dim=1))
         nearest[new] = -1
     return torch.tensor(chosen, device=points.device)
+
+
+def candidate_bytes(length: int) -> int:
+    """Bytes that a point (length,) takes in `greedy_coreset`: itself, centred, and two distances to each of a block."""
+    return 2 * 4 * length + 2 * 4 * _BLOCK
 
 
 def random_projection(length: int, projected: int, generator: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from raylab2f.detectors.fitted import FittedDetector
 from raylab2f.detectors.image_score import score_of_map
 from raylab2f.detectors.patch_embedding import PatchEmbedding
 from raylab2f.detectors.patchcore.config import PATCHCORE_PRESETS, REWEIGHTED, PatchCoreConfig
-from raylab2f.detectors.patchcore.coreset import greedy_coreset, random_projection
+from raylab2f.detectors.patchcore.coreset import candidate_bytes, greedy_coreset, random_projection
 from raylab2f.detectors.patchcore.neighbours import nearest, reweighted
 from raylab2f.detectors.smoothing import smooth_upsample
 from raylab2f.seeding import numpy_generator, torch_seed
@@ -57,16 +57,30 @@ class PatchCore(FittedDetector):
         """One request for all levels."""
         return (FeatureRequest(config.backbone, config.weights, config.layers, config.size),)
 
+    @classmethod
+    def least_room(cls, config: PatchCoreConfig, shapes: Sequence[tuple[int, int, int]], pictures: int) -> int:
+        """The memory, chosen among no more candidates than it has rows."""
+        patches = pictures * shapes[0][1] * shapes[0][2]
+        return _memory_bytes(config, patches) + _wanted(config, patches) * candidate_bytes(config.projection)
+
     @torch.no_grad()
     def begin(self, samples: Samples, seed: int) -> dict[str, Any]:
-        """Choose the memory. Nothing but projected candidates and the memory is held."""
+        """Choose the memory. Nothing but projected candidates and the memory is held.
+
+        Where room is short (`Samples.room`), fewer candidates are drawn than the configuration asks for.
+        """
         config = self.config
         patches = len(samples) * self.grid[0] * self.grid[1]
-        candidates = torch.arange(patches)
-        if patches > config.most_candidates:
-            drawn = numpy_generator(seed, "candidates").choice(patches, config.most_candidates, replace=False)
+        most = config.most_candidates
+        if samples.room is not None:
+            room = samples.room - _memory_bytes(config, patches)
+            most = min(most, room // candidate_bytes(config.projection))
+        if patches <= most:
+            candidates = torch.arange(patches)
+        else:
+            drawn = numpy_generator(seed, "candidates").choice(patches, most, replace=False)
             candidates = torch.from_numpy(drawn).sort().values
-        wanted = min(max(1, round(config.coreset * patches)), config.most_patches, len(candidates))
+        wanted = min(_wanted(config, patches), len(candidates))
         generator = torch.Generator().manual_seed(torch_seed(seed, "coreset"))
         projection = random_projection(config.embedding, config.projection, generator).to(samples.device, samples.dtype)
         projected = torch.cat([rows @ projection for rows in self._rows(samples, candidates)])
@@ -78,11 +92,16 @@ class PatchCore(FittedDetector):
     def _rows(self, samples: Samples, wanted: Tensor) -> Iterator[Tensor]:
         """The wanted patches' features, ascending numbers in the order picture, row, column; portion by portion."""
         per_picture = self.grid[0] * self.grid[1]
-        for pictures in torch.arange(len(samples)).split(self.config.schedule.batch_size):
-            low, high = int(pictures[0]) * per_picture, (int(pictures[-1]) + 1) * per_picture
-            own = wanted[(wanted >= low) & (wanted < high)] - low
+        pictures = torch.arange(len(samples))
+        if samples.room is not None:
+            # Others need not be read.
+            pictures = (wanted // per_picture).unique()
+        for some in samples.split(pictures, self.config.schedule.batch_size):
+            low, high = int(some[0]) * per_picture, (int(some[-1]) + 1) * per_picture
+            own = wanted[(wanted >= low) & (wanted < high)]
             if len(own):
-                yield self._embed(samples.batch(pictures).features)[own.to(samples.device)]
+                own = torch.searchsorted(some, own // per_picture) * per_picture + own % per_picture
+                yield self._embed(samples.batch(some).features)[own.to(samples.device)]
 
     def _embed(self, levels: Sequence[Tensor]) -> Tensor:
         patches: Tensor = self.embedding(levels).flatten(0, 1)
@@ -118,3 +137,13 @@ class PatchCore(FittedDetector):
         if stored is not None and stored.ndim == 2:
             self.memory = self.memory.new_empty(len(stored), self.memory.shape[1])
         super()._load_from_state_dict(state_dict, prefix, *arguments)  # type: ignore[no-untyped-call]
+
+
+def _wanted(config: PatchCoreConfig, patches: int) -> int:
+    """Rows of the memory where so many nominal patches are candidates."""
+    return min(max(1, round(config.coreset * patches)), config.most_patches, config.most_candidates, patches)
+
+
+def _memory_bytes(config: PatchCoreConfig, patches: int) -> int:
+    """Of the memory, float32, and of its portions while they are put together; of the numbers of so many patches."""
+    return 2 * 4 * _wanted(config, patches) * config.embedding + 8 * patches
