@@ -13,6 +13,7 @@ import numpy as np
 from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve
 from raylab2f.evaluation.decisions.strategies import MOST_WEIGHT
+from raylab2f.evaluation.outcomes.presorted import PRESORTED, presorted_shares
 
 __all__ = [
     "AUTOMATIC_RATES",
@@ -79,7 +80,7 @@ AUTOMATIC_RATES = {
 PREVALENCE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
 # Ratios of rates: several folds together have the ratio of their mean rates, not the mean of their ratios.
 MEAN_RATE_RATIOS = (*PREVALENCE_RATIOS, *AUTOMATIC_RATES)
-RANKING_METRICS = ("auroc", "average_precision", "partial_auroc")
+RANKING_METRICS = ("auroc", "average_precision", "partial_auroc", *PRESORTED)
 
 _LOWER_IS_BETTER = frozenset(
     {
@@ -227,7 +228,7 @@ def ranking_metrics(curve: Curve, costs: Costs) -> dict[str, np.ndarray]:
     `auroc` is the probability that an anomalous score is higher than a nominal one, ties counting half.
     `average_precision` is the sum of precision times gain in recall over thresholds. `partial_auroc` is the area
     under the ROC curve up to a false-alarm rate of `costs.max_fpr`, standardised so that chance is 0.5 and
-    perfect is 1 (McClish 1989).
+    perfect is 1 (McClish 1989). The others are those of `PRESORTED`.
     """
     tp, fp = curve.tp, curve.fp
     p, n = curve.positives, curve.negatives
@@ -245,6 +246,7 @@ def ranking_metrics(curve: Curve, costs: Costs) -> dict[str, np.ndarray]:
         "auroc": area / (safe_p * safe_n),
         "average_precision": average / safe_p,
         "partial_auroc": (1 + (partial / (safe_p * safe_n) - chance) / (costs.max_fpr - chance)) / 2,
+        **presorted_shares(curve),
     }
     return {name: np.where(both, value, np.nan) for name, value in values.items()}
 
