@@ -59,6 +59,7 @@ PITFALLS = {
     "RL313": "A fold trained again",
     "RL314": "No better than the nearest neighbour",
     "RL315": "A training that does not learn",
+    "RL318": "One test set without partitions",
 }
 
 

@@ -15,6 +15,7 @@ from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import JsonOption, PrevalenceOption, ReplicatesOption
 from raylab2f.options.limits import Limits
+from raylab2f.options.score_files import ScoreFiles
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def accept(
         ),
     ],
     limits: Limits,
+    files: ScoreFiles,
     at: Annotated[
         float | None,
         Option("The scores are of one finished model with this threshold, on parts that nothing else has seen."),
@@ -64,6 +66,7 @@ def accept(
     result = api.accept(
         scores,
         **vars(limits),
+        **vars(files),
         at=at,
         strategy=strategy,
         object_score=object_score,

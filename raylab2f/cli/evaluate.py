@@ -14,6 +14,7 @@ from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
 from raylab2f.options.protocol import MOST_FOLDS
+from raylab2f.options.score_files import ScoreFiles
 
 __all__ = ["evaluate_scores"]
 
@@ -24,12 +25,13 @@ def evaluate_scores(
         str,
         Option(
             "Parquet or CSV, or its URI: image_id, label, score; fold, partition, object_id, defect_type optional. "
-            "Or a run's folder: its scores, judged with the options given here.",
+            "Or what another tool wrote (--from). Or a run's folder: its scores, judged with the options given here.",
             kind="place",
             positional=True,
         ),
     ],
     evaluation: Evaluation,
+    files: ScoreFiles,
     out: Annotated[str | None, Option("Folder or URI for summary.json and metrics.parquet.", kind="place")] = None,
     as_json: Annotated[bool, Option("Print summary.json instead of a table.", name="json")] = False,
     mute: MuteOption = (),
@@ -43,7 +45,7 @@ def evaluate_scores(
     from raylab2f.files.mirror import local, publish
     from raylab2f.reporting import print_summary
 
-    result = api.evaluate(scores, folds=folds, seed=seed, mute=mute, **vars(evaluation))
+    result = api.evaluate(scores, folds=folds, seed=seed, mute=mute, **vars(evaluation), **vars(files))
     values = result.summary.to_dict()
     if out is not None:
         write_parquet(local(out) / "metrics.parquet", result.metrics)
