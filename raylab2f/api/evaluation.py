@@ -60,6 +60,8 @@ class EvaluationResult(Result):
         estimates: one row for each strategy, level and metric, in `ESTIMATES_SCHEMA`: the mean over folds, the ends
             of its interval and by which method, the standard deviation over folds.
         metrics: `fold`, `strategy`, `level`, `metric`, `value`, `threshold`, `low_threshold`: every fold's value.
+        probabilities: `fold`, `level`, `id`, `label`, `score`, `probability`, `low`, `high`: how likely each judged
+            picture and part is defective; `None` where it was not asked for.
         warnings: what to know before the figures are trusted, each a text with the `code` of its pitfall.
         muted: warnings that `mute` silenced.
     """
@@ -73,6 +75,10 @@ class EvaluationResult(Result):
     @property
     def metrics(self) -> pa.Table:
         return self.summary.metrics
+
+    @property
+    def probabilities(self) -> pa.Table | None:
+        return self.summary.probabilities
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -30,18 +30,13 @@ __all__ = ["accept"]
 _EXIT_CODES = {"shown": 0, "refuted": 3, "not yet shown": 4}
 _STYLES = {"shown": "bold green", "refuted": "bold red", "not yet shown": "bold yellow"}
 _SAME = "as the run was judged"
+_SCORES = "A run's folder, or a table of scores (Parquet, CSV, or its URI) as for evaluate."
+_ScoresOption = Annotated[str, Option(_SCORES, kind="place", positional=True)]
 
 
 @command
 def accept(
-    scores: Annotated[
-        str,
-        Option(
-            "A run's folder, or a table of scores (Parquet, CSV, or its URI) as for evaluate.",
-            kind="place",
-            positional=True,
-        ),
-    ],
+    scores: _ScoresOption,
     limits: Limits,
     files: ScoreFiles,
     at: Annotated[

@@ -32,7 +32,9 @@ def evaluate_scores(
     ],
     evaluation: Evaluation,
     files: ScoreFiles,
-    out: Annotated[str | None, Option("Folder or URI for summary.json and metrics.parquet.", kind="place")] = None,
+    out: Annotated[
+        str | None, Option("Folder or URI for summary.json, metrics.parquet and others.", kind="place")
+    ] = None,
     as_json: Annotated[bool, Option("Print summary.json instead of a table.", name="json")] = False,
     mute: MuteOption = (),
     folds: Annotated[
@@ -48,9 +50,12 @@ def evaluate_scores(
     result = api.evaluate(scores, folds=folds, seed=seed, mute=mute, **vars(evaluation), **vars(files))
     values = result.summary.to_dict()
     if out is not None:
-        write_parquet(local(out) / "metrics.parquet", result.metrics)
+        tables = {"metrics.parquet": result.metrics, "probabilities.parquet": result.probabilities}
+        written = {name: table for name, table in tables.items() if table is not None}
+        for name, table in written.items():
+            write_parquet(local(out) / name, table)
         write_json(local(out) / "summary.json", values)
-        publish(out, ["metrics.parquet", "summary.json"])
+        publish(out, [*written, "summary.json"])
     if as_json:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
         return

@@ -8,6 +8,7 @@ folds/{k}/          split.parquet, scores.parquet, baseline.parquet, maps.parque
                     fold.json | error.json, pixels.parquet where there are defect masks, epoch_scores.parquet if asked
                     for
 metrics.parquet     one row per fold, strategy, level and metric
+probabilities.parquet  how likely each judged picture and part is defective, where it was asked for
 summary.json        the estimates with their intervals
 summary.txt         the same as tables
 acceptance.json     where limits were set: whether they are kept

@@ -275,9 +275,11 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         except UserError as error:
             display.warn(f"nothing is said of the nearest neighbour on the same features: {error}")
     write_parquet(plan.folder.metrics, summary.metrics)
+    if summary.probabilities is not None:
+        write_parquet(plan.folder.path / "probabilities.parquet", summary.probabilities)
     values = summary.to_dict()
     write_json(plan.folder.summary, values)
-    publish(plan.folder.place, ["metrics.parquet", "tensorboard/*", LOG, "summary.json"])
+    publish(plan.folder.place, ["metrics.parquet", "probabilities.parquet", "tensorboard/*", LOG, "summary.json"])
     return RunOutcome(plan.folder.place, json.loads(json.dumps(values)), tuple(failed))
 
 

@@ -169,7 +169,8 @@ def expected_outcomes(run: RunEvidence, decision: Decision, way: str, fold: int 
         rows = read_json(run.folder.summary)["estimates"]
         of = f"{len(run.splits)} folds: models made in the same way from a part of the good parts"
     else:
-        rules = {key: value for key, value in run.settings.evaluation.items() if key not in ("mute", "strategies")}
+        left_out = ("mute", "strategies", "probabilities")
+        rules = {key: value for key, value in run.settings.evaluation.items() if key not in left_out}
         own = run.scores.filter(pc.equal(run.scores["fold"], fold)).drop_columns(["trained"])
         summary = evaluate(own, strategies=[decision.strategy], seed=run.settings.seed, **rules)
         rows = summary.to_dict()["estimates"]

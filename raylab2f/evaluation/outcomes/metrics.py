@@ -94,6 +94,10 @@ _LOWER_IS_BETTER = frozenset(
         "defective_review_rate",
         "good_review_rate",
         "review_rate_at_prevalence",
+        "brier_score",
+        "log_loss",
+        "ece",
+        "brier_miscalibration",
         *AUTOMATIC_RATES,
     }
 )
@@ -253,7 +257,7 @@ def ranking_metrics(curve: Curve, costs: Costs) -> dict[str, np.ndarray]:
 
 def metric_range(metric: str) -> tuple[float, float]:
     """Smallest and largest possible value."""
-    if metric in ("tp", "fp", "tn", "fn", "expected_cost", "cost_at_prevalence"):
+    if metric in ("tp", "fp", "tn", "fn", "expected_cost", "cost_at_prevalence", "log_loss"):
         return 0.0, np.inf
     return (-1.0 if metric in ("mcc", "kappa", "youden_j") else 0.0), 1.0
 
