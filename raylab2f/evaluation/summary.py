@@ -140,6 +140,7 @@ def evaluate(
     mute: Sequence[str] = (),
     replicator: Replicator = bootstrap_chunks,
     pixels: pa.Table | None = None,
+    segmentation: pa.Table | None = None,
     picture_split: pa.Table | None = None,
     epoch_scores: pa.Table | None = None,
 ) -> Summary:
@@ -171,6 +172,7 @@ def evaluate(
         replicator: computes bootstrap replicates, e.g. spread over a cluster.
         pixels: what `evaluation.pixels.pixel_curves.judge_pixels` found in each fold, with the column `fold`; adds the
             level `pixel`.
+        segmentation: the same of `evaluation.pixels.segmentation.judge_segmentation`; adds SegF1 to that level.
         picture_split: scores of the same detector on folds that split by picture; its optimism joins the shortcuts.
         epoch_scores: scores after some epochs (`fold`, `epoch`, `image_id`, `score`); the optimism of choosing the
             epoch by the judged pictures joins the shortcuts. Nothing else depends on either.
@@ -223,7 +225,7 @@ def evaluate(
         "replicates": replicates,
         "seed": seed,
     }
-    pixel_level = judge_pixel_level(pixels, **common)
+    pixel_level = judge_pixel_level(pixels, segmentation, **common)
     likely = judge_probabilities(scores, rule, probabilities, prevalence=prevalence, **common)
     planned = planned_folds if planned_folds is not None else len(scores.folds)
     by_fold = outcomes.values[:, :, 0]

@@ -197,8 +197,8 @@ def run_fold(
         _write_baseline(folder, inputs, split, scored, seed, device)
         files.append("baseline.parquet")
     save_detector(folder, detector, inputs.feature_shapes)
-    if write_pixels(folder, manifest, _image_ids(split, "inference"), detector, inputs.shards, device):
-        files.append("pixels.parquet")
+    partitions = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
+    files += write_pixels(folder, manifest, partitions, detector, inputs.shards, device)
     if kept:
         files.append("epoch_scores.parquet")
     record = {

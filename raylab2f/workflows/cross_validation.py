@@ -233,6 +233,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         return RunOutcome(plan.folder.place, None, tuple(failed))
     scores = pa.concat_tables(read_parquet(local(task.folder) / "scores.parquet") for task in finished)
     pixels = [_with_fold(task, table) for task, table in _tables(finished, "pixels.parquet")]
+    segmentation = [_with_fold(task, table) for task, table in _tables(finished, "segmentation.parquet")]
     epoch_scores = [table for _, table in _tables(finished, "epoch_scores.parquet")]
     sibling = find_picture_split(plan.folder, plan.settings, plan.description["fingerprint"])
     if sibling is not None:
@@ -255,6 +256,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         planned_folds=len(plan.tasks),
         warnings=warnings,
         pixels=pa.concat_tables(pixels) if pixels else None,
+        segmentation=pa.concat_tables(segmentation) if segmentation else None,
         epoch_scores=pa.concat_tables(epoch_scores) if epoch_scores else None,
         replicator=spread_replicates,
         **plan.settings.evaluation,
