@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.readers import anomalib, arrays, fiftyone, mlflow
@@ -17,6 +16,7 @@ from raylab2f.evaluation.readers.manifest import join_manifest
 from raylab2f.evaluation.readers.reader import Found, Reader
 from raylab2f.evaluation.score_table import read_scores
 from raylab2f.files.columns import plain_name
+from raylab2f.files.parquet import read_parquet
 from raylab2f.files.strangers import read_json
 from raylab2f.pitfalls import Caution
 
@@ -103,8 +103,8 @@ def _look_at(path: Path) -> Found:
     text = beginning.decode(encoding, errors="ignore")
     if beginning.startswith(b"PAR1"):
         try:
-            return Found(path, "table", frozenset(map(plain_name, pq.read_schema(path).names)))
-        except (pa.ArrowException, OSError):
+            return Found(path, "table", frozenset(map(plain_name, read_parquet(path).column_names)))
+        except (pa.ArrowException, OSError, ValueError, KeyError):
             return Found(path, "table")
     if text.lstrip()[:1] in ("{", "["):
         content = read_json(path)
