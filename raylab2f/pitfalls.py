@@ -61,6 +61,7 @@ PITFALLS = {
     "RL314": "No better than the nearest neighbour",
     "RL315": "A training that does not learn",
     "RL316": "Scores that depend on the batch",
+    "RL318": "One test set without partitions",
 }
 
 

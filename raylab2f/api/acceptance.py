@@ -15,6 +15,7 @@ from raylab2f.files.places import place_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import PrevalenceOption, ReplicatesOption
 from raylab2f.options.limits import Limits, limits_from_file
+from raylab2f.options.score_files import ScoreFiles
 from raylab2f.options.settings_file import run_record_at
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class AcceptanceResult(Result):
 def accept(
     scores: Any,
     limits: Limits,
+    files: ScoreFiles,
     at: Annotated[float | None, Option()] = None,
     strategy: Annotated[str | None, Option()] = None,
     object_score: Annotated[str | None, Option()] = None,
@@ -98,7 +100,7 @@ def accept(
     from raylab2f.evaluation.acceptance.finished import judge_finished
     from raylab2f.evaluation.acceptance.procedure import judge_procedure
 
-    table, _, as_run = score_table(scores)
+    table, _, as_run, warnings = score_table(scores, files)
     recorded = _limits_of_run(scores)
     set_limits = limits.settings()
     if recorded is not None and not set_limits.limits:
@@ -119,7 +121,7 @@ def accept(
         return AcceptanceResult(judge_finished(table, at, set_limits.limits, seed=seed, **rules))
     chosen = strategy or set_limits.strategy or (as_run.get("strategies") or ["youden"])[0]
     found = judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)
-    return AcceptanceResult(replace(found, limits_before=before))
+    return AcceptanceResult(replace(found, limits_before=before, warnings=(*warnings, *found.warnings)))
 
 
 def _limits_of_run(scores: Any) -> LimitSet | None:

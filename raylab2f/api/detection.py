@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from raylab2f.files.places import place_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.detection import Sizes
 from raylab2f.options.evaluation import ReplicatesOption
+from raylab2f.options.score_files import ScoreFiles
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.detection.outcome import Detection
@@ -68,6 +69,7 @@ class DetectionResult(Result):
 def pod(
     scores: Any,
     sizes: Sizes,
+    files: ScoreFiles,
     strategy: Annotated[str | None, Option()] = None,
     level: Annotated[Literal["object", "image"], Option()] = "object",
     object_score: Annotated[str | None, Option()] = None,
@@ -97,7 +99,7 @@ def pod(
     from raylab2f.evaluation.detection.probability import probability_of_detection
 
     pixel = sizes.pixel()
-    table, _, as_run = score_table(scores)
+    table, _, as_run, warnings = score_table(scores, files)
     unit, measure = "", "column"
     if isinstance(scores, (str, os.PathLike)) and is_run(place := place_of(os.fspath(scores))):
         from raylab2f.files.mirror import fetch
@@ -119,4 +121,4 @@ def pod(
         replicates=replicates,
         seed=seed,
     )
-    return DetectionResult(detection)
+    return DetectionResult(replace(detection, warnings=(*warnings, *detection.warnings)))

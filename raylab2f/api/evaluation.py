@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -17,14 +17,23 @@ from raylab2f.files.places import absolute, file_exists, is_uri, join, name_of, 
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
 from raylab2f.options.protocol import MOST_FOLDS
-from raylab2f.pitfalls import parse_codes
+from raylab2f.options.score_files import ScoreFiles
+from raylab2f.pitfalls import Caution, parse_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raylab2f.evaluation import Summary
 
-__all__ = ["EvaluationResult", "estimates_table", "evaluate", "is_run", "score_table", "show_estimates"]
+__all__ = [
+    "EvaluationResult",
+    "GivenScores",
+    "estimates_table",
+    "evaluate",
+    "is_run",
+    "score_table",
+    "show_estimates",
+]
 
 ESTIMATES_SCHEMA = pa.schema(
     [
@@ -51,6 +60,8 @@ class EvaluationResult(Result):
         estimates: one row for each strategy, level and metric, in `ESTIMATES_SCHEMA`: the mean over folds, the ends
             of its interval and by which method, the standard deviation over folds.
         metrics: `fold`, `strategy`, `level`, `metric`, `value`, `threshold`, `low_threshold`: every fold's value.
+        probabilities: `fold`, `level`, `id`, `label`, `score`, `probability`, `low`, `high`: how likely each judged
+            picture and part is defective; `None` where it was not asked for.
         warnings: what to know before the figures are trusted, each a text with the `code` of its pitfall.
         muted: warnings that `mute` silenced.
     """
@@ -64,6 +75,10 @@ class EvaluationResult(Result):
     @property
     def metrics(self) -> pa.Table:
         return self.summary.metrics
+
+    @property
+    def probabilities(self) -> pa.Table | None:
+        return self.summary.probabilities
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -86,6 +101,7 @@ class EvaluationResult(Result):
 def evaluate(
     scores: Any,
     evaluation: Evaluation,
+    files: ScoreFiles,
     mute: MuteOption = (),
     folds: Annotated[int, Option(minimum=1, maximum=MOST_FOLDS)] = 10,
     seed: Annotated[int, Option(minimum=0)] = 0,
@@ -94,8 +110,9 @@ def evaluate(
 
     Arguments:
         scores: path or URI of a Parquet or CSV file, table of pyarrow, data frame of pandas, or columns by name:
-            `image_id`, `label`, `score`; optionally `fold`, `partition`, `object_id`, `defect_type`. Or a run's folder:
-            the scores of its folds, judged with these options and not with the run's own.
+            `image_id`, `label`, `score`; optionally `fold`, `partition`, `object_id`, `defect_type`. Or a file of
+            another tool (docs/score_files.md). Or a run's folder: the scores of its folds, judged with these options
+            and not with the run's own.
 
     Raises:
         UserError: a table or an option that makes no sense.
@@ -111,9 +128,15 @@ def evaluate(
     """
     from raylab2f import evaluation as judging
 
-    table, name, _ = score_table(scores)
+    given = score_table(scores, files)
     summary = judging.evaluate(
-        table, folds=folds, seed=seed, mute=parse_codes(mute), dataset={"name": name}, **evaluation.rules()
+        given.table,
+        folds=folds,
+        seed=seed,
+        mute=parse_codes(mute),
+        dataset={"name": given.name},
+        warnings=given.warnings,
+        **evaluation.rules(),
     )
     return EvaluationResult(summary)
 
@@ -139,10 +162,22 @@ def show_estimates(title: str, summary: Mapping[str, Any]) -> str:
     return html_table(title, rows, headings) + html_list("Warnings", warnings) + html_list("Muted", muted)
 
 
-def score_table(scores: Any) -> tuple[pa.Table, str, Mapping[str, Any]]:
-    """The table, what to call it, and how a run judged it: arguments of `raylab2f.evaluation.evaluate`, empty else."""
-    if isinstance(scores, (str, os.PathLike)):
-        from raylab2f.evaluation import read_scores
+class GivenScores(NamedTuple):
+    """A table of scores, what to call it, how a run judged it (arguments of `evaluation.evaluate`), and warnings."""
+
+    table: pa.Table
+    name: str
+    rules: Mapping[str, Any]
+    warnings: tuple[Caution, ...] = ()
+
+
+def score_table(scores: Any, files: ScoreFiles) -> GivenScores:
+    """What was given as scores: a run, a file of any tool, or a table."""
+    is_place = isinstance(scores, (str, os.PathLike))
+    if (files.source or files.manifest) and (not is_place or is_run(place_of(os.fspath(scores)))):
+        raise UserError("--from and --manifest are about files of scores; leave them out for a run or a table.")
+    if is_place:
+        from raylab2f.evaluation.readers import read_score_file
         from raylab2f.files.mirror import fetch_file
 
         place = place_of(os.fspath(scores))
@@ -151,17 +186,20 @@ def score_table(scores: Any) -> tuple[pa.Table, str, Mapping[str, Any]]:
 
             run = read_run_at(place)
             rules = run.settings.get("evaluation", {})
-            return run.scores, name_of(absolute(place)), rules if isinstance(rules, Mapping) else {}
-        return read_scores(fetch_file(place)), PurePosixPath(name_of(place)).stem, {}
+            return GivenScores(run.scores, name_of(absolute(place)), rules if isinstance(rules, Mapping) else {})
+        manifest = None if files.manifest is None else fetch_file(place_of(files.manifest))
+        found = read_score_file(fetch_file(place), files.source, manifest)
+        return GivenScores(found.table, PurePosixPath(name_of(place)).stem, {}, found.warnings)
     if isinstance(scores, pa.Table):
-        return scores, "scores", {}
+        return GivenScores(scores, "scores", {})
     try:
         if type(scores).__module__.partition(".")[0] == "pandas":
-            return pa.Table.from_pandas(scores, preserve_index=False), "scores", {}
+            return GivenScores(pa.Table.from_pandas(scores, preserve_index=False), "scores", {})
         if isinstance(scores, Mapping):
-            return pa.table({str(name): _column(column) for name, column in scores.items()}), "scores", {}
+            columns = {str(name): _column(column) for name, column in scores.items()}
+            return GivenScores(pa.table(columns), "scores", {})
         if hasattr(scores, "__arrow_c_stream__"):
-            return pa.table(scores), "scores", {}
+            return GivenScores(pa.table(scores), "scores", {})
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise UserError(
             f"scores: these columns make no table ({first_line(error)}); give columns of one length."

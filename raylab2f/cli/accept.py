@@ -15,6 +15,7 @@ from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import JsonOption, PrevalenceOption, ReplicatesOption
 from raylab2f.options.limits import Limits
+from raylab2f.options.score_files import ScoreFiles
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -29,19 +30,15 @@ __all__ = ["accept"]
 _EXIT_CODES = {"shown": 0, "refuted": 3, "not yet shown": 4}
 _STYLES = {"shown": "bold green", "refuted": "bold red", "not yet shown": "bold yellow"}
 _SAME = "as the run was judged"
+_SCORES = "A run's folder, or a table of scores (Parquet, CSV, or its URI) as for evaluate."
+_ScoresOption = Annotated[str, Option(_SCORES, kind="place", positional=True)]
 
 
 @command
 def accept(
-    scores: Annotated[
-        str,
-        Option(
-            "A run's folder, or a table of scores (Parquet, CSV, or its URI) as for evaluate.",
-            kind="place",
-            positional=True,
-        ),
-    ],
+    scores: _ScoresOption,
     limits: Limits,
+    files: ScoreFiles,
     at: Annotated[
         float | None,
         Option("The scores are of one finished model with this threshold, on parts that nothing else has seen."),
@@ -64,6 +61,7 @@ def accept(
     result = api.accept(
         scores,
         **vars(limits),
+        **vars(files),
         at=at,
         strategy=strategy,
         object_score=object_score,

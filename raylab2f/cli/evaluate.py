@@ -14,6 +14,7 @@ from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
 from raylab2f.options.protocol import MOST_FOLDS
+from raylab2f.options.score_files import ScoreFiles
 
 __all__ = ["evaluate_scores"]
 
@@ -24,13 +25,16 @@ def evaluate_scores(
         str,
         Option(
             "Parquet or CSV, or its URI: image_id, label, score; fold, partition, object_id, defect_type optional. "
-            "Or a run's folder: its scores, judged with the options given here.",
+            "Or what another tool wrote (--from). Or a run's folder: its scores, judged with the options given here.",
             kind="place",
             positional=True,
         ),
     ],
     evaluation: Evaluation,
-    out: Annotated[str | None, Option("Folder or URI for summary.json and metrics.parquet.", kind="place")] = None,
+    files: ScoreFiles,
+    out: Annotated[
+        str | None, Option("Folder or URI for summary.json, metrics.parquet and others.", kind="place")
+    ] = None,
     as_json: Annotated[bool, Option("Print summary.json instead of a table.", name="json")] = False,
     mute: MuteOption = (),
     folds: Annotated[
@@ -43,12 +47,15 @@ def evaluate_scores(
     from raylab2f.files.mirror import local, publish
     from raylab2f.reporting import print_summary
 
-    result = api.evaluate(scores, folds=folds, seed=seed, mute=mute, **vars(evaluation))
+    result = api.evaluate(scores, folds=folds, seed=seed, mute=mute, **vars(evaluation), **vars(files))
     values = result.summary.to_dict()
     if out is not None:
-        write_parquet(local(out) / "metrics.parquet", result.metrics)
+        tables = {"metrics.parquet": result.metrics, "probabilities.parquet": result.probabilities}
+        written = {name: table for name, table in tables.items() if table is not None}
+        for name, table in written.items():
+            write_parquet(local(out) / name, table)
         write_json(local(out) / "summary.json", values)
-        publish(out, ["metrics.parquet", "summary.json"])
+        publish(out, [*written, "summary.json"])
     if as_json:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
         return

@@ -14,6 +14,7 @@ from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.detection import Sizes
 from raylab2f.options.evaluation import JsonOption, ReplicatesOption
+from raylab2f.options.score_files import ScoreFiles
 from raylab2f.reporting.page.sentences import number_text
 from raylab2f.reporting.whole_tables import print_table
 
@@ -31,6 +32,7 @@ _AS_JUDGED = "the run's, else max"
 def pod(
     scores: ScoresOption,
     sizes: Sizes,
+    files: ScoreFiles,
     strategy: Annotated[str | None, Option("By which thresholds are chosen.", usual="the run's, else youden")] = None,
     level: Annotated[
         Literal["object", "image"], Option("object: parts, by their largest defect; or image.")
@@ -43,7 +45,7 @@ def pod(
 ) -> None:
     """Say how large a defect must be to be found: probability of detection by size, a90 and a90/95."""
     rules = {"strategy": strategy, "level": level, "object_score": object_score}
-    result = api.pod(scores, replicates=replicates, seed=seed, **rules, **vars(sizes))
+    result = api.pod(scores, replicates=replicates, seed=seed, **rules, **vars(sizes), **vars(files))
     if not put_json(result.detection.to_dict(), out, printed=as_json):
         _print_detection(result.detection, Console())
 

@@ -38,6 +38,7 @@ class Scores:
         object_anomalous: (objects,) True for objects with an anomalous picture.
         image_anomalous: (pictures,) label of each picture.
         object_names: (objects,) what the table calls each object, to match objects between tables.
+        image_names: (pictures,) what the table calls each picture.
         groups: (n,) text of the columns `condition`, `view` and `repeat` that the table has, empty where a cell is.
         warnings: what the user should know about the table.
         size: (n,) of the defects, NaN where unknown; `None` where nobody asked.
@@ -55,6 +56,7 @@ class Scores:
     object_anomalous: np.ndarray
     image_anomalous: np.ndarray
     object_names: np.ndarray
+    image_names: np.ndarray
     groups: Mapping[str, np.ndarray]
     warnings: tuple[Caution, ...]
     size: np.ndarray | None = None
@@ -105,7 +107,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0, size: np.
     rows, fold, judged = rows[keep], fold[keep], judged[keep]
     # Numbers without gaps, for training rows are gone.
     _, first_row, object_index = np.unique(object_of[rows], return_index=True, return_inverse=True)
-    _, image_index = np.unique(image_of[rows], return_inverse=True)
+    _, first_image, image_index = np.unique(image_of[rows], return_index=True, return_inverse=True)
     defect_types, defect = _defects(given.defect, label, rows)
     scores = Scores(
         folds=tuple(int(name) for name in fold_names),
@@ -120,6 +122,7 @@ def prepare_scores(table: pa.Table, *, folds: int = 10, seed: int = 0, size: np.
         object_anomalous=np.bincount(object_index, weights=label[rows]) > 0,
         image_anomalous=np.bincount(image_index, weights=label[rows]) > 0,
         object_names=object_name[rows][first_row],
+        image_names=image_name[rows[first_image]],
         groups={name: values[rows] for name, values in given.groups.items()},
         warnings=(),
         size=None if size is None else size[rows],

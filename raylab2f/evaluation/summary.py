@@ -39,6 +39,7 @@ from raylab2f.evaluation.outcomes.shortcuts import (
     same_partition_optimism,
 )
 from raylab2f.evaluation.pixels.pixel_level import judge_pixel_level
+from raylab2f.evaluation.probabilities.levels import check_calibrator, judge_probabilities
 from raylab2f.evaluation.scores import prepare_scores
 from raylab2f.pitfalls import Caution, split_muted
 
@@ -64,6 +65,8 @@ class Summary:
         baseline: the detector beside what nobody has to train; see `with_baseline`.
         objects: how many objects the figures rest on, those judged in any fold: `defective`, `good`, and by metric
             those of the rates of some of them.
+        reliability: of probabilities, where they were asked for: see `judge_probabilities`.
+        probabilities: of `PROBABILITIES_SCHEMA`, where they were asked for.
     """
 
     dataset: Mapping[str, Any] | None
@@ -80,6 +83,8 @@ class Summary:
     metrics: pa.Table
     baseline: tuple[BaselineRow, ...] = ()
     objects: Mapping[str, int] = field(default_factory=dict)
+    reliability: Mapping[str, Any] | None = None
+    probabilities: pa.Table | None = None
 
     def find(self, metric: str, *, level: str = "object", strategy: str | None = None) -> EstimateRow:
         """The estimate of a metric; without `strategy` the first one that has it."""
@@ -104,6 +109,7 @@ class Summary:
             "baseline": [asdict(row) for row in self.baseline],
             "warnings": [warning.to_dict() for warning in self.warnings],
             "muted": [warning.to_dict() for warning in self.muted],
+            **({} if self.reliability is None else {"reliability": dict(self.reliability)}),
         }
 
 
@@ -123,6 +129,7 @@ def evaluate(
     beta: float = 2.0,
     max_fpr: float = 0.1,
     by: Sequence[str] | None = None,
+    probabilities: str | None = None,
     folds: int = 10,
     methods: Sequence[str] | None = None,
     dataset: Mapping[str, Any] | None = None,
@@ -133,6 +140,7 @@ def evaluate(
     mute: Sequence[str] = (),
     replicator: Replicator = bootstrap_chunks,
     pixels: pa.Table | None = None,
+    segmentation: pa.Table | None = None,
     picture_split: pa.Table | None = None,
     epoch_scores: pa.Table | None = None,
 ) -> Summary:
@@ -154,6 +162,7 @@ def evaluate(
         max_fpr: limit of the false-alarm rate for `partial_auroc`.
         by: break recall and overkill rate down by the values of these columns, of `BREAKDOWNS`; `None`: by `condition`,
             where the table has it. Defect types always have their recall.
+        probabilities: turn scores into probabilities of being defective, by a key of `CALIBRATORS`, and judge these.
         folds: how often to split a table that has neither `partition` nor `fold`.
         methods: intervals to compute; `None`: all. The one named by `interval` is always computed.
         dataset, detector, preset: descriptions to pass on.
@@ -163,6 +172,7 @@ def evaluate(
         replicator: computes bootstrap replicates, e.g. spread over a cluster.
         pixels: what `evaluation.pixels.pixel_curves.judge_pixels` found in each fold, with the column `fold`; adds the
             level `pixel`.
+        segmentation: the same of `evaluation.pixels.segmentation.judge_segmentation`; adds SegF1 to that level.
         picture_split: scores of the same detector on folds that split by picture; its optimism joins the shortcuts.
         epoch_scores: scores after some epochs (`fold`, `epoch`, `image_id`, `score`); the optimism of choosing the
             epoch by the judged pictures joins the shortcuts. Nothing else depends on either.
@@ -184,6 +194,7 @@ def evaluate(
         max_fpr=max_fpr,
         methods=methods,
         by=by,
+        probabilities=probabilities,
     )
     scores = prepare_scores(table, folds=folds, seed=seed)
     problem = build_problem(scores, parsed, rule, costs, by=by)
@@ -206,20 +217,20 @@ def evaluate(
         shortcuts += picture_split_optimism(protocol, picture_split)
     if epoch_scores is not None:
         shortcuts += best_epoch_optimism(protocol, table, epoch_scores)
-    pixel_level = judge_pixel_level(
-        pixels,
-        ratio=overlap_ratio(scores),
-        methods=chosen,
-        default=interval,
-        confidence=confidence,
-        replicates=replicates,
-        seed=seed,
-    )
+    common: dict[str, Any] = {
+        "ratio": overlap_ratio(scores),
+        "methods": chosen,
+        "default": interval,
+        "confidence": confidence,
+        "replicates": replicates,
+        "seed": seed,
+    }
+    pixel_level = judge_pixel_level(pixels, segmentation, **common)
+    likely = judge_probabilities(scores, rule, probabilities, prevalence=prevalence, **common)
     planned = planned_folds if planned_folds is not None else len(scores.folds)
     by_fold = outcomes.values[:, :, 0]
     tables = [metrics_table(scores.folds, problem.estimates, by_fold, *_thresholds(problem, outcomes))]
-    if pixel_level.metrics is not None:
-        tables.append(pixel_level.metrics)
+    tables += [one.metrics for one in (pixel_level, likely) if one.metrics is not None]
     found = find_cautions(scores, problem, outcomes, intervals, planned, interval)
     shown, muted = split_muted((*warnings, *scores.warnings, *found, *pixel_level.warnings), mute)
     return Summary(
@@ -242,16 +253,20 @@ def evaluate(
             "beta": beta,
             "max_fpr": max_fpr,
             "by": None if by is None else list(by),
+            **({} if probabilities is None else {"probabilities": probabilities}),
         },
         estimates=(
             *estimate_rows(problem.estimates, by_fold, means, intervals.ends, interval, confidence),
             *pixel_level.estimates,
+            *likely.estimates,
         ),
         shortcuts=tuple(shortcuts),
         warnings=shown,
         muted=muted,
         metrics=pa.concat_tables(tables),
         objects=_objects(problem),
+        reliability=likely.reliability,
+        probabilities=likely.probabilities if likely.metrics is not None else None,
     )
 
 
@@ -270,6 +285,7 @@ def check_rules(
     max_fpr: float = 0.1,
     methods: Sequence[str] | None = None,
     by: Sequence[str] | None = None,
+    probabilities: str | None = None,
 ) -> tuple[ObjectScore, Costs, tuple[str, ...], tuple[Strategy, ...]]:
     """Those arguments of `evaluate` that need no scores, checked and parsed: a run learns of mistakes before it trains.
 
@@ -277,6 +293,7 @@ def check_rules(
         UserError: naming the argument and what it may be.
     """
     check_breakdowns(by)
+    check_calibrator(probabilities)
     rule = parse_object_score(object_score)
     costs = Costs(cost_escape, cost_overkill, prevalence, beta, max_fpr, cost_review)
     chosen = _check_methods(interval, methods, confidence, replicates)

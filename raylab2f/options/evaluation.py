@@ -57,6 +57,10 @@ class Evaluation:
             panel=_PANEL,
         ),
     ] = ()
+    probabilities: Annotated[
+        str | None,
+        Option("Turn scores into probabilities of being defective: isotonic or venn-abers.", panel=_PANEL),
+    ] = None
 
     def rules(self) -> dict[str, Any]:
         """As keyword arguments of `raylab2f.evaluation.evaluate`."""
@@ -73,6 +77,7 @@ class Evaluation:
             # Left out where they are not given: runs of before know nothing of them.
             **({"cost_review": self.cost_review} if self.cost_review != _REVIEW else {}),
             **({"by": list(self.by)} if self.by else {}),
+            **({"probabilities": self.probabilities} if self.probabilities is not None else {}),
         }
 
 

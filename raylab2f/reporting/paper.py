@@ -22,6 +22,7 @@ _GOOD, _BAD, _LINE = "#2b6cb0", "#c2410c", "#1f5fa8"
 _SIZE = (3.4, 2.4)
 _FORMATS = ("svg", "pdf")
 _PART_COLUMNS = ("kind", "part", "rate", "mean", "low", "high", "objects")
+_BIN_COLUMNS = ("from", "to", "probability", "share", "low", "high", "parts")
 _FOLD_COLUMNS = ("fold", "escape_rate", "overkill_rate", "auroc", "threshold", "epochs", "loss", "seconds")
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
@@ -64,6 +65,8 @@ def _drawings(run: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Any], Non
     recalls = [row for row in run["parts"] if row["rate"] == "recall"]
     if recalls:
         yield "recall", lambda axes: _recall(axes, recalls)
+    if run["reliability"]:
+        yield "reliability", lambda axes: _reliability(axes, run["reliability"])
     if run["losses"]:
         yield "losses", lambda axes: _losses(axes, run["losses"])
 
@@ -98,6 +101,14 @@ def _recall(axes: Any, rows: Rows) -> None:
     axes.set_yticks(range(len(rows)), [row["part"] for row in reversed(rows)], parse_math=False)
 
 
+def _reliability(axes: Any, rows: Rows) -> None:
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.5)
+    for row in rows:
+        axes.plot([row["probability"]] * 2, [row["low"], row["high"]], color=_LINE, alpha=0.4)
+    axes.plot([row["probability"] for row in rows], [row["share"] for row in rows], "o", color=_LINE, markersize=3)
+    axes.set(xlabel="probability of being defective", ylabel="share defective", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+
+
 def _losses(axes: Any, rows: Rows) -> None:
     for fold in dict.fromkeys(row["fold"] for row in rows):
         own = [row for row in rows if row["fold"] == fold]
@@ -117,6 +128,8 @@ def _tables(run: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], list[l
     )
     if run["parts"]:
         yield "defects", _PART_COLUMNS, [[row[name] for name in _PART_COLUMNS] for row in run["parts"]]
+    if run["reliability"]:
+        yield "reliability", _BIN_COLUMNS, [[row[name] for name in _BIN_COLUMNS] for row in run["reliability"]]
     yield "folds", _FOLD_COLUMNS, [[row[name] for name in _FOLD_COLUMNS] for row in run["fold_rows"]]
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from raylab2f.pitfalls import PITFALLS
+from raylab2f.reporting.reliability import print_reliability
 from raylab2f.reporting.whole_tables import print_table
 
 __all__ = [
@@ -80,6 +81,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         print_table(headings, rows, console, title=f"{describe_run(summary)}: threshold {strategy}")
         _print_parts(summary, strategy, console)
     _print_pixel_level(summary, console)
+    print_reliability(summary, console)
     print_remarks(summary, console)
     for warning in summary["warnings"]:
         line = f"[bold yellow]warning {warning['code']}:[/] {escape(warning['text'])}"

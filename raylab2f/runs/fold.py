@@ -211,10 +211,9 @@ def run_fold(
         _write_baseline(folder, inputs, split, scored, seed, device)
         files.append("baseline.parquet")
     save_detector(folder, detector, inputs.feature_shapes)
-    if detector.gives_maps and write_pixels(
-        folder, manifest, _image_ids(split, "inference"), detector, inputs.shards, device
-    ):
-        files.append("pixels.parquet")
+    if detector.gives_maps:
+        partitions = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
+        files += write_pixels(folder, manifest, partitions, detector, inputs.shards, device)
     if kept:
         files.append("epoch_scores.parquet")
     record = {

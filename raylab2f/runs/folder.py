@@ -5,9 +5,11 @@ run.json            settings, dataset, versions (of packages that add parts, too
 manifest.parquet    the dataset
 pictures.parquet    its prepared pictures: the manifest with rows for turned copies (`rotation`, `source_id`)
 folds/{k}/          split.parquet, scores.parquet, baseline.parquet, maps.parquet, model.safetensors, model.json,
-                    fold.json | error.json, pixels.parquet where there are defect masks, epoch_scores.parquet if asked
+                    fold.json | error.json, epoch_scores.parquet if asked, where there are defect masks
+                    pixels.parquet, segmentation.parquet
                     for
 metrics.parquet     one row per fold, strategy, level and metric
+probabilities.parquet  how likely each judged picture and part is defective, where it was asked for
 summary.json        the estimates with their intervals
 summary.txt         the same as tables
 acceptance.json     where limits were set: whether they are kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +10,7 @@ import torch
 
 from raylab2f.detectors.base import Detector
 from raylab2f.evaluation.pixels.pixel_curves import PixelBatch, judge_pixels
+from raylab2f.evaluation.pixels.segmentation import judge_segmentation
 from raylab2f.files.atomic import write_parquet
 from raylab2f.files.parquet import read_parquet
 from raylab2f.preparation import PictureShards
@@ -22,37 +23,49 @@ _BATCH = 32
 def write_pixels(
     folder: Path,
     manifest: Path,
-    image_ids: Sequence[str],
+    partitions: Mapping[str, str],
     detector: Detector,
     shards: PictureShards,
     device: torch.device,
-) -> bool:
-    """Write `pixels.parquet` in the schema of `judge_pixels` from the fold's `maps.parquet`.
+) -> list[str]:
+    """Write `pixels.parquet` in the schema of `judge_pixels`, of the inference pictures, and `segmentation.parquet` in
+    that of `judge_segmentation`, from the fold's `maps.parquet`.
 
     Arguments:
         folder: of the fold.
         manifest: the dataset's `manifest.parquet`.
-        image_ids: the fold's inference pictures.
+        partitions: of the fold's pictures, by image_id.
         detector: brings maps to picture resolution.
         shards: hold the masks.
         device: where maps are enlarged.
 
     Returns:
-        Whether there was anything to write: without a mask there is not.
+        Names of the files: none where there is no mask.
     """
-    target = folder / "pixels.parquet"
-    target.unlink(missing_ok=True)
+    for name in ("pixels.parquet", "segmentation.parquet"):
+        (folder / name).unlink(missing_ok=True)
     columns = ["image_id", "object_id", "label", "mask_path"]
-    wanted = set(image_ids)
-    pictures = {row["image_id"]: row for row in read_parquet(manifest, columns=columns).to_pylist()}
-    pictures = {image_id: row for image_id, row in pictures.items() if image_id in wanted}
-    if not any(row["label"] and row["mask_path"] is not None for row in pictures.values()):
-        return False
-    table = judge_pixels(lambda: _batches(folder / "maps.parquet", wanted, detector, shards, device), pictures)
-    if table is None:
-        return False
-    write_parquet(target, table)
-    return True
+    pictures = {
+        row["image_id"]: {**row, "partition": partitions[row["image_id"]]}
+        for row in read_parquet(manifest, columns=columns).to_pylist()
+        if partitions.get(row["image_id"]) in ("threshold", "inference")
+    }
+    judged = {image_id: row for image_id, row in pictures.items() if row["partition"] == "inference"}
+    if not any(row["label"] and row["mask_path"] is not None for row in judged.values()):
+        return []
+
+    def batches(partition: str | None) -> Iterator[PixelBatch]:
+        wanted = {image_id for image_id, row in pictures.items() if partition in (None, row["partition"])}
+        return _batches(folder / "maps.parquet", wanted, detector, shards, device)
+
+    tables = {
+        "pixels.parquet": judge_pixels(lambda: batches("inference"), judged),
+        "segmentation.parquet": judge_segmentation(batches, pictures),
+    }
+    written = {name: table for name, table in tables.items() if table is not None}
+    for name, table in written.items():
+        write_parquet(folder / name, table)
+    return list(written)
 
 
 def _batches(

@@ -234,6 +234,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         return RunOutcome(plan.folder.place, None, tuple(failed))
     scores = pa.concat_tables(read_parquet(local(task.folder) / "scores.parquet") for task in finished)
     pixels = [_with_fold(task, table) for task, table in _tables(finished, "pixels.parquet")]
+    segmentation = [_with_fold(task, table) for task, table in _tables(finished, "segmentation.parquet")]
     epoch_scores = [table for _, table in _tables(finished, "epoch_scores.parquet")]
     sibling = find_picture_split(plan.folder, plan.settings, plan.description["fingerprint"])
     if sibling is not None:
@@ -256,6 +257,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         planned_folds=len(plan.tasks),
         warnings=warnings,
         pixels=pa.concat_tables(pixels) if pixels else None,
+        segmentation=pa.concat_tables(segmentation) if segmentation else None,
         epoch_scores=pa.concat_tables(epoch_scores) if epoch_scores else None,
         replicator=spread_replicates,
         **plan.settings.evaluation,
@@ -276,9 +278,11 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
         except UserError as error:
             display.warn(f"nothing is said of the nearest neighbour on the same features: {error}")
     write_parquet(plan.folder.metrics, summary.metrics)
+    if summary.probabilities is not None:
+        write_parquet(plan.folder.path / "probabilities.parquet", summary.probabilities)
     values = summary.to_dict()
     write_json(plan.folder.summary, values)
-    publish(plan.folder.place, ["metrics.parquet", "tensorboard/*", LOG, "summary.json"])
+    publish(plan.folder.place, ["metrics.parquet", "probabilities.parquet", "tensorboard/*", LOG, "summary.json"])
     return RunOutcome(plan.folder.place, json.loads(json.dumps(values)), tuple(failed))
 
 

@@ -199,7 +199,8 @@ def expected_outcomes(run: RunEvidence, decision: Decision, way: str, fold: int 
         count = len(run.splits)
         of = f"{count} fold{'s' * (count != 1)}: models made in the same way from a part of the good parts"
     else:
-        rules = {key: value for key, value in run.settings.evaluation.items() if key not in ("mute", "strategies")}
+        left_out = ("mute", "strategies", "probabilities")
+        rules = {key: value for key, value in run.settings.evaluation.items() if key not in left_out}
         own = run.scores.filter(pc.equal(run.scores["fold"], fold)).drop_columns(["trained"])
         summary = evaluate(own, strategies=[decision.strategy], seed=run.settings.seed, **rules)
         rows = summary.to_dict()["estimates"]

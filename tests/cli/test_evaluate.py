@@ -99,3 +99,18 @@ def test_a_folder_that_holds_no_run_is_named(tmp_path):
     process = evaluate(tmp_path)
     assert process.returncode == 2
     assert "holds no run" in process.stderr
+
+
+def test_probabilities_are_written_and_their_reliability_is_told(scores, tmp_path):
+    options = ("--replicates", 50, "--folds", 3, "--probabilities", "venn-abers", "--out", tmp_path)
+    process = evaluate(scores, *options)
+    assert process.returncode == 0, process.stderr
+    assert "probabilities of being defective (venn-abers), as in the threshold partition" in process.stdout
+    assert "reliability, object level" in process.stdout
+    written = pq.read_table(tmp_path / "probabilities.parquet")
+    assert written.column_names == ["fold", "level", "id", "label", "score", "probability", "low", "high"]
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert set(summary["reliability"]["levels"]) == {"image", "object"}
+    process = evaluate(scores, "--probabilities", "platt")
+    assert process.returncode == 2
+    assert "choose from isotonic, venn-abers" in process.stderr

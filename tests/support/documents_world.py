@@ -1,6 +1,7 @@
 """The folder that the documentation's reader stands in: small pictures under the names that the pages use."""
 
 import csv
+import json
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ class World:
         self._mtd()
         self._casting()
         self._kolektorsdd()
+        self._scores_of_other_tools()
         (folder / "limits.yaml").write_text("escape_rate: 0.02\noverkill_rate: 0.05\n", encoding="utf-8")
         (folder / "run.yaml").write_text("data: parts.csv\nobject-id: '(?P<object>part\\d+)_'\n", encoding="utf-8")
 
@@ -94,3 +96,28 @@ class World:
             for part in range(4):
                 stem = f"KolektorSDD/kos{item:02}/Part{part}"
                 self.picture(f"{stem}.jpg", defective=part == item % 4, mask=f"{stem}_label.bmp")
+
+    def _scores_of_other_tools(self):
+        """Of the manifest's pictures, as they were named on another machine."""
+        rows = []
+        for number in range(GOOD + 2 * DEFECTIVE):
+            label = int(number >= GOOD)
+            for angle in ANGLES:
+                name = f"/srv/line/parts/part{number:03}_{angle}deg.png"
+                rows.append((name, label, float(self.generator.normal(1.5 * label))))
+        names, labels, scores = zip(*rows, strict=True)
+        columns = ["image_path", "gt_label", "pred_score"]
+        with (self.folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([columns, *rows])
+        samples = [
+            {
+                "filepath": name,
+                "ground_truth": {"_cls": "Classification", "label": ("good", "dent")[label]},
+                "anomaly_score": score,
+            }
+            for name, label, score in rows
+        ]
+        (self.folder / "samples.json").write_text(json.dumps({"samples": samples}), encoding="utf-8")
+        logged = json.dumps({"columns": columns, "data": rows})
+        (self.folder / "eval_results_table.json").write_text(logged, encoding="utf-8")
+        np.savez(self.folder / "scores.npz", scores=scores, labels=labels, image_paths=names)

@@ -71,7 +71,7 @@ def test_pixels_are_judged_where_there_are_masks(finished_run, pictures, read_su
     folder, _ = finished_run
     summary = read_summary(folder)
     metrics = [e["metric"] for e in summary["estimates"] if e["level"] == "pixel"]
-    assert metrics == ["auroc", "aupro_30", "aupro_05", "aupimo", "peak_in_defect"]
+    assert metrics == ["auroc", "aupro_30", "aupro_05", "aupimo", "peak_in_defect", "seg_f1", "seg_f1_3std"]
     assert "pixel level" in (folder / "summary.txt").read_text(encoding="utf-8")
     measured = pq.read_table(folder / "metrics.parquet").to_pylist()
     unmasked = set()

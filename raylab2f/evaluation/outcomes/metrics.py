@@ -13,6 +13,7 @@ import numpy as np
 from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.curves import Curve
 from raylab2f.evaluation.decisions.strategies import MOST_WEIGHT
+from raylab2f.evaluation.outcomes.presorted import PRESORTED, presorted_shares
 
 __all__ = [
     "AUTOMATIC_RATES",
@@ -79,7 +80,7 @@ AUTOMATIC_RATES = {
 PREVALENCE_RATIOS = ("precision_at_prevalence", "npv_at_prevalence")
 # Ratios of rates: several folds together have the ratio of their mean rates, not the mean of their ratios.
 MEAN_RATE_RATIOS = (*PREVALENCE_RATIOS, *AUTOMATIC_RATES)
-RANKING_METRICS = ("auroc", "average_precision", "partial_auroc")
+RANKING_METRICS = ("auroc", "average_precision", "partial_auroc", *PRESORTED)
 
 _LOWER_IS_BETTER = frozenset(
     {
@@ -93,6 +94,10 @@ _LOWER_IS_BETTER = frozenset(
         "defective_review_rate",
         "good_review_rate",
         "review_rate_at_prevalence",
+        "brier_score",
+        "log_loss",
+        "ece",
+        "brier_miscalibration",
         *AUTOMATIC_RATES,
     }
 )
@@ -227,7 +232,7 @@ def ranking_metrics(curve: Curve, costs: Costs) -> dict[str, np.ndarray]:
     `auroc` is the probability that an anomalous score is higher than a nominal one, ties counting half.
     `average_precision` is the sum of precision times gain in recall over thresholds. `partial_auroc` is the area
     under the ROC curve up to a false-alarm rate of `costs.max_fpr`, standardised so that chance is 0.5 and
-    perfect is 1 (McClish 1989).
+    perfect is 1 (McClish 1989). The others are those of `PRESORTED`.
     """
     tp, fp = curve.tp, curve.fp
     p, n = curve.positives, curve.negatives
@@ -245,13 +250,14 @@ def ranking_metrics(curve: Curve, costs: Costs) -> dict[str, np.ndarray]:
         "auroc": area / (safe_p * safe_n),
         "average_precision": average / safe_p,
         "partial_auroc": (1 + (partial / (safe_p * safe_n) - chance) / (costs.max_fpr - chance)) / 2,
+        **presorted_shares(curve),
     }
     return {name: np.where(both, value, np.nan) for name, value in values.items()}
 
 
 def metric_range(metric: str) -> tuple[float, float]:
     """Smallest and largest possible value."""
-    if metric in ("tp", "fp", "tn", "fn", "expected_cost", "cost_at_prevalence"):
+    if metric in ("tp", "fp", "tn", "fn", "expected_cost", "cost_at_prevalence", "log_loss"):
         return 0.0, np.inf
     return (-1.0 if metric in ("mcc", "kappa", "youden_j") else 0.0), 1.0
 

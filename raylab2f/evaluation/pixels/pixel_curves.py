@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import ndimage
 
-__all__ = ["PIXELS_SCHEMA", "PixelBatch", "judge_pixels"]
+__all__ = ["PIXELS_SCHEMA", "PixelBatch", "PixelSample", "judge_pixels"]
 
 _CURVE = pa.list_(pa.float32())
 
@@ -80,7 +80,7 @@ def judge_pixels(
         A table in `PIXELS_SCHEMA`; `None` if no anomalous picture has a mask or there is no nominal picture.
     """
     names = sorted(pictures)
-    in_nominal, in_all = _Sample(), _Sample()
+    in_nominal, in_all = PixelSample(), PixelSample()
     masked = 0
     for batch in batches():
         for name, scores, defect in zip(batch.image_ids, batch.maps, batch.defects, strict=True):
@@ -132,7 +132,7 @@ def _share_above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return np.concatenate(([0.0], (len(values) - below) / count, [1.0]))
 
 
-class _Sample:
+class PixelSample:
     """Values that pass by: the highest ones, and every so many-th of all."""
 
     def __init__(self) -> None:

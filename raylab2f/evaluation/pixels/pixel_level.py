@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from raylab2f.evaluation.cautions import FEW_OBJECTS
 from raylab2f.evaluation.estimates import EstimateRow, estimate_rows, metrics_table
+from raylab2f.evaluation.intervals.bootstrap import CHUNK, weight_blocks
 from raylab2f.evaluation.intervals.methods import (
     Ends,
     corrected_t_interval,
@@ -27,7 +29,13 @@ from raylab2f.evaluation.pixels.pixel_metrics import (
     judge_pixel_problem,
     pixel_replicates,
 )
+from raylab2f.evaluation.pixels.segmentation import (
+    SEGMENTATION_METRICS,
+    build_segmentation_problem,
+    judge_segmentation_problem,
+)
 from raylab2f.pitfalls import Caution
+from raylab2f.seeding import numpy_generator
 
 __all__ = ["PixelLevel", "judge_pixel_level"]
 
@@ -43,6 +51,7 @@ class PixelLevel:
 
 def judge_pixel_level(
     pixels: pa.Table | None,
+    segmentation: pa.Table | None = None,
     *,
     ratio: float,
     methods: Sequence[str],
@@ -57,6 +66,8 @@ def judge_pixel_level(
 
     Arguments:
         pixels: tables of `judge_pixels` with the column `fold`; `None` or without rows: nothing is said.
+        segmentation: tables of `judge_segmentation` with the column `fold`; `None` or without rows: nothing is said of
+            SegF1, as for runs of before.
         ratio: of the corrected t, see `corrected_t_interval`.
         methods: names of `INTERVALS`; those that need thresholds or counts of objects do not apply.
         default: the method asked for.
@@ -70,12 +81,24 @@ def judge_pixel_level(
     if _fewest_nominal_pixels(problem) < LEAST_PIMO_PIXELS:
         values[PIXEL_METRICS.index("aupimo")] = np.nan
     means, none = fold_mean(values[:, :, None])[:, 0], np.full(values.shape, np.nan)
-    ends = _ends(problem, values, means, ratio, methods, confidence, replicates, seed)
-    return PixelLevel(
-        estimate_rows(estimates, values, means, ends, default, confidence),
-        metrics_table(problem.folds, estimates, values, none, none),
-        tuple(_find_cautions(problem)),
-    )
+    share = np.array([metric == "peak_in_defect" for metric in PIXEL_METRICS])
+    drawn = partial(pixel_replicates, problem, replicates, seed)
+    objects = float(problem.strata.sum()), float(problem.nominal)
+    ends = _ends(drawn, problem.strata, objects, share, values, means, ratio, methods, confidence)
+    rows = estimate_rows(estimates, values, means, ends, default, confidence)
+    table = metrics_table(problem.folds, estimates, values, none, none)
+    if segmentation is not None and segmentation.num_rows:
+        cut = build_segmentation_problem(segmentation)
+        estimates = [Estimate(ANY_STRATEGY, "pixel", metric) for metric in SEGMENTATION_METRICS]
+        values = judge_segmentation_problem(cut, np.ones((len(cut.strata), 1)))[:, :, 0]
+        means, none = fold_mean(values[:, :, None])[:, 0], np.full(values.shape, np.nan)
+        drawn = partial(_replicates, partial(judge_segmentation_problem, cut), cut.strata, replicates, seed)
+        objects = float(cut.judged[0]), float(cut.judged[1])
+        share, classes = np.zeros(len(means), dtype=bool), np.repeat([True, False], cut.judged)
+        ends = _ends(drawn, classes, objects, share, values, means, ratio, methods, confidence)
+        rows += estimate_rows(estimates, values, means, ends, default, confidence)
+        table = pa.concat_tables((table, metrics_table(cut.folds, estimates, values, none, none)))
+    return PixelLevel(rows, table, tuple(_find_cautions(problem)))
 
 
 def _fewest_nominal_pixels(problem: PixelProblem) -> int:
@@ -117,27 +140,41 @@ def _find_cautions(problem: PixelProblem) -> list[Caution]:
     return found
 
 
+def _replicates(
+    judge: Callable[[np.ndarray], np.ndarray], strata: np.ndarray, replicates: int, seed: int
+) -> np.ndarray:
+    """(metrics, replicates) means over folds in a bootstrap over objects."""
+    rng = numpy_generator(seed, "segmentation bootstrap")
+    blocks = (weights for size in _sizes(replicates) for weights in weight_blocks(strata, size, rng))
+    return np.concatenate([fold_mean(judge(weights)) for weights in blocks], axis=1)
+
+
+def _sizes(replicates: int) -> list[int]:
+    return [min(CHUNK, replicates - start) for start in range(0, replicates, CHUNK)]
+
+
 def _ends(
-    problem: PixelProblem,
+    draw: Callable[[], np.ndarray],
+    strata: np.ndarray,
+    objects: tuple[float, float],
+    share: np.ndarray,
     values: np.ndarray,
     means: np.ndarray,
     ratio: float,
     methods: Sequence[str],
     confidence: float,
-    replicates: int,
-    seed: int,
 ) -> dict[str, Ends]:
+    """Ends by method; `objects` are judged ones with a mask and nominal ones, `share` metrics of the former alone."""
     ends: dict[str, Ends] = {}
     if {"object-bootstrap", "object-bootstrap-percentile"} & set(methods):
-        drawn = pixel_replicates(problem, replicates, seed)
+        drawn = draw()
         if "object-bootstrap" in methods:
-            defective, nominal = float(problem.strata.sum()), float(problem.nominal)
-            share = np.array([metric == "peak_in_defect" for metric in PIXEL_METRICS])
+            defective, nominal = objects
             ends["object-bootstrap"] = deviation_interval(
                 means,
                 drawn,
                 objects=np.column_stack((np.full(len(share), defective), np.where(share, defective, nominal))),
-                degrees=max(len(problem.strata) - (1.0 if problem.strata.all() else 2.0), 1.0),
+                degrees=max(len(strata) - (1.0 if strata.all() else 2.0), 1.0),
                 ranking=~share,
                 confidence=confidence,
             )

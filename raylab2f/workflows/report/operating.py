@@ -33,7 +33,8 @@ def operating_points(
     """
     thresholds = _grid(score, label)
     names = {f"fixed:{threshold!r}": threshold for threshold in thresholds}
-    rules = {key: value for key, value in summary["settings"].items() if key not in ("strategies", "replicates")}
+    left_out = ("strategies", "replicates", "probabilities")
+    rules = {key: value for key, value in summary["settings"].items() if key not in left_out}
     found = evaluate(
         scores,
         strategies=list(names),

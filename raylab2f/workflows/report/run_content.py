@@ -127,6 +127,7 @@ def run_content(
         "curves": curves.to_pylist(),
         "pod": pod,
         "parts": _parts(summary, level, strategy),
+        "reliability": summary.get("reliability", {}).get("levels", {}).get(level, {}).get("bins", []),
         "pixels": _rows(summary, "any", "pixel"),
         "cards": cards,
         "fold_rows": [_fold_row(record, metrics, level, strategy) for record in records],
