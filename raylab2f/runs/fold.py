@@ -35,23 +35,13 @@ from raylab2f.preparation import PictureShards
 from raylab2f.runs.epoch_scores import EpochScores
 from raylab2f.runs.nearest_neighbour import nearest_neighbour_scores
 from raylab2f.runs.pixels import write_pixels
+from raylab2f.runs.score_rows import SCORES_SCHEMA, write_score_rows
+from raylab2f.runs.tile_predictions import TILES_FILE, Keep, kept_tiles
+from raylab2f.runs.tiled import Tiled, reading_of
 from raylab2f.seeding import torch_seed
 
 __all__ = ["PREDICT_CHUNK", "SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
 
-SCORES_SCHEMA = pa.schema(
-    [
-        ("fold", pa.int32()),
-        ("partition", pa.string()),
-        ("image_id", pa.string()),
-        ("object_id", pa.string()),
-        ("label", pa.int8()),
-        ("defect_type", pa.string()),
-        ("view", pa.string()),
-        ("condition", pa.string()),
-        ("score", pa.float64()),
-    ]
-)
 _CPU = torch.device("cpu")
 _PREDICT_BATCH = 32
 #: So many pictures' features are in memory at a time when they are scored.
@@ -76,6 +66,7 @@ class FoldTask:
         dataset: its name, for people.
         checkpoint_seconds: at least so long between two checkpoints.
         epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
+        tile_score: from tiles to pictures, where shards and stores have tiles.
     """
 
     folder: str
@@ -89,6 +80,7 @@ class FoldTask:
     dataset: str = ""
     checkpoint_seconds: float = 30.0
     epoch_scores: int = 0
+    tile_score: str = "max"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -148,7 +140,7 @@ def run_fold(
     inputs = _FoldInputs(task)
     split = read_parquet(folder / "split.parquet")
 
-    train = inputs.samples(_image_ids(split, "train"), device, for_training=True)
+    train = inputs.samples(inputs.reading.rows(_image_ids(split, "train")), device, for_training=True)
     checkpoint = folder / "checkpoint.safetensors"
     try:
         detector, optimizers, decisions, history = _start(inputs, train, seed, checkpoint)
@@ -197,8 +189,11 @@ def run_fold(
         _write_baseline(folder, inputs, split, scored, seed, device)
         files.append("baseline.parquet")
     save_detector(folder, detector, inputs.feature_shapes)
-    if write_pixels(folder, manifest, _image_ids(split, "inference"), detector, inputs.shards, device):
+    judged = _image_ids(split, "inference")
+    if write_pixels(folder, manifest, judged, detector, inputs.shards, device, inputs.reading):
         files.append("pixels.parquet")
+    if isinstance(inputs.reading, Tiled):
+        files.append(TILES_FILE)
     if kept:
         files.append("epoch_scores.parquet")
     record = {
@@ -228,6 +223,7 @@ class _FoldInputs:
         self.cls = detector_class(task.detector)
         self.config = config_from_dict(task.detector, task.config)
         self.shards = PictureShards.open(fetch(task.pictures))
+        self.reading = reading_of(self.shards, task.tile_score)
         self.stores = [FeatureStore.open(fetch(store)) for store in task.stores]
 
     @property
@@ -269,14 +265,16 @@ def _start(
 
 
 def _predict(
-    detector: Detector, inputs: _FoldInputs, image_ids: Sequence[str], device: torch.device
+    detector: Detector, inputs: _FoldInputs, image_ids: Sequence[str], device: torch.device, keep: Keep | None = None
 ) -> Iterator[tuple[Sequence[str], np.ndarray, np.ndarray]]:
-    """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time, float32."""
-    for start in range(0, len(image_ids), PREDICT_CHUNK):
-        chunk = image_ids[start : start + PREDICT_CHUNK]
-        predictions = list(predict_batches(detector, inputs.samples(chunk, device, for_training=False), _PREDICT_BATCH))
+    """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time; `keep` hears of what was read."""
+    for chunk in inputs.reading.portions(image_ids, PREDICT_CHUNK):
+        rows = inputs.reading.rows(chunk)
+        predictions = list(predict_batches(detector, inputs.samples(rows, device, for_training=False), _PREDICT_BATCH))
         scores, maps = (torch.cat(part).numpy() for part in zip(*predictions, strict=True))
-        yield chunk, scores, np.ascontiguousarray(maps)
+        if keep:
+            keep(chunk, scores, maps)
+        yield chunk, inputs.reading.scores(chunk, scores), np.ascontiguousarray(inputs.reading.maps(chunk, maps))
 
 
 def _write_scores(
@@ -297,8 +295,8 @@ def _write_scores(
     spread = 0.0
     scores: list[np.ndarray] = []
     writer: pq.ParquetWriter | None = None
-    with atomic_path(folder / "maps.parquet") as temporary:
-        for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device):
+    with atomic_path(folder / "maps.parquet") as temporary, kept_tiles(folder, inputs.reading) as keep:
+        for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device, keep):
             scores.append(chunk_scores)
             size = np.sqrt(np.square(maps, dtype=np.float64).mean(axis=(1, 2)))
             spread = max(spread, float((maps.std(axis=(1, 2), dtype=np.float64) / np.maximum(size, 1e-30)).max()))
@@ -307,16 +305,7 @@ def _write_scores(
             writer.write_table(table)
         if writer:
             writer.close()
-    columns = ["image_id", "object_id", "label", "defect_type", "view", "condition"]
-    pictures = read_parquet(manifest)
-    pictures = pictures.select([name for name in columns if name in pictures.column_names])
-    known = {row["image_id"]: row for row in pictures.to_pylist()}
-    partition = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
-    rows = [
-        {"fold": task.fold, "partition": partition[image_id], "score": float(score), **known[image_id]}
-        for image_id, score in zip(image_ids, np.concatenate(scores), strict=True)
-    ]
-    write_parquet(folder / "scores.parquet", pa.Table.from_pylist(rows, schema=SCORES_SCHEMA))
+    write_score_rows(folder, task.fold, manifest, split, image_ids, np.concatenate(scores))
     return spread
 
 
@@ -328,10 +317,10 @@ def _write_baseline(
     def samples(names: Sequence[str]) -> Samples:
         return inputs.samples(names, device, for_training=False)
 
-    train = _image_ids(split, "train")
-    scores = nearest_neighbour_scores(
-        inputs.config, inputs.feature_shapes, samples, train, image_ids, seed, PREDICT_CHUNK
-    )
+    rows = inputs.reading.rows
+    train, judged = rows(_image_ids(split, "train")), rows(image_ids)
+    scores = nearest_neighbour_scores(inputs.config, inputs.feature_shapes, samples, train, judged, seed, PREDICT_CHUNK)
+    scores = inputs.reading.scores(image_ids, scores)
     table = pa.table({"image_id": pa.array(image_ids, pa.string()), "score": pa.array(scores, pa.float64())})
     write_parquet(folder / "baseline.parquet", table)
 

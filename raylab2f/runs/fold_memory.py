@@ -12,7 +12,9 @@ from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.features import FeatureStore
 from raylab2f.files.mirror import local
 from raylab2f.files.parquet import read_parquet
+from raylab2f.preparation import PictureShards
 from raylab2f.runs.fold import PREDICT_CHUNK, FoldTask
+from raylab2f.runs.tiled import reading_of
 
 __all__ = ["PROCESS_BYTES", "feature_bytes", "fold_memory", "held_bytes"]
 
@@ -27,9 +29,12 @@ def fold_memory(task: FoldTask) -> int:
     config = config_from_dict(task.detector, task.config)
     stores = [FeatureStore.open(local(store)) for store in task.stores]
     each = sum(feature_bytes(list(store.shapes.values()), store.dtype) for store in stores)
-    partitions = read_parquet(local(task.folder) / "split.parquet")["partition"].to_pylist()
-    train = partitions.count("train")
-    scored = partitions.count("threshold") + partitions.count("inference")
+    reading = reading_of(PictureShards.open(local(task.pictures)))
+    split = read_parquet(local(task.folder) / "split.parquet").select(["image_id", "partition"]).to_pylist()
+    train, scored = (
+        len(reading.rows([row["image_id"] for row in split if (row["partition"] == "train") == trains]))
+        for trains in (True, False)
+    )
     return PROCESS_BYTES + held_bytes(task.detector, config, train, scored, each)
 
 

@@ -13,6 +13,8 @@ from raylab2f.evaluation.pixels.pixel_curves import PixelBatch, judge_pixels
 from raylab2f.files.atomic import write_parquet
 from raylab2f.files.parquet import read_parquet
 from raylab2f.preparation import PictureShards
+from raylab2f.runs.tile_predictions import full_size_batches
+from raylab2f.runs.tiled import Reading, Tiled
 
 __all__ = ["write_pixels"]
 
@@ -26,6 +28,7 @@ def write_pixels(
     detector: Detector,
     shards: PictureShards,
     device: torch.device,
+    reading: Reading | None = None,
 ) -> bool:
     """Write `pixels.parquet` in the schema of `judge_pixels` from the fold's `maps.parquet`.
 
@@ -36,6 +39,7 @@ def write_pixels(
         detector: brings maps to picture resolution.
         shards: hold the masks.
         device: where maps are enlarged.
+        reading: how the shards are read; tiles are judged at the resolution of their pictures. `None`: as pictures.
 
     Returns:
         Whether there was anything to write: without a mask there is not.
@@ -48,7 +52,13 @@ def write_pixels(
     pictures = {image_id: row for image_id, row in pictures.items() if image_id in wanted}
     if not any(row["label"] and row["mask_path"] is not None for row in pictures.values()):
         return False
-    table = judge_pixels(lambda: _batches(folder / "maps.parquet", wanted, detector, shards, device), pictures)
+
+    def batches() -> Iterator[PixelBatch]:
+        if isinstance(reading, Tiled):
+            return full_size_batches(folder, manifest, sorted(wanted), detector, reading, device)
+        return _batches(folder / "maps.parquet", wanted, detector, shards, device)
+
+    table = judge_pixels(batches, pictures)
     if table is None:
         return False
     write_parquet(target, table)
