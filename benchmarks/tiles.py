@@ -249,7 +249,7 @@ def report(results):
         cells = [share(row["recall"][str(size)]) for size in SIZES] + [share(row["overkill"])]
         cells += ["" if row[key] is None else f"{row[key]:.3f}" for key in ("auroc", "aupro")]
         cells += [f"{row[key]:.0f} s" for key in ("seconds", "work_seconds")]
-        cells += [f"{row[key] / 2**30:.2f} GiB" for key in ("process_bytes", "features_bytes")]
+        cells += [f"{row[key] / 2**20:,.0f} MiB" for key in ("process_bytes", "features_bytes")]
         print(f"| {name} |", " | ".join(cells), "|")
 
 

@@ -44,6 +44,7 @@ PITFALLS = {
     "RL219": "Fewer good pictures than defective ones",
     "RL220": "Few pictures train",
     "RL221": "Classes that their files tell apart",
+    "RL223": "Defects in tiles that are not seen",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

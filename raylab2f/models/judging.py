@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from raylab2f.detectors.backbone_features import stored_features
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.training import predict_batches
+from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
 from raylab2f.features import Backbone
 from raylab2f.models.familiarity import Components, Familiarity, statistics_of
@@ -107,6 +108,11 @@ class Judge:
         self._dtype = getattr(torch, record.feature_dtype)
         self._rule = parse_object_score(record.decision.object_score)
 
+    @property
+    def needs_foreground(self) -> bool:
+        """Whether every picture must come with a foreground mask."""
+        return self.preparation.needs_foreground or self.record.foreground_tiles
+
     @torch.inference_mode()
     def features(self, prepared: NDArray[np.uint8]) -> list[torch.Tensor]:
         """The features (n, C, h, w) float32 of prepared pictures (n, H, W, 3), as the detectors read them."""
@@ -173,6 +179,11 @@ class Judge:
         Raises:
             UserError: it cannot be prepared, such as for want of a foreground mask.
         """
+        if foreground is None and self.record.foreground_tiles:
+            raise UserError(
+                "It has no foreground mask, without which this model would look at tiles of a kind that it has never "
+                "seen; give one (raylab2f segment)."
+            )
         # The picture as it stands comes first, for its map; it counts only where that is one of the model's angles.
         angles = (0.0, *(angle for angle in self.record.angles if angle % 360))
         turns = [prepare(picture, self.preparation, foreground=foreground, angle=angle).picture for angle in angles]

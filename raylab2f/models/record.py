@@ -75,6 +75,8 @@ class ModelRecord:
         familiarity: `Familiarity.to_dict`, without its tensors.
         expected: `of` (what was judged, in words), `estimates` (rows as in `summary.json`) and `acceptance`.
         tile_score: where pictures are cut into tiles, a picture's score from theirs, see `preparation.tiling`.
+        foreground_tiles: whether its detectors saw only tiles that show foreground, so that every picture must come
+            with a mask of it.
         versions: of the code that made it.
         files: sha256 of every other file of the folder that is read.
     """
@@ -96,6 +98,7 @@ class ModelRecord:
     familiarity: dict[str, Any]
     expected: dict[str, Any]
     tile_score: str = "max"
+    foreground_tiles: bool = False
     versions: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     version: int = MODEL_VERSION

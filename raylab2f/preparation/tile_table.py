@@ -10,13 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raylab2f.datasets.entries import first_few
 from raylab2f.errors import UserError
 from raylab2f.files.parquet import read_parquet
+from raylab2f.pitfalls import Caution
 from raylab2f.preparation.embedding import Box
 from raylab2f.preparation.pipeline import Preparation
 from raylab2f.preparation.tiling import MOST_TILES, Tiling
 
-__all__ = ["TILES_FILE", "TILES_SCHEMA", "TileTable", "frame_of", "in_view", "tile_id", "tiles_of"]
+__all__ = ["TILES_FILE", "TILES_SCHEMA", "TileTable", "frame_of", "hidden_note", "in_view", "tile_id", "tiles_of"]
 
 #: In the folder of the shards of tiles.
 TILES_FILE = "tiles.parquet"
@@ -30,6 +32,7 @@ TILES_SCHEMA = pa.schema(
         ("frame_height", pa.int32()),  # of that picture
         ("frame_width", pa.int32()),
         ("kept", pa.bool_()),  # false: all background, so that no detector sees it
+        ("hides", pa.bool_()),  # not kept, though it shows some of a known defect, which no kept tile does
     ]
 )
 
@@ -85,7 +88,7 @@ def tiles_of(pictures: pa.Table, preparation: Preparation) -> pa.Table:
                 "a smaller overlap."
             )
         for box in tiling.boxes(frame):
-            values = (tile_id(image_id, box.top, box.left), image_id, box.top, box.left, *frame, True)
+            values = (tile_id(image_id, box.top, box.left), image_id, box.top, box.left, *frame, True, False)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     return pa.table(columns, schema=TILES_SCHEMA)
@@ -95,6 +98,23 @@ def _tiling(preparation: Preparation) -> Tiling:
     if (tiling := preparation.tiling) is None:
         raise ValueError("these pictures are not cut into tiles")
     return tiling
+
+
+def hidden_note(table: pa.Table) -> Caution | None:
+    """What the reader of results must know of defects that lie in tiles which no detector sees; `None`: there are none.
+
+    Arguments:
+        table: of `TILES_SCHEMA`.
+    """
+    hiding = sorted(set(table.filter(pc.field("hides"))["image_id"].to_pylist()))
+    if not hiding:
+        return None
+    return Caution(
+        "RL223",
+        f"{len(hiding)} pictures have a defect, or some of one, outside their foreground mask in tiles that no "
+        f"detector sees, and count as defective all the same: {first_few(hiding)}; mend the foreground masks, or read the "
+        "pictures without them.",
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ manifest.parquet    the dataset
 pictures.parquet    its prepared pictures: the manifest with rows for turned copies (`rotation`, `source_id`)
 folds/{k}/          split.parquet, scores.parquet, baseline.parquet, maps.parquet, model.safetensors, model.json,
                     fold.json | error.json, pixels.parquet where there are defect masks, epoch_scores.parquet if asked
-                    for
+                    for, tiles.parquet where pictures are cut into tiles
 metrics.parquet     one row per fold, strategy, level and metric
 summary.json        the estimates with their intervals
 summary.txt         the same as tables

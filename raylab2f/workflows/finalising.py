@@ -36,7 +36,7 @@ from raylab2f.workflows.evidence import RunEvidence, finished_folds, gather_evid
 from raylab2f.workflows.model_evaluation import evaluation_table
 from raylab2f.workflows.model_thresholds import Member, decide, expected_outcomes, members_of
 from raylab2f.workflows.refitting import refit_run
-from raylab2f.workflows.tiled_references import picture_maps, reference_tiles
+from raylab2f.workflows.tiled_references import leaves_out_tiles, picture_maps, reference_tiles
 
 __all__ = ["WAYS", "Way", "finalise_run"]
 
@@ -121,6 +121,7 @@ def finalise_run(
             map_level=0.0,
             familiarity=familiarity.to_dict(),
             expected=expected_outcomes(evidence, decision, way, fold),
+            foreground_tiles=leaves_out_tiles(evidence),
             tile_score=finished.settings.preparation.tile_score,
             versions={name: version_of(name) for name in _VERSIONED},
         )

@@ -15,12 +15,13 @@ from raylab2f.cluster.pictures.tiles import ingest_tiles
 from raylab2f.detectors.base import FeatureRequest
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.files.mirror import local
+from raylab2f.files.parquet import read_parquet
 from raylab2f.pitfalls import Caution
 from raylab2f.preparation import PictureShards, Preparation, with_copies
 from raylab2f.preparation.embedding import check_foregrounds
 from raylab2f.preparation.lost_defects import lost_defects_note
 from raylab2f.preparation.selection import view_note
-from raylab2f.preparation.tile_table import tiles_of
+from raylab2f.preparation.tile_table import TILES_FILE, hidden_note, tiles_of
 from raylab2f.reporting import Display
 from raylab2f.runs.folder import RunSettings
 
@@ -78,6 +79,7 @@ def prepare_inputs(
     config = config_from_dict(settings.detector, settings.config)
     prepared = prepare_pictures(settings, manifest, identity, cache, display)
     preparation, places = prepared.preparation, {prepared.place: prepared.preparation.whole}
+    hidden = None
     if preparation.tiles is not None:
         with display.stage("prepare tiles") as progress:
             place = ingest_tiles(
@@ -90,6 +92,7 @@ def prepare_inputs(
                 warn=display.warn,
             )
         places[place] = preparation
+        hidden = hidden_note(read_parquet(local(place) / TILES_FILE))
     made = []
     for place, done in places.items():
         of_what = "" if done.tiles is None else " of tiles"
@@ -107,8 +110,8 @@ def prepare_inputs(
             )
         made.append((place, extraction.stores, extraction.extracted))
     shards, warnings = prepared.shards, prepared.warnings
-    if note := lost_defects_note(prepared.pictures, shards, settings.preparation):
-        warnings += (note,)
+    lost = lost_defects_note(prepared.pictures, shards, settings.preparation)
+    warnings += tuple(note for note in (lost, hidden) if note)
     extracted = sum(count for *_, count in made)
     return Inputs(
         pictures=prepared.pictures,

@@ -9,14 +9,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raylab2f.files.mirror import local
+from raylab2f.files.parquet import read_parquet
 from raylab2f.models.judging import Judge
 from raylab2f.models.tiles import Cut
 from raylab2f.preparation import PictureShards
-from raylab2f.preparation.tile_table import TileTable, in_view
+from raylab2f.preparation.tile_table import TILES_FILE, TileTable, in_view
 from raylab2f.preparation.tiling import shrink_map
 from raylab2f.workflows.evidence import RunEvidence
 
-__all__ = ["picture_maps", "reference_tiles"]
+__all__ = ["leaves_out_tiles", "picture_maps", "reference_tiles"]
+
+
+def leaves_out_tiles(evidence: RunEvidence) -> bool:
+    """Whether the run's detectors saw only tiles that show foreground, where pictures have others, too."""
+    if evidence.inputs.preparation.tiles is None:
+        return False
+    return not all(read_parquet(local(evidence.inputs.seen_place) / TILES_FILE)["kept"].to_pylist())
 
 
 def reference_tiles(evidence: RunEvidence, rows: pa.Table) -> tuple[pa.Table, NDArray[np.uint8]]:

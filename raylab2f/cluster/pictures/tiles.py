@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ __all__ = ["ingest_tiles"]
 
 # Masks of a task; so many are read before progress is told.
 _ROWS = 16
-_LOOKED_AT = ["image_id", "foreground_path", "rotation", "height", "width"]
+_LOOKED_AT = ["image_id", "foreground_path", "mask_path", "rotation", "height", "width"]
+# Columns that masks decide.
+_SEEN = ["kept", "hides"]
 
 
 def ingest_tiles(
@@ -79,10 +82,14 @@ def _kept(pictures: pa.Table, preparation: Preparation, place: str) -> pa.Table:
         return found
     masked = pictures.filter(pc.is_valid(pictures["foreground_path"]))
     if masked.num_rows:
-        kept = _looked_at(masked, preparation)
-        own = zip(table["image_id"].to_pylist(), table["tile_id"].to_pylist(), strict=True)
-        column = pa.array([image_id not in kept or tile in kept[image_id] for image_id, tile in own], pa.bool_())
-        table = table.set_column(table.column_names.index("kept"), "kept", column)
+        looked = _looked_at(masked, preparation)
+        own = list(zip(table["image_id"].to_pylist(), table["tile_id"].to_pylist(), strict=True))
+        columns = {
+            "kept": [image_id not in looked or tile in looked[image_id][0] for image_id, tile in own],
+            "hides": [image_id in looked and tile in looked[image_id][1] for image_id, tile in own],
+        }
+        for name, values in columns.items():
+            table = table.set_column(table.column_names.index(name), name, pa.array(values, pa.bool_()))
     write_parquet(path, table)
     publish(place, [TILES_FILE])
     return table
@@ -92,25 +99,25 @@ def _found(path: Path, table: pa.Table) -> pa.Table | None:
     """What was written before, if it is of these very tiles."""
     try:
         found = read_parquet(path)
-        same = found.schema.equals(table.schema) and found.drop_columns("kept").equals(table.drop_columns("kept"))
+        same = found.schema.equals(table.schema) and found.drop_columns(_SEEN).equals(table.drop_columns(_SEEN))
     except (OSError, pa.ArrowException):
         return None
     return found if same else None
 
 
-def _looked_at(pictures: pa.Table, preparation: Preparation) -> dict[str, set[str]]:
-    """By picture, the ids of its tiles that are kept."""
+def _looked_at(pictures: pa.Table, preparation: Preparation) -> dict[str, tuple[set[str], set[str]]]:
+    """By picture, the ids of its tiles that are kept, and of those that hide a defect."""
     columns = pictures.select(_LOOKED_AT).sort_by("image_id")
     items = [columns.slice(start, _ROWS).to_pydict() for start in range(0, columns.num_rows, _ROWS)]
     with ray_session(), user_errors_unwrapped():
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(
             _Looker(preparation), num_cpus=1, concurrency=min(cluster_slots()[0], len(items))
         )
-        return {row["image_id"]: set(row["tiles"]) for row in dataset.iter_rows()}
+        return {row["image_id"]: (set(row["kept"]), set(row["hiding"])) for row in dataset.iter_rows()}
 
 
 class _Looker:
-    """Read masks and say which tiles show any foreground."""
+    """Read masks and say which tiles show any foreground, and then which others show a defect."""
 
     def __init__(self, preparation: Preparation) -> None:
         self.preparation = preparation
@@ -119,12 +126,22 @@ class _Looker:
         tiling = self.preparation.tiling
         assert tiling is not None
         found = []
-        for image_id, path, rotation, height, width in zip(*(item[name] for name in _LOOKED_AT), strict=True):
+        for image_id, path, defect_path, rotation, height, width in zip(
+            *(item[name] for name in _LOOKED_AT), strict=True
+        ):
             mask, angle = read_mask(path), float(rotation)
             blank = np.zeros((*mask.shape, 3), np.uint8)
-            _, foreground, _ = arrange(blank, self.preparation, foreground=mask, angle=angle)
+            defect = None if defect_path is None else read_mask(defect_path)
+            _, foreground, defect = arrange(blank, self.preparation, foreground=mask, defect=defect, angle=angle)
             boxes = tiling.boxes(frame_of(int(height), int(width), angle, self.preparation))
-            kept = zip(boxes, kept_tiles(boxes, foreground), strict=True)
-            tiles = [tile_id(image_id, box.top, box.left) for box, seen in kept if seen]
-            found.append({"image_id": image_id, "tiles": tiles})
+            kept = kept_tiles(boxes, foreground)
+            windows = [(slice(b.top, b.top + b.height), slice(b.left, b.left + b.width)) for b in boxes]
+            # Nothing is decided by defects; what is not seen of them is told.
+            for window, seen in zip(windows, kept, strict=True):
+                if seen:
+                    defect[window] = False
+            hiding = [not seen and bool(defect[w].any()) for w, seen in zip(windows, kept, strict=True)]
+            ids = [tile_id(image_id, box.top, box.left) for box in boxes]
+            chosen = {"kept": kept, "hiding": hiding}
+            found.append({"image_id": image_id, **{name: list(compress(ids, marks)) for name, marks in chosen.items()}})
         return found

@@ -65,7 +65,7 @@ class _Replica:
         tiling = judge.preparation.tiling
         shape = judge.preparation.size if tiling is None else (tiling.height, tiling.width)
         blank = torch.zeros((*shape, 3), dtype=torch.uint8).numpy()
-        if not judge.preparation.needs_foreground:
+        if not judge.needs_foreground:
             judge.look([blank] * min(rules.max_batch, _WARM_BATCH))
 
     async def judge(self, views: Sequence[ViewFile], map_: str | None) -> Answer | RefusalError:
