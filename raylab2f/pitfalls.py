@@ -60,6 +60,7 @@ PITFALLS = {
     "RL313": "A fold trained again",
     "RL314": "No better than the nearest neighbour",
     "RL315": "A training that does not learn",
+    "RL316": "Scores that depend on the batch",
 }
 
 

@@ -125,6 +125,7 @@ def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) ->
 def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any], telling: Telling) -> None:
     """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
     from raylab2f.reporting import Display
+    from raylab2f.reporting.ranking import print_ranking
     from raylab2f.reporting.stopping import say_how_to_go_on
     from raylab2f.workflows.cross_validation import run_cross_validation
     from raylab2f.workflows.finishing import finish_run
@@ -142,9 +143,24 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any], telling
         finish_run(place, summary, cache=how["cache"], display=display, mute=settings.evaluation["mute"])
         if not telling.as_json:
             telling.show(place)
+    rankings = _rankings([(settings, place) for _, settings, place in finished])
     if telling.as_json:
-        telling.show(*(place for _, _, place in finished))
+        telling.show(*(place for _, _, place in finished), rankings=rankings)
+    elif not telling.quiet:
+        for ranking in rankings:
+            print_ranking(ranking, console)
     _report_failures(outcomes)
+
+
+def _rankings(finished: Sequence[tuple[RunSettings, str]]) -> list[dict[str, Any]]:
+    """Of the detectors, for each seed: folds of two seeds differ."""
+    from raylab2f.workflows.ranking import rank_runs
+
+    places: dict[int, list[str]] = {}
+    for settings, place in finished:
+        places.setdefault(settings.seed, []).append(place)
+    found = (rank_runs(group, seed=seed) for seed, group in places.items())
+    return [ranking for ranking in found if ranking is not None]
 
 
 def _how_to_go_on(places: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -38,8 +39,11 @@ class Telling:
             raise UserError(f"--{asked[0]} and --{asked[1]}: choose one of them.")
         return Console(stderr=self.as_json, quiet=self.quiet)
 
-    def show(self, *places: str) -> None:
+    def show(self, *places: str, rankings: Sequence[dict[str, Any]] = ()) -> None:
         """Tell what the runs in these folders came to.
+
+        Arguments:
+            rankings: of the runs, as `workflows.ranking.rank_runs` gives them; they are part of the JSON.
 
         Raises:
             UserError: there is no run, or none of its folds is finished.
@@ -48,7 +52,8 @@ class Telling:
 
         outcomes = [recorded_outcome(place) for place in places]
         if self.as_json:
-            typer.echo(json.dumps({"runs": outcomes}, indent=2, allow_nan=False))
+            told = {"runs": outcomes} | ({"rankings": list(rankings)} if rankings else {})
+            typer.echo(json.dumps(told, indent=2, allow_nan=False))
             return
         for outcome in outcomes:
             self._print(outcome, Console())

@@ -102,7 +102,8 @@ class Samples:
     """The pictures of one partition, held in memory on one device; row i of every field is one picture.
 
     Arguments:
-        features: one (N, C, H, W) map per layer of each feature request, any floating dtype.
+        features: one (N, C, H, W) map per layer of each feature request, any floating dtype; none for a detector that
+            `reads_pictures`.
         pictures: (N, H, W, 3) uint8 RGB, or `None`.
         foregrounds: (N, H, W) bool, or `None`.
         dtype: floating type in which batches are handed out.
@@ -114,11 +115,17 @@ class Samples:
     dtype: torch.dtype = torch.float32
 
     def __len__(self) -> int:
-        return len(self.features[0])
+        return len(self._first)
 
     @property
     def device(self) -> torch.device:
-        return self.features[0].device
+        return self._first.device
+
+    @property
+    def _first(self) -> Tensor:
+        first = self.pictures if not self.features else self.features[0]
+        assert first is not None
+        return first
 
     def batch(self, rows: Tensor, prepared: Any = None) -> Batch:
         """The pictures at `rows`, (B,) int64 on the host, with what was prepared for them."""
@@ -195,6 +202,13 @@ class Detector(nn.Module, ABC):
     scores_are_likelihoods: ClassVar[bool] = False
     #: True when `Batch.pictures` is needed for training (not for prediction).
     trains_on_pictures: ClassVar[bool] = False
+    #: True when a batch holds pictures and no features, in training as in prediction; see `detectors.pictures`.
+    reads_pictures: ClassVar[bool] = False
+    #: True when settings that its configuration does not know are options of what it is made with.
+    takes_options: ClassVar[bool] = False
+    #: False where no part of a picture is pointed at: the map is the score everywhere, and is not kept. Of a detector
+    #: that `reads_pictures` it is known once it has predicted.
+    gives_maps: bool = True
 
     @abstractmethod
     def __init__(
@@ -207,6 +221,17 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def feature_requests(cls, config: Any) -> tuple[FeatureRequest, ...]:
         """The frozen features that a detector of this configuration reads."""
+
+    @property
+    def steps(self) -> Schedule:
+        """The schedule of the training that follows `begin`; what `begin` does by itself is not part of it."""
+        schedule: Schedule = self.config.schedule
+        return schedule
+
+    @property
+    def keeps_model(self) -> bool:
+        """Whether `state_dict` holds what `predict` needs; else nothing can be scored once the fold is finished."""
+        return True
 
     @classmethod
     def check_shapes(cls, config: Any, shapes: Sequence[tuple[int, int, int]]) -> None:

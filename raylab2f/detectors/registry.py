@@ -11,6 +11,7 @@ from typing import Any
 
 from raylab2f import plugins
 from raylab2f.detectors.base import Detector, Schedule
+from raylab2f.detectors.named_classes import as_detector, named_class
 from raylab2f.errors import UserError
 from raylab2f.files.typed_values import require_types
 
@@ -25,6 +26,8 @@ DETECTORS: Mapping[str, tuple[str, str]] = {
     "patchcore": ("raylab2f.detectors.patchcore", "PatchCore"),
 }
 
+#: What stands before the names of anomalib's models.
+ANOMALIB = "anomalib"
 # Fields that whatever drives a detector reads or sets.
 _REQUIRED = ("backbone", "weights", "layers", "size", "schedule", "init_seed")
 # Height or width of a picture as a detector sees it, at most.
@@ -39,11 +42,14 @@ def detector_names() -> tuple[str, ...]:
 
 
 def detector_class(name: str) -> type[Detector]:
-    """The detector called `name`, perhaps of another package.
+    """The detector called `name`: one of raylab2f's, `anomalib:Model`, one that a package adds, or `module:Class`.
 
     Raises:
         UserError: there is none, and which there are; or a package adds one that cannot be used, and why.
     """
+    family, colon, model = name.partition(":")
+    if colon:
+        return _anomalib(model) if family == ANOMALIB else as_detector(name, named_class(name))
     plugin = plugins.added(plugins.DETECTORS, name, DETECTORS)
     if name in DETECTORS:
         module, attribute = DETECTORS[name]
@@ -52,12 +58,22 @@ def detector_class(name: str) -> type[Detector]:
     if plugin is None:
         raise UserError(
             f"--detector {name}: no such detector is installed here; choose one of {', '.join(detector_names())}, or "
-            "install the package that adds it, on every node."
+            f"install the package that adds it, on every node; {ANOMALIB}:Model is one of anomalib's, and "
+            "package.module:Class your own."
         )
     added = plugin.load()
+    if hasattr(added, "fit") and not (isinstance(added, type) and issubclass(added, Detector)):
+        added = as_detector(name, added)
     if wrong := _fault_of(added, name):
         raise UserError(f"--detector {name}: the package {plugin.package} adds {wrong}; ask its authors.")
     return added
+
+
+def _anomalib(model: str) -> type[Detector]:
+    # It is installed on request, and takes seconds to import.
+    from raylab2f.detectors.anomalib import anomalib_detector
+
+    return anomalib_detector(model)
 
 
 def preset_config(detector: str, preset: str) -> Any:

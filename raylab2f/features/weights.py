@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from raylab2f.errors import UserError
 from raylab2f.features.architectures import pretrained_config, untrained_network
 
-__all__ = ["BUNDLED_MODEL", "Normalisation", "Weights", "install_weights", "read_weights", "weights_digest"]
+__all__ = [
+    "BUNDLED_MODEL",
+    "Normalisation",
+    "Weights",
+    "install_weights",
+    "read_weights",
+    "require_reachable",
+    "weights_digest",
+]
 
 BUNDLED_MODEL = "tf_efficientnet_lite0"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -144,8 +152,7 @@ def _hub(name: str, network: nn.Module, config: Mapping[str, Any]) -> dict[str, 
         raise UserError(f"--weights hub: there are no pretrained weights for --backbone {name}; {advice}.")
     try:
         cached = _cached(config)
-        if hub_id and not cached:
-            _reach_hub()
+        require_reachable(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             overlay = {"file": cached} if cached else None
@@ -170,8 +177,18 @@ def _cached(config: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _reach_hub() -> None:
-    """Fail within seconds where there is no network; the download itself would retry for a minute."""
+def require_reachable(config: Mapping[str, Any]) -> None:
+    """Fail within seconds where weights are to be fetched from the hub and there is no network; the download itself
+    would retry for a minute.
+
+    Arguments:
+        config: `pretrained_config` of a timm model.
+
+    Raises:
+        Exception: of the hub's client; whatever it says.
+    """
+    if not config.get("hf_hub_id") or _cached(config):
+        return
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented there, not re-exported
 

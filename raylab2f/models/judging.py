@@ -128,10 +128,10 @@ class Judge:
         features = self.features(prepared)
         scores: NDArray[np.float64] = np.zeros(len(prepared))
         maps = np.zeros((), np.float32)
-        for own, shown in self.said(features):
+        for own, shown in self._said(prepared, features):
             scores += own / len(self.detectors)
             maps = np.asarray(maps + shown / len(self.detectors), np.float32)
-        return Judged(scores, maps, self.distances(features))
+        return Judged(scores, maps, self._distances(features))
 
     @torch.inference_mode()
     def _score_cuts(self, pictures: Sequence[Ready]) -> Judged:
@@ -139,27 +139,31 @@ class Judge:
         found = [self.score_cut(cut) for one in pictures for cut in one.cuts]
         maps = np.stack([shrink_map(map_, self.preparation.size) for _, map_ in found])
         features = self.features(np.concatenate([one.turns for one in pictures]))
-        return Judged(np.array([score for score, _ in found]), maps, self.distances(features))
+        return Judged(np.array([score for score, _ in found]), maps, self._distances(features))
 
     @torch.inference_mode()
     def score_cut(self, cut: Cut) -> tuple[float, NDArray[np.float32]]:
         """Score of a picture, and its map (h, w) as fine as its tiles are when they are prepared."""
-        features = self.features(cut.tiles)
-        scores, maps = zip(*self.said(features), strict=True)
+        scores, maps = zip(*self._said(cut.tiles, self.features(cut.tiles)), strict=True)
         highest = parse_tile_score(self.record.tile_score)
         score = np.mean([join_scores(own, [len(own)], highest)[0] for own in scores])
         large = self.upsample(np.mean(maps, axis=0, dtype=np.float32))
         return float(score), cut.joined(large)
 
-    def said(self, features: list[torch.Tensor]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
-        """Of each detector, scores (n,) and maps (n, h, w) by `features` of n pictures, on the scale of all."""
+    def _said(
+        self, prepared: NDArray[np.uint8], features: list[torch.Tensor]
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
+        """Of each detector, scores (n,) and maps (n, h, w) of prepared pictures and their features, on one scale."""
+        samples = Samples(features)
+        if self.detectors[0].reads_pictures:
+            samples = Samples([], torch.from_numpy(prepared).to(self.device))
         for detector, (_, centre, scale) in zip(self.detectors, self.record.members, strict=True):
-            parts = list(predict_batches(detector, Samples(features), _BATCH))
+            parts = list(predict_batches(detector, samples, _BATCH))
             own = torch.cat([part for part, _ in parts]).double().numpy()
             shown = (torch.cat([part for _, part in parts]).numpy() - np.float32(centre)) / np.float32(scale)
             yield (own - centre) / scale, shown
 
-    def distances(self, features: list[torch.Tensor]) -> NDArray[np.float64]:
+    def _distances(self, features: list[torch.Tensor]) -> NDArray[np.float64]:
         """(n,) how far `features` are from those of evaluated pictures: the first request's deepest, pooled."""
         deepest = features[len(self.requests[0].layers) - 1]
         return self.components.distance(deepest.mean(dim=(2, 3)).double().cpu().numpy())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
+from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option, one_of
 from raylab2f.options.detector_settings import configure, lasting_assignment, lasting_setting
 from raylab2f.plugins import DETECTORS, added_names
@@ -42,7 +43,12 @@ class DetectorChoice:
     ] = None
     settings: Annotated[
         tuple[str, ...],
-        Option("Any other setting, NAME=VALUE; repeatable.", name="set", panel=_PANEL, lasting=lasting_assignment),
+        Option(
+            "Any other setting, [DETECTOR/]NAME=VALUE; repeatable.",
+            name="set",
+            panel=_PANEL,
+            lasting=lasting_assignment,
+        ),
     ] = ()
     feature_dtype: Annotated[Literal["float16", "float32"], Option("Of stored features.", panel=_PANEL)] = "float16"
 
@@ -53,4 +59,18 @@ class DetectorChoice:
     def config(self, detector: str, preset: str) -> dict[str, Any]:
         """The preset's configuration of one detector with these changes."""
         changes = {name: getattr(self, name) for name in ("epochs", "size", "backbone", "layers", "weights")}
-        return configure(detector, preset, changes, self.settings)
+        return configure(detector, preset, changes, self._settings_of(detector))
+
+    def _settings_of(self, detector: str) -> list[str]:
+        """Those for all detectors, and those for this one, without its name."""
+        own = []
+        for setting in self.settings:
+            owner, slash, rest = setting.partition("/")
+            # A value may be a path; a name has no slash.
+            if not slash or "=" in owner:
+                own.append(setting)
+            elif owner == detector:
+                own.append(rest)
+            elif owner not in self.detector:
+                raise UserError(f"--set {setting}: no --detector {owner} is asked for; leave it out, or ask for it.")
+        return own

@@ -32,14 +32,17 @@ def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: 
     from raylab2f.detectors.base import Schedule
     from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class, preset_config
 
-    config = config_to_dict(preset_config(detector, preset))
-    kinds = {**get_type_hints(detector_class(detector).config_class), **get_type_hints(Schedule)}
-    known = sorted(set(kinds) - {"schedule", "init_seed"})
+    cls, config = detector_class(detector), config_to_dict(preset_config(detector, preset))
+    kinds = {**get_type_hints(cls.config_class), **get_type_hints(Schedule)}
+    known = sorted(set(kinds) - {"schedule", "init_seed", "options"})
     texts = [(f"--{name}", name, str(value)) for name, value in changes.items() if value is not None]
     for setting in settings:
         name, equals, text = setting.partition("=")
         if name == "init_seed":
             raise UserError("--set init_seed: every fold's first parameters are drawn from --seed; give that instead.")
+        if equals and name not in known and cls.takes_options:
+            config["options"].append(f"{name}={text}")
+            continue
         if not equals or name not in known:
             raise UserError(f"--set {setting}: give NAME=VALUE with one of {detector}'s settings: {', '.join(known)}.")
         texts.append((f"--set {name}", name, text))
@@ -58,7 +61,7 @@ def files_of(weights: str | None, settings: Sequence[str]) -> dict[str, Path]:
     named = {"--weights": _file("--weights", "weights", weights)}
     for setting in settings:
         name, _, text = setting.partition("=")
-        named[f"--set {name}"] = _file(f"--set {name}", name, text)
+        named[f"--set {name}"] = _file(f"--set {name}", name.rpartition("/")[2], text)
     return {option: path for option, path in named.items() if path is not None}
 
 
@@ -71,7 +74,7 @@ def lasting_setting(name: str, text: str) -> str:
 def lasting_assignment(setting: str) -> str:
     """NAME=VALUE as it means the same in another folder."""
     name, equals, text = setting.partition("=")
-    return f"{name}={lasting_setting(name, text)}" if equals else setting
+    return f"{name}={lasting_setting(name.rpartition('/')[2], text)}" if equals else setting
 
 
 def _file(option: str, name: str, text: str | None) -> Path | None:

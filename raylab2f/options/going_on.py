@@ -52,7 +52,7 @@ def _recorded(out: str, options: Mapping[str, Declared]) -> dict[str, Any] | Non
     runs = [place for place in subfolders(out) if fetch_file(join(place, _RECORD)).exists()]
     if not runs:
         return None
-    recorded = [read_settings(place, options) for place in runs]
+    recorded = [_of_its_detector(read_settings(place, options)) for place in runs]
     refusal = f"the runs below are not those of one command; go on with one of them, such as {runs[0]}."
     together: dict[str, Any] = {}
     for name in dict.fromkeys(name for values in recorded for name in values):
@@ -67,3 +67,9 @@ def _recorded(out: str, options: Mapping[str, Declared]) -> dict[str, Any] | Non
     if {name_of(place) for place in runs} != expected or len(runs) == 1:
         raise UserError(f"--resume --out {out}: {refusal}")
     return together
+
+
+def _of_its_detector(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of one of several runs: its settings are those of its detector alone."""
+    (detector,) = options["detector"]
+    return options | {name: tuple(f"{detector}/{item}" for item in options.get(name, ())) for name in _ADDED}

@@ -90,7 +90,8 @@ def _changes(detector: str, preset: str, config: Mapping[str, Any]) -> dict[str,
     own: dict[str, Any] = {name: _text(name, changed.pop(name)) for name in _OWN if changed.get(name) is not None}
     if "epochs" in own:
         own["epochs"] = int(own["epochs"])
-    return {**own, "settings": [f"{name}={_text(name, value)}" for name, value in changed.items()]}
+    options = changed.pop("options", [])
+    return {**own, "settings": [*(f"{name}={_text(name, value)}" for name, value in changed.items()), *options]}
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

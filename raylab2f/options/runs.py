@@ -95,7 +95,7 @@ def _checked(limits: LimitSet, evaluation: Evaluation) -> LimitSet:
 
 def run_name(detector: str, seed: int) -> str:
     """Name of the folder of one of several runs that share --out."""
-    return f"{detector}-seed{seed}"
+    return f"{_as_folder(detector)}-seed{seed}"
 
 
 def refuse_repeats(option: str, values: Sequence[Any]) -> None:
@@ -108,4 +108,9 @@ def refuse_repeats(option: str, values: Sequence[Any]) -> None:
 def _default_out(data: str | None, detectors: Sequence[str]) -> str:
     name = "demo" if data is None else PurePosixPath(name_of(data)).stem
     moment = datetime.datetime.now(tz=datetime.timezone.utc).astimezone().strftime("%Y%m%d-%H%M%S")
-    return join("runs", f"{name}-{'-'.join(detectors)}-{moment}")
+    return join("runs", f"{name}-{'-'.join(map(_as_folder, detectors))}-{moment}")
+
+
+def _as_folder(detector: str) -> str:
+    """Of `package.module:Class`, too: a colon belongs to URIs and drives."""
+    return detector.replace(":", "-")

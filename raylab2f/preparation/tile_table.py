@@ -112,8 +112,8 @@ def hidden_note(table: pa.Table) -> Caution | None:
     return Caution(
         "RL223",
         f"{len(hiding)} pictures have a defect, or some of one, outside their foreground mask in tiles that no "
-        f"detector sees, and count as defective all the same: {first_few(hiding)}; mend the foreground masks, or read the "
-        "pictures without them.",
+        f"detector sees, and count as defective all the same: {first_few(hiding)}; mend the foreground masks, or "
+        "read the pictures without them.",
     )
 
 

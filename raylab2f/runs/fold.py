@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,23 @@ from torch import nn
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.patchcore import PatchCore
+from raylab2f.detectors.pictures.detector import Heard, PictureDetector
 from raylab2f.detectors.precision import active_precision, precision_of, products_in
-from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
 from raylab2f.errors import UserError
-from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
 from raylab2f.files.atomic import atomic_path, write_json, write_parquet
 from raylab2f.files.digests import sha256_of
 from raylab2f.files.mirror import fetch, fetch_file, local, publish, remove
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.strangers import read_json, require_readable
-from raylab2f.preparation import PictureShards
 from raylab2f.runs.epoch_scores import EpochScores
+from raylab2f.runs.fold_inputs import FoldInputs
+from raylab2f.runs.measured import batch_dependence, begin_memory, peak_memory
 from raylab2f.runs.nearest_neighbour import nearest_neighbour_scores
 from raylab2f.runs.pixels import write_pixels
 from raylab2f.runs.score_rows import SCORES_SCHEMA, write_score_rows
 from raylab2f.runs.tile_predictions import TILES_FILE, Keep, kept_tiles
-from raylab2f.runs.tiled import Tiled, reading_of
+from raylab2f.runs.tiled import Tiled
 from raylab2f.seeding import torch_seed
 
 __all__ = ["PREDICT_CHUNK", "SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
@@ -134,22 +135,25 @@ def run_fold(
     """
     worker = worker or Worker()
     started = time.time()
+    begin_memory(device)
     seed = torch_seed(task.seed, "train", task.fold)
     # All workers of a fold fetch, and none writes before all have begun to train.
     folder = fetch(task.folder, alone=True)
-    inputs = _FoldInputs(task)
+    places = fetch(task.pictures), [fetch(store) for store in task.stores]
+    inputs = FoldInputs(task.detector, task.config, *places, task.tile_score)
     split = read_parquet(folder / "split.parquet")
 
     train = inputs.samples(inputs.reading.rows(_image_ids(split, "train")), device, for_training=True)
     checkpoint = folder / "checkpoint.safetensors"
+    heard = _heard(task, report)
     try:
-        detector, optimizers, decisions, history = _start(inputs, train, seed, checkpoint)
+        detector, optimizers, decisions, history = _start(inputs, train, seed, checkpoint, heard)
     except ValueError as error:
         # A damaged checkpoint costs the epochs it held, never the fold. It is overwritten by the next one.
-        detector, optimizers, decisions, history = _start(inputs, train, seed, None)
+        detector, optimizers, decisions, history = _start(inputs, train, seed, None, heard)
         decisions = {**decisions, "restarted": str(error)}
     resumed_from = len(history)
-    schedule = detector.config.schedule
+    schedule = detector.steps
     saved = time.monotonic()
     scored = _image_ids(split, "threshold") + _image_ids(split, "inference")
     kept = None
@@ -182,15 +186,20 @@ def run_fold(
 
     del train, optimizers
     manifest = fetch_file(task.manifest)
-    spread = _write_scores(task, manifest, detector, inputs, split, scored, device)
-    files = ["split.parquet", "scores.parquet", "maps.parquet", "model.safetensors", "model.json"]
+    judged = _write_scores(task, manifest, detector, inputs, split, scored, device)
+    files = ["split.parquet", "scores.parquet", "model.safetensors", "model.json"]
+    if detector.gives_maps:
+        files.append("maps.parquet")
+    else:
+        (folder / "maps.parquet").unlink(missing_ok=True)
     # PatchCore is the line, and more.
     if task.detector != PatchCore.name:
         _write_baseline(folder, inputs, split, scored, seed, device)
         files.append("baseline.parquet")
     save_detector(folder, detector, inputs.feature_shapes)
-    judged = _image_ids(split, "inference")
-    if write_pixels(folder, manifest, judged, detector, inputs.shards, device, inputs.reading):
+    inference = _image_ids(split, "inference")
+    where = inputs.shards, device, inputs.reading
+    if detector.gives_maps and write_pixels(folder, manifest, inference, detector, *where):
         files.append("pixels.parquet")
     if isinstance(inputs.reading, Tiled):
         files.append(TILES_FILE)
@@ -198,16 +207,18 @@ def run_fold(
         files.append("epoch_scores.parquet")
     record = {
         "fold": task.fold,
-        "epochs": schedule.epochs,
+        "epochs": detector.config.schedule.epochs,
         "stopping_rule": "last epoch",
         "decisions": decisions,
         "resumed_from_epoch": resumed_from,
         "history": history,
-        "map_spread": spread,
+        **judged,
         "seconds": time.time() - started,
+        "peak_memory": peak_memory(device),
         "device": str(device),
         "precision": active_precision(precision_of(detector.config), device),
         "workers": worker.count,
+        "keeps_model": detector.keeps_model,
         "files": {name: sha256_of(folder / name) for name in files},
     }
     write_json(folder / "fold.json", record)
@@ -215,46 +226,22 @@ def run_fold(
     remove(task.folder, checkpoint.name, "error.json")
 
 
-class _FoldInputs:
-    """The stored pictures and features from which the partitions' samples are taken."""
+def _heard(task: FoldTask, report: Callable[[dict[str, Any]], None]) -> Heard:
+    """Reports the epochs of a detector that trains by itself."""
 
-    def __init__(self, task: FoldTask) -> None:
-        self.task = task
-        self.cls = detector_class(task.detector)
-        self.config = config_from_dict(task.detector, task.config)
-        self.shards = PictureShards.open(fetch(task.pictures))
-        self.reading = reading_of(self.shards, task.tile_score)
-        self.stores = [FeatureStore.open(fetch(store)) for store in task.stores]
+    def heard(epoch: int, epochs: int, loss: float, speed: float) -> None:
+        report({"fold": task.fold, "epochs": epochs, "epoch": epoch, "loss": loss, "pictures_per_second": speed})
 
-    @property
-    def feature_shapes(self) -> list[tuple[int, int, int]]:
-        return [store.shapes[layer] for store in self.stores for layer in store.layers]
-
-    def create_detector(self, seed: int) -> Detector:
-        backbone = None
-        if self.cls.trains_on_pictures:
-            request = self.cls.feature_requests(self.config)[0]
-            backbone = create_backbone(BackboneSpec(request.backbone, request.weights, request.layers))
-        return self.cls(replace(self.config, init_seed=seed), self.feature_shapes, backbone)
-
-    def samples(self, image_ids: Sequence[str], device: torch.device, *, for_training: bool) -> Samples:
-        features = [
-            torch.from_numpy(store.read(image_ids, layer)).to(device) for store in self.stores for layer in store.layers
-        ]
-        pictures = foregrounds = None
-        if for_training and self.cls.trains_on_pictures:
-            stored = self.shards.read(image_ids, ["picture", "foreground"])
-            pictures = torch.from_numpy(stored["picture"]).to(device)
-            if self.shards.has_foregrounds:
-                foregrounds = torch.from_numpy(stored["foreground"]).to(device).bool()
-        return Samples(features, pictures, foregrounds)
+    return heard
 
 
 def _start(
-    inputs: _FoldInputs, train: Samples, seed: int, checkpoint: Path | None
+    inputs: FoldInputs, train: Samples, seed: int, checkpoint: Path | None, heard: Heard
 ) -> tuple[Detector, Sequence[torch.optim.Optimizer], dict[str, Any], list[dict[str, float]]]:
     """A detector ready to train, its optimisers, what `begin` decided, and the history of epochs already done."""
     detector = inputs.create_detector(seed).to(train.device)
+    if isinstance(detector, PictureDetector):
+        detector.heard = heard
     with products_in("float32"):
         decisions = detector.begin(train, seed)
     optimizers = detector.optimizers()
@@ -265,7 +252,7 @@ def _start(
 
 
 def _predict(
-    detector: Detector, inputs: _FoldInputs, image_ids: Sequence[str], device: torch.device, keep: Keep | None = None
+    detector: Detector, inputs: FoldInputs, image_ids: Sequence[str], device: torch.device, keep: Keep | None = None
 ) -> Iterator[tuple[Sequence[str], np.ndarray, np.ndarray]]:
     """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time; `keep` hears of what was read."""
     for chunk in inputs.reading.portions(image_ids, PREDICT_CHUNK):
@@ -281,23 +268,27 @@ def _write_scores(
     task: FoldTask,
     manifest: Path,
     detector: Detector,
-    inputs: _FoldInputs,
+    inputs: FoldInputs,
     split: pa.Table,
     image_ids: Sequence[str],
     device: torch.device,
-) -> float:
+) -> dict[str, float | None]:
     """Score the threshold and inference partitions in chunks; maps go to disk as they come.
 
     Returns:
-        The largest standard deviation within a map, relative to the map's mean square: 0 where all are constant.
+        `map_spread`, the largest standard deviation within a map, relative to the map's mean square: 0 where all are
+        constant, `None` without maps; and `batch_dependence`, see there.
     """
     folder = local(task.folder)
-    spread = 0.0
+    spread, apart = 0.0, None
     scores: list[np.ndarray] = []
     writer: pq.ParquetWriter | None = None
     with atomic_path(folder / "maps.parquet") as temporary, kept_tiles(folder, inputs.reading) as keep:
         for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device, keep):
             scores.append(chunk_scores)
+            if apart is None:
+                first = chunk_scores[:_PREDICT_BATCH]
+                apart = batch_dependence(first, partial(_alone, detector, inputs, chunk, device))
             size = np.sqrt(np.square(maps, dtype=np.float64).mean(axis=(1, 2)))
             spread = max(spread, float((maps.std(axis=(1, 2), dtype=np.float64) / np.maximum(size, 1e-30)).max()))
             table = pa.table({"image_id": chunk, "map": pa.FixedShapeTensorArray.from_numpy_ndarray(maps)})
@@ -306,16 +297,24 @@ def _write_scores(
         if writer:
             writer.close()
     write_score_rows(folder, task.fold, manifest, split, image_ids, np.concatenate(scores))
-    return spread
+    return {"map_spread": spread if detector.gives_maps else None, "batch_dependence": apart}
+
+
+def _alone(detector: Detector, inputs: FoldInputs, image_ids: Sequence[str], device: torch.device, place: int) -> float:
+    """The score of the picture at this place where each of its rows is a batch of its own."""
+    own = [image_ids[place]]
+    samples = inputs.samples(inputs.reading.rows(own), device, for_training=False)
+    scores = torch.cat([part for part, _ in predict_batches(detector, samples, 1)]).numpy()
+    return float(inputs.reading.scores(own, scores)[0])
 
 
 def _write_baseline(
-    folder: Path, inputs: _FoldInputs, split: pa.Table, image_ids: Sequence[str], seed: int, device: torch.device
+    folder: Path, inputs: FoldInputs, split: pa.Table, image_ids: Sequence[str], seed: int, device: torch.device
 ) -> None:
     """What the nearest neighbour makes of the pictures that the detector scored."""
 
     def samples(names: Sequence[str]) -> Samples:
-        return inputs.samples(names, device, for_training=False)
+        return inputs.features(names, device)
 
     rows = inputs.reading.rows
     train, judged = rows(_image_ids(split, "train")), rows(image_ids)

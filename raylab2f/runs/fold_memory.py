@@ -45,9 +45,12 @@ def held_bytes(detector: str, config: Any, train: int, scored: int, bytes_per_pi
         train, scored: pictures.
         bytes_per_picture: see `feature_bytes`.
     """
-    training = train * bytes_per_picture
-    if detector_class(detector).trains_on_pictures:
+    training, cls = train * bytes_per_picture, detector_class(detector)
+    if cls.trains_on_pictures:
         training += train * math.prod(config.size) * _BYTES_PER_PIXEL
+    if cls.reads_pictures:
+        # Features are held when the nearest neighbour is asked, after the training.
+        training = max(training, train * math.prod(config.size) * _BYTES_PER_PIXEL)
     return max(training, min(scored, PREDICT_CHUNK) * bytes_per_picture)
 
 

@@ -36,6 +36,7 @@ from raylab2f.runs.fold import FoldTask, fold_is_finished
 from raylab2f.runs.fold_memory import fold_memory
 from raylab2f.runs.folder import TUNE_FOLDER, RunFolder, RunSettings
 from raylab2f.runs.learning import learning_cautions
+from raylab2f.runs.measured import batch_cautions
 from raylab2f.runs.progress_record import LOG, ProgressRecord
 from raylab2f.runs.siblings import find_picture_split
 from raylab2f.workflows.plans import RunPlan, plan_run
@@ -244,7 +245,7 @@ def _summarise(plan: RunPlan, failures: Sequence[FoldFailure], display: Display)
     for record in records:
         if restarted := record["decisions"].get("restarted"):
             warnings.append(Caution("RL313", f"Fold {record['fold']} was trained from its start again: {restarted}"))
-    warnings += learning_cautions(records)
+    warnings += learning_cautions(records) + batch_cautions(records)
     judge = partial(
         evaluate,
         scores,

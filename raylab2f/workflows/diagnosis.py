@@ -50,6 +50,7 @@ from raylab2f.workflows.evidence import (
     finished_folds,
     fold_maps,
     gather_evidence,
+    keeps_models,
     near_duplicates,
     spatial_means,
 )
@@ -115,6 +116,9 @@ def diagnose_run(
         finished = finished_folds(place)
         if address is None and not stored_only:
             stack.enter_context(ray_session())
+        if not stored_only and not keeps_models(finished):
+            display.warn(f"{finished.settings.detector} keeps no model, so that no altered pictures are scored.")
+            stored_only = True
         run = gather_evidence(finished, cache, display)
         parts = list_restrictions(run, by)
         work = _Work(run, cache, display, stored_only, pictures_per_fold, dict(expected or {}))

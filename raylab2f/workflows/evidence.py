@@ -31,6 +31,7 @@ from raylab2f.features import FeatureStore
 from raylab2f.files.mirror import fetch, local
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import place_of
+from raylab2f.files.strangers import read_json
 from raylab2f.preparation import PictureShards
 from raylab2f.preparation.tiling import shrink_map
 from raylab2f.reporting import Display
@@ -46,6 +47,7 @@ __all__ = [
     "finished_folds",
     "fold_maps",
     "gather_evidence",
+    "keeps_models",
     "near_duplicates",
     "open_run",
     "run_thresholds",
@@ -127,6 +129,12 @@ def finished_folds(place: str | Path) -> FinishedFolds:
     return FinishedFolds(folder, settings, finished)
 
 
+def keeps_models(found: FinishedFolds) -> bool:
+    """Whether the folds' detectors can be loaded again; see `Detector.keeps_model`."""
+    records = (read_json(found.folder.fold(fold) / "fold.json") for fold in found.numbers)
+    return all(record.get("keeps_model", True) for record in records)
+
+
 def open_run(place: str | Path, cache: str | Path, display: Display) -> RunEvidence:
     """Look at a run and read it; see `finished_folds` and `gather_evidence`."""
     return gather_evidence(finished_folds(place), cache, display)
@@ -152,7 +160,10 @@ def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
         scores = run.scores.filter(pc.and_(pc.equal(run.scores["fold"], fold), run.scores["trained"]))
         if not scores.num_rows:
             continue
-        table = read_parquet(run.folder.fold(fold) / "maps.parquet")
+        if not (path := run.folder.fold(fold) / "maps.parquet").exists():
+            # Of a detector that gives none.
+            continue
+        table = read_parquet(path)
         place = {image_id: row for row, image_id in enumerate(table["image_id"].to_pylist())}
         image_ids = scores["image_id"].to_pylist()
         maps = table["map"].combine_chunks().to_numpy_ndarray()[[place[image_id] for image_id in image_ids]]

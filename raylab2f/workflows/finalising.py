@@ -32,7 +32,7 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.model_card import model_card
 from raylab2f.seeding import numpy_generator
 from raylab2f.versions import version_of
-from raylab2f.workflows.evidence import RunEvidence, finished_folds, gather_evidence
+from raylab2f.workflows.evidence import RunEvidence, finished_folds, gather_evidence, keeps_models
 from raylab2f.workflows.model_evaluation import evaluation_table
 from raylab2f.workflows.model_thresholds import Member, decide, expected_outcomes, members_of
 from raylab2f.workflows.refitting import refit_run
@@ -81,6 +81,11 @@ def finalise_run(
     """
     finished = finished_folds(run)
     _require_free(out)
+    if not keeps_models(finished):
+        raise UserError(
+            f"{run}: {finished.settings.detector} keeps no model that could be installed; give its class state() and "
+            "restore(state), and run it again."
+        )
     if way == "from-fold" and fold not in finished.numbers:
         known = ", ".join(map(str, finished.numbers))
         raise UserError(f"--from-fold {fold}: this run has no such finished fold; choose one of {known}.")

@@ -201,5 +201,6 @@ class _Rescorer:
             if spec not in self.backbones:
                 self.backbones[spec] = create_backbone(spec).to(self.device)
         features = stored_features([self.backbones[spec] for spec in specs], requests, tensor, self.dtype)
-        ((scores, _),) = predict_batches(self.detector, Samples(features), len(pictures))
+        samples = Samples([], tensor) if self.detector.reads_pictures else Samples(features)
+        ((scores, _),) = predict_batches(self.detector, samples, len(pictures))
         return scores.double().numpy()

@@ -104,9 +104,12 @@ def _probe(
         if cls.trains_on_pictures:
             samples.pictures = torch.from_numpy(pictures).to(device)[copies]
             samples.foregrounds = torch.from_numpy(foregrounds).to(device)[copies]
-        train_seconds = _train_seconds(detector, samples, settings.seed)
+        seen = samples
+        if cls.reads_pictures:
+            seen = Samples([], torch.from_numpy(pictures).to(device)[copies])
+        train_seconds = _train_seconds(detector, seen, settings.seed)
         started = time.perf_counter()
-        list(predict_batches(detector, samples, batch_size))
+        list(predict_batches(detector, seen, batch_size))
         predict_seconds = (time.perf_counter() - started) / batch_size
         predict_seconds += _line_seconds(detector, samples, shapes)
         if train_seconds * batch_size > _STEP_SECONDS:
@@ -131,8 +134,8 @@ def _train_seconds(detector: Detector, samples: Samples, seed: int) -> float:
     """Seconds per picture of an epoch's second round; of the fit, where there is no epoch."""
     started = time.perf_counter()
     detector.begin(samples, seed)
-    if not detector.config.schedule.epochs:
-        return (time.perf_counter() - started) / len(samples)
+    if not detector.steps.epochs:
+        return (time.perf_counter() - started) / len(samples) / max(1, detector.config.schedule.epochs)
     schedule = replace(detector.config.schedule, epochs=2, batch_size=len(samples), samples_per_epoch=None)
     epochs = list(train_epochs(detector, samples, schedule, detector.optimizers(), seed=seed))
     return 1 / epochs[-1].pictures_per_second

@@ -163,6 +163,11 @@ def _require_plain(judge: Judge) -> None:
             "This model judges pictures tile by tile, which an exported file cannot do yet; use raylab2f predict or "
             "serve, or export a model that was evaluated without --tiles."
         )
+    if judge.detectors[0].reads_pictures:
+        raise UserError(
+            f"{judge.record.detector} is no detector of raylab2f's own, and an exported file holds those alone; judge "
+            "with predict or serve."
+        )
     if judge.preparation.needs_foreground:
         raise UserError(
             "This model's pictures are freed of their background or centred by masks, which an exported file cannot "

@@ -120,6 +120,10 @@ class _FoldMaps:
 
     def __init__(self, found: FinishedFolds, fold: int) -> None:
         folder = found.folder.fold(fold)
+        self._row: dict[str, int] = {}
+        if not (folder / "maps.parquet").exists():
+            # Of a detector that gives none.
+            return
         table = read_parquet(folder / "maps.parquet")
         self._row = {image_id: row for row, image_id in enumerate(table["image_id"].to_pylist())}
         self._maps = np.asarray(table["map"].combine_chunks().to_numpy_ndarray(), np.float32)

@@ -1,0 +1,77 @@
+"""What a fold reads: prepared pictures and their features, as the samples of its partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raylab2f.detectors.base import Detector, Samples
+from raylab2f.detectors.registry import config_from_dict, detector_class
+from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
+from raylab2f.preparation import PictureShards
+from raylab2f.runs.tiled import reading_of
+
+__all__ = ["FoldInputs"]
+
+
+class FoldInputs:
+    """The stored pictures and features from which the partitions' samples are taken.
+
+    Arguments:
+        detector: name in the registry.
+        config: the detector's configuration as a dictionary.
+        pictures: folder of the image shards, on this machine.
+        stores: folders of the feature stores, one per feature request.
+        tile_score: from tiles to pictures, where these are tiles; `reading` says how pictures are read.
+
+    Raises:
+        UserError: a folder holds no such thing.
+    """
+
+    def __init__(
+        self,
+        detector: str,
+        config: dict[str, Any],
+        pictures: Path,
+        stores: Sequence[Path],
+        tile_score: str = "max",
+    ) -> None:
+        self.cls = detector_class(detector)
+        self.config = config_from_dict(detector, config)
+        self.shards = PictureShards.open(pictures)
+        self.reading = reading_of(self.shards, tile_score)
+        self.stores = [FeatureStore.open(store) for store in stores]
+
+    @property
+    def feature_shapes(self) -> list[tuple[int, int, int]]:
+        """(C, H, W) of every map."""
+        return [store.shapes[layer] for store in self.stores for layer in store.layers]
+
+    def create_detector(self, seed: int) -> Detector:
+        """A new one, whose first parameters descend from `seed`."""
+        backbone = None
+        if self.cls.trains_on_pictures:
+            request = self.cls.feature_requests(self.config)[0]
+            backbone = create_backbone(BackboneSpec(request.backbone, request.weights, request.layers))
+        return self.cls(replace(self.config, init_seed=seed), self.feature_shapes, backbone)
+
+    def samples(self, image_ids: Sequence[str], device: torch.device, *, for_training: bool) -> Samples:
+        """The named pictures, as the detector reads them."""
+        features = [] if self.cls.reads_pictures else self.features(image_ids, device).features
+        pictures = foregrounds = None
+        if self.cls.reads_pictures or (for_training and self.cls.trains_on_pictures):
+            stored = self.shards.read(image_ids, ["picture", "foreground"] if for_training else ["picture"])
+            pictures = torch.from_numpy(stored["picture"]).to(device)
+            if for_training and self.shards.has_foregrounds:
+                foregrounds = torch.from_numpy(stored["foreground"]).to(device).bool()
+        return Samples(features, pictures, foregrounds)
+
+    def features(self, image_ids: Sequence[str], device: torch.device) -> Samples:
+        """The named pictures' features alone."""
+        return Samples(
+            [torch.from_numpy(store.read(image_ids, name)).to(device) for store in self.stores for name in store.layers]
+        )
