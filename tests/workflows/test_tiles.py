@@ -22,7 +22,7 @@ TILES = ("--tiles", "48x48+8")
 @pytest.fixture(scope="module")
 def bars(tmp_path_factory):
     """14 good and 6 spotted bars, two pictures each, of two sizes; the right half shows no part. Two manifests: with
-    foreground masks, and `plain.csv` without.
+    foreground masks, and `plain.csv` without. One bar has a second spot beside its part.
     """
     folder = tmp_path_factory.mktemp("bars")
     random = np.random.default_rng(0)
@@ -38,6 +38,8 @@ def bars(tmp_path_factory):
                 spot = np.zeros(size, np.uint8)
                 place = int(random.integers(10, 60)), int(random.integers(10, 86))
                 cv2.circle(spot, place, 4, 255, -1)
+                if number == 19:
+                    cv2.circle(spot, (120, 50), 4, 255, -1)
                 picture[spot > 0] = (250, 30, 30)
                 mask = f"mask {name}"
                 cv2.imwrite(str(folder / mask), spot)
@@ -116,6 +118,14 @@ def test_tiles_without_foreground_are_not_seen_and_all_are_where_it_is_unknown(t
     assert "prepare tiles: 480" in process.stdout.replace(",", "")
     [tiles] = fold_tables(tmp_path / "plain", "tiles.parquet")
     assert pc.max(tiles.group_by("image_id").aggregate([("score", "count")])["score_count"]).as_py() == 12
+
+
+def test_defects_in_tiles_that_are_not_seen_are_told(tiled, read_summary):
+    [warning] = [row for row in read_summary(tiled[0])["warnings"] if row["code"] == "RL223"]
+    assert warning["text"].startswith(
+        "2 pictures have a defect, or some of one, outside their foreground mask in tiles"
+    )
+    assert "bar 19 a.png, bar 19 b.png" in warning["text"]
 
 
 def test_pixels_are_judged_at_the_resolution_of_the_pictures(tiled, bars, read_summary):
@@ -220,14 +230,17 @@ def test_predict_cuts_as_the_run_did_and_lets_a_person_look_at_what_is_too_small
     rows, scores = read_rows(tmp_path / "known"), fold_tables(tiled[0], "scores.parquet")[1].to_pylist()
     ours = [float(rows[row["image_id"]]["score"]) for row in scores]
     np.testing.assert_allclose(ours, [row["score"] for row in scores], rtol=1e-6, atol=1e-6)
-    folder = tmp_path / "arrived"
-    folder.mkdir()
-    cv2.imwrite(str(folder / "small.png"), np.zeros((40, 140, 3), np.uint8))
-    process = program("predict", model, folder, "--out", tmp_path / "out", "--format", "csv", "--overlays")
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((40, 140, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "part.png"), np.full((40, 140), 255, np.uint8))
+    with (tmp_path / "arrived.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = [["small.png", "small.png", "part.png"], ["bare.png", str(bars.parent / "bar 00 a.png"), ""]]
+        csv.writer(file).writerows([["image_id", "path", "foreground_path"], *rows])
+    process = program("predict", model, tmp_path / "arrived.csv", "--out", tmp_path / "out", "--format", "csv")
     assert process.returncode == 0, process.stdout + process.stderr
-    [row] = read_rows(tmp_path / "out").values()
-    assert row["verdict"] == "review"
-    assert "less than one of the model's tiles" in row["error"]
+    rows = read_rows(tmp_path / "out")
+    assert {row["verdict"] for row in rows.values()} == {"review"}
+    assert "less than a tile of the model (48x48+8)" in rows["small.png"]["error"]
+    assert "It has no foreground mask" in rows["bare.png"]["error"]
 
 
 def test_a_model_of_tiles_is_not_exported(model):
