@@ -3,9 +3,8 @@
     python benchmarks/tiles.py build/tiles-benchmark --good 40 --defective 20 --detector padim --tiles 512x512+64
 
 Demo parts are rendered at 1,000 pixels and enlarged to 3,000 x 4,000; grain, and one defect in each defective part,
-are added at that resolution: scratches from 8 to 200 pixels long. Then `raylab2f run-cv` runs on whole pictures, on
-tiles, and on tiles with foreground masks, each with a cache of its own. What came out is in FOLDER/results.json and on
-the terminal.
+are added at that resolution: scratches from 8 to 200 pixels long. Then `raylab2f run-cv` runs on whole pictures and on
+tiles, with the same folds, each with a cache of its own. What came out is in FOLDER/results.json and on the terminal.
 """
 
 import argparse
@@ -46,22 +45,22 @@ def main():
     parser.add_argument("--size", default="160")
     parser.add_argument("--tiles", default="512x512+64")
     parser.add_argument("--folds", type=int, default=2)
-    parser.add_argument("--only", action="append", choices=("whole", "tiles", "tiles, foregrounds known"))
+    parser.add_argument("--only", action="append", choices=("whole", "tiles"))
+    parser.add_argument(
+        "--plain", action="store_true", help="without foreground masks: all tiles are seen; other folds"
+    )
     parser.add_argument("--render-only", action="store_true")
     options = parser.parse_args()
     plain, known = render(options.folder / "pictures", options.good, options.defective)
     if options.render_only:
         return
-    ways = {
-        "whole": (plain, []),
-        "tiles": (plain, ["--tiles", options.tiles]),
-        "tiles, foregrounds known": (known, ["--tiles", options.tiles]),
-    }
+    ways = {"whole": [], "tiles": ["--tiles", options.tiles]}
     path = options.folder / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
-    for name, (manifest, added) in ways.items():
+    for name, added in ways.items():
         if options.only is None or name in options.only:
-            results[f"{options.detector}, {name}"] = measure(options, name, manifest, added)
+            title = f"{options.detector}, {' '.join(added) or name}{', no foregrounds' if options.plain else ''}"
+            results[title] = measure(options, title, plain if options.plain else known, added)
             path.write_text(json.dumps(results, indent=1))
     report(results)
 
@@ -134,7 +133,7 @@ def draw_defect(part, size, random):
 
 def measure(options, name, manifest, added):
     """One run of the command line: seconds, peak memory of its processes together, what it found."""
-    out, cache = options.folder / "runs" / f"{options.detector} {name}", options.folder / "caches" / name
+    out, cache = options.folder / "runs" / name, options.folder / "caches" / name
     for folder in (out, cache):
         shutil.rmtree(folder, ignore_errors=True)
     command = [Path(sys.executable).with_name("raylab2f"), "run-cv", "--data", manifest, "--detector", options.detector]
@@ -180,7 +179,7 @@ def found(out, manifest):
 
 
 class Watch:
-    """Memory and work of a process with all that descend from it, looked at twice a second.
+    """Memory and work of a process with all that descend from it, looked at every two seconds.
 
     `most` is the greatest proportional memory of all together, `worker` that of the largest, in bytes; `seconds` are of
     processors, which tell more than a clock where others use the machine, too.
@@ -192,7 +191,7 @@ class Watch:
         self.thread.start()
 
     def watch(self):
-        while not self.done.wait(0.5):
+        while not self.done.wait(2):
             alive = descendants(self.pid)
             sizes = [pss(pid) for pid in alive]
             self.most, self.worker = max(self.most, sum(sizes)), max(self.worker, *sizes)
