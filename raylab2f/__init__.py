@@ -1,7 +1,8 @@
 """Evaluation of visual defect detection on resampled folds, driven by Ray.
 
-`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples`, `finalise`
-and `export` do what the commands of these names do, and `load_model` opens what `finalise` wrote; see `raylab2f.api`.
+`raylab2f.cross_validate`, `evaluate`, `accept`, `diagnose`, `compare`, `report`, `pod`, `plan_samples`, `finalise`,
+`export`, `predict` and `monitor` do what the commands of these names do, and `load_model` opens what `finalise` wrote;
+see `raylab2f.api`.
 
 >>> import raylab2f
 >>> print(raylab2f.plan_samples(half_width=0.1).half_width["objects"].to_pylist())
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
         export,
         finalise,
         load_model,
+        monitor,
         plan_samples,
         pod,
+        predict,
         report,
     )
 
@@ -36,8 +39,10 @@ __all__ = [
     "export",
     "finalise",
     "load_model",
+    "monitor",
     "plan_samples",
     "pod",
+    "predict",
     "report",
 ]
 

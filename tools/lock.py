@@ -17,7 +17,7 @@ from install import LOCK, ROOT, uv_environment
 __all__ = ["for_all", "main"]
 
 _OF_THIS_MACHINE = ("UV_CONSTRAINT", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_STRATEGY")
-_EXTRAS = ("dev", "docs", "cluster", "segment", "mlflow", "serve", "onnx", "openvino")
+_EXTRAS = ("dev", "docs", "cluster", "segment", "mlflow", "serve", "onnx", "openvino", "anomalib")
 
 
 def for_all(environment: Mapping[str, str]) -> dict[str, str]:

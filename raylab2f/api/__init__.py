@@ -10,6 +10,7 @@ from raylab2f.api.comparison import RunComparison, compare
 from raylab2f.api.detection import DetectionResult, pod
 from raylab2f.api.evaluation import EvaluationResult, evaluate
 from raylab2f.api.exports import Exported, export
+from raylab2f.api.line import LineMonitoring, Predictions, monitor, predict
 from raylab2f.api.models import Model, finalise, load_model
 from raylab2f.api.planning import SamplePlan, plan_samples
 from raylab2f.api.reports import Report, report
@@ -22,7 +23,9 @@ __all__ = [
     "Diagnosis",
     "EvaluationResult",
     "Exported",
+    "LineMonitoring",
     "Model",
+    "Predictions",
     "Report",
     "Run",
     "RunComparison",
@@ -35,7 +38,9 @@ __all__ = [
     "export",
     "finalise",
     "load_model",
+    "monitor",
     "plan_samples",
     "pod",
+    "predict",
     "report",
 ]

@@ -53,5 +53,5 @@ def _for_users(function: Callable[..., _R]) -> Callable[..., _R]:
 
 def _parameter(part: Declared) -> Parameter:
     needed = part.default is Parameter.empty
-    kind = Parameter.POSITIONAL_OR_KEYWORD if needed else Parameter.KEYWORD_ONLY
+    kind = Parameter.POSITIONAL_OR_KEYWORD if needed or part.option.positional else Parameter.KEYWORD_ONLY
     return Parameter(part.parameter, kind, default=part.default, annotation=part.annotation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 from rich.console import Console
@@ -15,6 +15,7 @@ from raylab2f.files.places import place_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.models import Finalising
 from raylab2f.options.places import Workplace, default_cache
+from raylab2f.reporting.page.sentences import ends_of
 
 if TYPE_CHECKING:
     from raylab2f.models import Judge, ModelRecord
@@ -38,7 +39,7 @@ class Model(Result):
     def table(self) -> pa.Table:
         """What is expected of it: `metric`, `mean`, `low`, `high`."""
         rows = [
-            {"metric": row["metric"], "mean": row["mean"], **_ends(row["interval"])}
+            {"metric": row["metric"], "mean": row["mean"], **ends_of(row["interval"])}
             for row in self.record.expected["estimates"]
         ]
         schema = pa.schema([("metric", pa.string())] + [(name, pa.float64()) for name in ("mean", "low", "high")])
@@ -50,10 +51,6 @@ class Model(Result):
     def _repr_html_(self) -> str:
         rows = [list(row.values()) for row in self.table.to_pylist()]
         return html_table(f"model {self.record.name}", rows, self.table.column_names)
-
-
-def _ends(interval: dict[str, Any] | None) -> dict[str, Any]:
-    return {name: None if interval is None else interval[name] for name in ("low", "high")}
 
 
 @offered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from contextlib import suppress
@@ -38,6 +39,8 @@ __all__ = ["app", "main", "run_program"]
 
 # click's, or the copy of it inside typer: whichever typer uses.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
+# As a shell says it of a program that SIGPIPE ended.
+_UNREAD = 141
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -95,7 +98,8 @@ def main() -> None:
 
 def run_program(program: typer.Typer) -> None:
     """Run a program; a mistake of the user ends it with one sentence and code 2, an interruption with code 130, and
-    other signals to end likewise.
+    other signals to end likewise; that nobody reads on (`| head`) ends it without a word, with code 141 as most
+    programs, for what it would have answered, such as `accept`, is not known.
     """
     from raylab2f.files.digests import digested_once
     from raylab2f.files.home import ensure_home
@@ -134,6 +138,8 @@ def run_program(program: typer.Typer) -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit as ending:
+        if _is_unread(ending.__context__):
+            sys.exit(_UNREAD)
         # As Ray ends a process that is told to stop while it connects.
         if ending.code != signal.SIGTERM:
             raise
@@ -147,6 +153,11 @@ def run_program(program: typer.Typer) -> None:
         with suppress(OSError):
             console.print(escape(sentence), highlight=False, soft_wrap=True)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_unread(error: BaseException | None) -> bool:
+    """Whether an output was closed by its reader; click and rich end the program then with a code of their own."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
 
 
 def _require_folder() -> None:

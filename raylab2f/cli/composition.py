@@ -37,7 +37,7 @@ def _parameter(part: Declared) -> Parameter:
     if not part.is_option:
         return Parameter(part.parameter, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
     if part.option.kind == "path":
-        annotation = Path
+        annotation = list[Path] if part.repeatable else Path
     elif part.repeatable:
         annotation = list[part.scalar]  # type: ignore[name-defined]
     default = list(part.default) if part.repeatable and part.default is not Parameter.empty else part.default

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.cli.json_output import put_json
 from raylab2f.cli.lines import print_lines
@@ -33,12 +34,12 @@ def monitor(
     auditing: Auditing,
     judged: Annotated[
         tuple[str, ...],
-        Option("Folders of predict, or tables of judged pictures, oldest first.", kind="place", positional=True),
+        Option("Folders of predict, or tables of judged pictures, oldest first.", kind="path", positional=True),
     ] = (),
     fail_on_alarm: Annotated[bool, Option("Exit code 6 if there is an alarm.")] = False,
     watching: Watching,
     out: Annotated[
-        str | None, Option("Folder for monitor.html, .json, .parquet and .prom (gauges).", kind="place")
+        str | None, Option("Folder for monitor.html, .json, .parquet and .prom (gauges).", kind="path")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,26 +47,23 @@ def monitor(
     auditing.check()
     console = Console()
     if auditing.audit is not None:
-        _audit(auditing, judged, watching.seed, as_json, console)
+        _audit(model, auditing, judged, watching.seed, as_json, console)
         return
-    if not judged:
-        raise UserError("JUDGED: name folders of raylab2f predict, or tables of judged pictures.")
-    from raylab2f.workflows.line import watch_line, write_monitoring
-
-    found = watch_line(model, judged, **vars(watching))
-    if out is not None:
-        write_monitoring(found, model, Path(out))
+    found = api.monitor(model, judged, **vars(watching), out=out).found
     if not put_json(found.to_dict(), None, printed=as_json):
         _print(found, console, out)
     if fail_on_alarm and found.alarmed:
         raise typer.Exit(ALARMED)
 
 
-def _audit(auditing: Auditing, judged: tuple[str, ...], seed: int, as_json: bool, console: Console) -> None:
+def _audit(model: str, auditing: Auditing, judged: tuple[str, ...], seed: int, as_json: bool, console: Console) -> None:
+    from raylab2f.models.folder import read_record
     from raylab2f.workflows.line import audit_line, plan_line_audit
 
     assert auditing.audit is not None
     plan = Path(auditing.audit)
+    # Whose verdicts these are: a name with a slip would not be seen otherwise.
+    read_record(model)
     if auditing.answers is not None:
         bound = audit_line(plan, auditing.answers, confidence=auditing.confidence)
         if not put_json(vars(bound), None, printed=as_json):
@@ -78,7 +76,7 @@ def _audit(auditing: Auditing, judged: tuple[str, ...], seed: int, as_json: bool
         judged, plan, limit=auditing.limit, expected=auditing.expected, confidence=auditing.confidence, seed=seed
     )
     print_lines(console, f"look at {wanted.num_rows:,} accepted parts again: {plan}")
-    print_lines(console, f"then: raylab2f monitor MODEL --audit {plan} --answers ANSWERS.csv (object_id, label)")
+    print_lines(console, f"then: raylab2f monitor {model} --audit {plan} --answers ANSWERS.csv (object_id, label)")
 
 
 def _print(found: Monitoring, console: Console, out: str | None) -> None:

@@ -11,17 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from raylab2f.errors import UserError
-from raylab2f.files.places import is_uri, place_of
+from raylab2f.files.places import is_uri, local_path, place_of
 
 __all__ = ["MLFLOW_STORE", "PATH", "PLACE", "require_absolute", "require_shared"]
 
 
-def local_path(text: str) -> Path:
-    """A path on this machine's disks."""
-    place = place_of(text)
-    if is_uri(place):
-        raise UserError(f"{place}: a path of this machine is needed here; name one, and copy from or to the store.")
-    return Path(place)
+def _path(text: str) -> Path:
+    return Path(local_path(text))
 
 
 def mlflow_store(text: str) -> str:
@@ -35,7 +31,7 @@ def mlflow_store(text: str) -> str:
 #: Keyword arguments of `typer.Option` and `typer.Argument` for a local path or the URI of a place on a store.
 PLACE: Mapping[str, Any] = {"parser": place_of, "metavar": "PLACE"}
 #: The same for a local path and nothing else.
-PATH: Mapping[str, Any] = {"parser": local_path, "metavar": "PATH"}
+PATH: Mapping[str, Any] = {"parser": _path, "metavar": "PATH"}
 #: The same for an MLflow store.
 MLFLOW_STORE: Mapping[str, Any] = {"parser": mlflow_store, "metavar": "FILE|URL"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
-from raylab2f.options.models import ModelOption, Predicting
+from raylab2f.options.models import Keeping, ModelOption, Predicting
 
 __all__ = ["predict"]
 
@@ -31,31 +31,24 @@ def predict(
         Option("Picture files, folders, patterns or a manifest (column path).", kind="place", positional=True),
     ] = (),
     predicting: Predicting,
-    out: Annotated[
-        str | None,
-        Option("Folder for pictures.* and parts.*.", kind="place", usual="rows go to the standard output"),
-    ] = None,
-    format_: Annotated[Literal["csv", "jsonl", "parquet"], Option("Of the rows.", name="format")] = "csv",
-    overlays: Annotated[bool, Option("Keep pictures with their maps, and regions, in --out.")] = False,
+    keeping: Keeping,
     watch: Annotated[
-        str | None, Option("Judge what arrives in this folder, until Ctrl-C; each picture by itself.", kind="place")
+        str | None, Option("Judge what arrives in this folder, until Ctrl-C; each picture by itself.", kind="path")
     ] = None,
     fail_on_reject: Annotated[bool, Option("Exit code 5 if a part is rejected.")] = False,
-    address: Annotated[
-        str | None, Option("Of a Ray cluster that judges, HEAD:6379.", usual="this process judges")
-    ] = None,
 ) -> None:
     """Judge pictures: accept, reject or review, with score and margin, in the order of parts."""
     from raylab2f.reporting.stopping import say_how_to_go_on
     from raylab2f.workflows.prediction import PredictionRules, predict_pictures, watch_folder
 
-    rules = PredictionRules(predicting.pixel_limit, predicting.unfamiliar, overlays, predicting.threads, kind=format_)
-    folder = None if out is None else Path(out)
+    rules = PredictionRules(
+        predicting.pixel_limit, predicting.unfamiliar, keeping.overlays, predicting.threads, kind=keeping.format
+    )
+    folder = None if keeping.out is None else Path(keeping.out)
     console = Console(stderr=True)
-    kept = "on the standard output" if folder is None else f"in {folder}" + ("" if watch else ", called partial")
-    say_how_to_go_on(lambda: f"its rows are {kept}")
+    say_how_to_go_on(lambda: _kept(folder))
     if watch is not None:
-        if pictures or predicting.object_id or predicting.conditions or address:
+        if pictures or predicting.object_id or predicting.conditions or keeping.address:
             raise UserError(
                 "--watch judges what arrives, each picture by itself, on this machine; leave PICTURES, --object-id, "
                 "--conditions and --address out."
@@ -72,13 +65,25 @@ def predict(
         wanted = find_unlabelled(pictures, predicting.object_id, predicting.conditions)
         with Display(console).stage("judge pictures") as progress:
             tally = predict_pictures(
-                model, wanted, rules, out=folder, stream=sys.stdout, address=address, progress=progress
+                model, wanted, rules, out=folder, stream=sys.stdout, address=keeping.address, progress=progress
             )
     words = {"accept": "accepted", "review": "for review", "reject": "rejected"}
     said = [f"{tally.get(verdict, 0):,} {word}" for verdict, word in words.items()]
-    said += [f"{tally[what]:,} pictures {what}" for what in ("unfamiliar", "unreadable") if tally.get(what)]
+    said += [
+        f"{tally[what]:,} picture{'s' * (tally[what] != 1)} {what}"
+        for what in ("unfamiliar", "unreadable")
+        if tally.get(what)
+    ]
     print_lines(console, f"parts: {', '.join(said)}")
     if folder is not None:
         print_lines(console, f"rows in {folder}")
     if fail_on_reject and tally.get("reject"):
         raise typer.Exit(REJECTED)
+
+
+def _kept(folder: Path | None) -> str:
+    """Where the rows of a command that was stopped are."""
+    if folder is None:
+        return "its rows are on the standard output"
+    found = sorted(folder.glob("pictures*")) if folder.is_dir() else []
+    return f"its rows are in {found[0]}" if found else "no picture had been judged; the same command begins anew"

@@ -28,6 +28,7 @@ __all__ = [
     "filesystem",
     "is_uri",
     "join",
+    "local_path",
     "name_of",
     "names_in",
     "open_file",
@@ -84,6 +85,18 @@ def place_of(text: str | Path) -> str:
         raise UserError(f"{text}: this is no place on a store; write it like s3://bucket/folder.")
     path = "".join(f"/{quote(name, safe='%!$&()*+,:;=@~')}" for name in names)
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def local_path(text: str | Path) -> str:
+    """A place as `place_of` has it, on this machine's disks.
+
+    Raises:
+        UserError: it is a URI.
+    """
+    place = place_of(text)
+    if is_uri(place):
+        raise UserError(f"{place}: a path of this machine is needed here; name one, and copy from or to the store.")
+    return place
 
 
 def join(place: str | Path, *names: str) -> str:

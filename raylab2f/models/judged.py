@@ -17,7 +17,9 @@ __all__ = ["read_judged"]
 # What the columns of `predict` are called where lines are watched.
 _NAMES = {"verdict": "decision", "strangeness": "familiarity"}
 _NEEDED = ("image_id", "score")
-_OTHERS = ("object_id", "verdict", "decision", "strangeness", "familiarity", "day", "condition")
+# Only `predict --watch` writes it.
+_WATCHED = "milliseconds"
+_OTHERS = ("object_id", "verdict", "decision", "strangeness", "familiarity", "day", "condition", _WATCHED)
 _SUFFIXES = (".parquet", ".jsonl", ".csv")
 
 
@@ -29,12 +31,13 @@ def read_judged(sources: Sequence[str]) -> pa.Table:
 
     Returns:
         A table of text with `image_id`, `score`, and of `object_id`, `decision`, `familiarity`, `day` and `condition`
-        those that any source has; without `object_id` where no picture's part is known.
+        those that any source has; without `object_id` where no picture's part is known. Of a picture that `predict
+        --watch` judged several times on a day, for its file had changed, the last row.
 
     Raises:
         UserError: a source is no such table or folder, or lacks `image_id` or `score`.
     """
-    tables = [_renamed(_read(path)) for source in sources for path in _files(source)]
+    tables = [_renamed(_last_of_each(_read(path))) for source in sources for path in _files(source)]
     found = pa.concat_tables(tables, promote_options="default")
     if "object_id" not in found.column_names or found["object_id"].null_count == found.num_rows:
         return found.drop_columns([name for name in ("object_id",) if name in found.column_names])
@@ -71,7 +74,19 @@ def _read(path: Path) -> pa.Table:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON lines ({first_line(error)}); mend or leave it out.") from error
     names = [name for name in (*_NEEDED, *_OTHERS) if any(name in row for row in rows)]
+    if missing := [name for name in _NEEDED if name not in names]:
+        raise UserError(f"{path} names no {' and no '.join(missing)} in any line; write one JSON object a picture.")
     return pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
+
+
+def _last_of_each(table: pa.Table) -> pa.Table:
+    """Of what a watched folder's file says of a picture on a day, the last."""
+    if _WATCHED not in table.column_names:
+        return table
+    names = [name for name in ("image_id", "object_id", "day") if name in table.column_names]
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    last = {row: place for place, row in enumerate(rows)}
+    return table.drop_columns([_WATCHED]).take(sorted(last.values()))
 
 
 def _text(value: object) -> str | None:

@@ -179,10 +179,10 @@ class Declared:
         if high is not None and not made <= high:
             raise UserError(f"{where}: {made} does not fit; give at most {high:g}.")
         if self.option.kind in ("place", "path"):
-            from raylab2f.files.places import place_of
+            from raylab2f.files.places import local_path, place_of
 
             _require_text(made, where)
-            return place_of(made)
+            return place_of(made) if self.option.kind == "place" else local_path(made)
         return made
 
 

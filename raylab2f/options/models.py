@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 
-__all__ = ["Finalising", "ModelOption", "Predicting"]
+__all__ = ["Finalising", "Keeping", "ModelOption", "Predicting"]
 
 _PANEL = "Model"
 _JUDGING = "Judging"
+_ROWS = "Rows"
 
 ModelOption = Annotated[str, Option("Folder of a finalised model, or its URI.", kind="place", positional=True)]
 
@@ -75,3 +76,18 @@ class Predicting:
         int,
         Option("Of a process; more are faster, and the fifth digit of scores may differ.", minimum=1, panel=_JUDGING),
     ] = 1
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept of verdicts, and who judges."""
+
+    out: Annotated[
+        str | None,
+        Option("Folder for pictures.* and parts.*.", kind="path", usual="rows go to the standard output", panel=_ROWS),
+    ] = None
+    format: Annotated[Literal["csv", "jsonl", "parquet"], Option("Of the rows.", panel=_ROWS)] = "csv"
+    overlays: Annotated[bool, Option("Keep pictures with their maps, and regions, in --out.", panel=_ROWS)] = False
+    address: Annotated[str | None, Option("Of a Ray cluster that judges, HEAD:6379.", usual="this process judges")] = (
+        None
+    )

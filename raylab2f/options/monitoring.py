@@ -27,7 +27,7 @@ class Watching:
     ] = None
     reference: Annotated[
         str | None,
-        Option("Judged pictures to compare with.", kind="place", usual="those of the model's evaluation"),
+        Option("Judged pictures to compare with.", kind="path", usual="those of the model's evaluation"),
     ] = None
     seed: Annotated[int, Option("Of ties and draws.", minimum=0)] = 0
 
@@ -38,10 +38,10 @@ class Auditing:
 
     audit: Annotated[
         str | None,
-        Option("File of the plan (CSV): written, or read with --answers.", kind="place", panel=_PANEL),
+        Option("File of the plan (CSV): written, or read with --answers.", kind="path", panel=_PANEL),
     ] = None
     answers: Annotated[
-        str | None, Option("Table with object_id (or image_id) and label of those parts.", kind="place", panel=_PANEL)
+        str | None, Option("Table with object_id (or image_id) and label of those parts.", kind="path", panel=_PANEL)
     ] = None
     limit: Annotated[
         float | None,

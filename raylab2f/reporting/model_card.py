@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raylab2f.reporting.page.sentences import METRIC_NAMES, number_text, outcome_sentence
+from raylab2f.reporting.page.sentences import METRIC_NAMES, ends_of, number_text, outcome_sentence
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "with_exports"]
 
 _WAYS = {
     "from-fold": "the detector of one fold, with that fold's threshold",
     "refit": "one detector, trained on all good parts by the settings of the folds",
     "ensemble": "all folds' detectors; a score is the mean of theirs, each calibrated on good parts that it never saw",
 }
+_EXPORTS = "## Exports"
 _SHOWN = ("escape_rate", "overkill_rate", "review_rate", "recall", "auroc")
 
 
@@ -66,6 +67,33 @@ def _tiles(record: Mapping[str, Any]) -> str:
     return f"; of each tile of {_text(tiles)} pixels, and a picture's score is {_text(record['tile_score'])} of theirs"
 
 
+def with_exports(card: str, certificates: Mapping[str, Mapping[str, Any]]) -> str:
+    """A card with a section on exported files at its end, instead of the one that it has.
+
+    Arguments:
+        card: Markdown.
+        certificates: contents of `certificate.json`, by the folder's name.
+    """
+    lines = [card.partition(f"\n{_EXPORTS}\n")[0].rstrip(), "", _EXPORTS, ""]
+    lines += [
+        "| | largest difference of scores | changed verdicts | escapes, before and after | overkill |",
+        "|---|---|---|---|---|",
+    ]
+    for name, certificate in sorted(certificates.items()):
+        found = certificate["findings"]
+        flips, before, after = found["flips"], found["outcomes"]["before"], found["outcomes"]["after"]
+        largest = found["score_difference"]["largest"]
+        cells = [
+            _text(name) + ("" if certificate["kept"] else " (not kept)"),
+            "none" if largest is None else f"{largest:.2g}",
+            f"{flips['count']} of {found['decided']:,} ({100 * flips['low']:.2g} to {100 * flips['high']:.2g} %)",
+            f"{before['escapes']} and {after['escapes']} of {before['anomalous']:,}",
+            f"{before['overkill']} and {after['overkill']} of {before['nominal']:,}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Each folder's `certificate.md` says more.", ""])
+
+
 def _decision(decision: Mapping[str, Any]) -> list[str]:
     of = "part, from the scores of all its pictures (" + _text(decision["object_score"]) + ")"
     unit = of if decision["level"] == "object" else "picture"
@@ -80,7 +108,7 @@ def _decision(decision: Mapping[str, Any]) -> list[str]:
 
 
 def _expected(expected: Mapping[str, Any]) -> list[str]:
-    rows = {row["metric"]: {**row, **_ends(row)} for row in expected["estimates"]}
+    rows = {row["metric"]: {**row, **ends_of(row["interval"])} for row in expected["estimates"]}
     lines = [f"Measured on {_text(expected['of'])}."]
     if {"escape_rate", "overkill_rate"} <= rows.keys():
         lines += ["", outcome_sentence(rows["escape_rate"], rows["overkill_rate"], expected["prevalence"])]
@@ -93,11 +121,6 @@ def _expected(expected: Mapping[str, Any]) -> list[str]:
     verdict = (expected["acceptance"] or {}).get("verdict")
     lines += ["", f"Limits set before training: **{verdict}**." if verdict else "No limits were set for this run."]
     return lines
-
-
-def _ends(row: Mapping[str, Any]) -> dict[str, Any]:
-    interval = row["interval"] or {}
-    return {"low": interval.get("low"), "high": interval.get("high")}
 
 
 def _text(value: Any) -> str:

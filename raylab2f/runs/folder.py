@@ -312,7 +312,7 @@ class RunFolder:
         try:
             return pick(read_json(self.path / "run.json"))
         except FileNotFoundError as error:
-            raise UserError(f"{self.place} holds no run (no run.json); check --out.") from error
+            raise UserError(f"{self.place} holds no run (no run.json); give the folder of one.") from error
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{join(self.place, 'run.json')} cannot be read ({error}); choose another --out."

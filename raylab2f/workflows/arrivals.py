@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,9 @@ class Arrival:
     seen: float
 
 
-def arrivals(folder: Path, known: set[str], poll_seconds: float) -> Iterator[Arrival]:
+def arrivals(
+    folder: Path, known: set[str], poll_seconds: float, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Arrival]:
     """Pictures in a folder and below it, without end; those of one look in the order of their times and names.
 
     One that changes after it was handed out is handed out again, so that a name that is used again, or a file that was
@@ -41,11 +43,15 @@ def arrivals(folder: Path, known: set[str], poll_seconds: float) -> Iterator[Arr
     Arguments:
         known: ids that were judged before; not handed out as they lie there at the first look.
         poll_seconds: between two looks.
+        say: hears when the folder is gone, such as a share that is no longer mounted, and when it is back.
     """
     done: dict[str, _State | None] = {}
     waiting: dict[str, tuple[_State, float]] = {}
-    first = True
+    first = there = True
     while True:
+        if folder.is_dir() != there:
+            there = not there
+            say(f"{folder} is there again" if there else f"{folder} is gone; waiting for it")
         began = time.monotonic()
         ready: list[tuple[int, Arrival]] = []
         found = {path.relative_to(folder).as_posix(): (path, why) for path, why in _files(folder)}

@@ -125,7 +125,8 @@ def finished_folds(place: str | Path) -> FinishedFolds:
     folder.refuse_links()
     finished = tuple(fold for fold in range(settings.folds) if fold_is_finished(folder.fold(fold)))
     if not finished or not folder.metrics.exists():
-        raise UserError(f"{folder.place}: no fold is finished; finish the run with run-cv --resume.")
+        lacks = "its folds are not judged" if finished else "no fold is finished"
+        raise UserError(f"{folder.place}: {lacks}; finish the run with run-cv --resume.")
     return FinishedFolds(folder, settings, finished)
 
 

@@ -19,6 +19,7 @@ from raylab2f.files.digests import digested_once, sha256_of
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.permissions import file_mode, make_folders
 from raylab2f.files.places import is_uri
+from raylab2f.files.strangers import read_json
 from raylab2f.models.export.certificate import Comparison, Example, certificate_page, compare, findings
 from raylab2f.models.export.formats import Format, Precision, Runner, RuntimeFormat, format_of
 from raylab2f.models.export.graph import JudgingGraph
@@ -26,12 +27,14 @@ from raylab2f.models.folder import load_model, model_digest, read_reference
 from raylab2f.models.judging import Judge, threads_limited
 from raylab2f.models.record import ModelRecord
 from raylab2f.reporting import Display
+from raylab2f.reporting.model_card import with_exports
 from raylab2f.versions import version_of
 from raylab2f.workflows.evidence import finished_folds
 
 __all__ = ["CERTIFICATE", "export_folder", "export_model"]
 
 CERTIFICATE, _PAGE = "certificate.json", "certificate.md"
+_EXPORTS, _CARD = "exports", "MODEL_CARD.md"
 #: Raised whenever a certificate of before means something else.
 _VERSION = 1
 _VERSIONED = ("raylab2f", "torch", "numpy", "opencv-python-headless")
@@ -47,7 +50,7 @@ def export_folder(model: str, kind: Format, precision: Precision) -> Path:
     """
     if is_uri(model):
         raise UserError(f"{model} lies on a store; say with --out which folder of this machine the export shall have.")
-    return Path(model) / "exports" / f"{kind}-{precision}"
+    return Path(model) / _EXPORTS / f"{kind}-{precision}"
 
 
 def export_model(
@@ -120,6 +123,8 @@ def export_model(
         with atomic_path(out / _PAGE) as temporary:
             temporary.write_text(certificate_page(certificate), encoding="utf-8", errors="backslashreplace")
         write_json(out / CERTIFICATE, certificate)
+        if not is_uri(model) and out.resolve().parent == (Path(model) / _EXPORTS).resolve():
+            _tell_card(Path(model))
     if not certificate["kept"]:
         beyond = certificate["findings"]["flips"]["outside_margin"]
         raise UserError(
@@ -127,6 +132,17 @@ def export_model(
             f"allows {max_flips}, so the file was deleted; see {out / _PAGE}, and choose another precision or format."
         )
     return certificate
+
+
+def _tell_card(model: Path) -> None:
+    """What the exports in a model's folder are like, in its card, which no digest covers."""
+    card = model / _CARD
+    if not card.is_file():
+        return
+    found = {path.parent.name: read_json(path) for path in (model / _EXPORTS).glob(f"*/{CERTIFICATE}")}
+    text = with_exports(card.read_text(encoding="utf-8", errors="replace"), found)
+    with atomic_path(card) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _write(

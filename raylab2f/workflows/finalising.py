@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from raylab2f.cluster.session import ray_session
 from raylab2f.cluster.training.placement import FoldResources
 from raylab2f.detectors.backbone_features import backbone_spec
+from raylab2f.detectors.base import Detector
 from raylab2f.detectors.checkpoint import load_detector
 from raylab2f.errors import UserError
 from raylab2f.features import FeatureStore, Weights, backbone_weights, create_backbone
@@ -32,9 +33,21 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.model_card import model_card
 from raylab2f.seeding import numpy_generator
 from raylab2f.versions import version_of
-from raylab2f.workflows.evidence import RunEvidence, finished_folds, gather_evidence, keeps_models
+from raylab2f.workflows.evidence import (
+    FinishedFolds,
+    RunEvidence,
+    finished_folds,
+    gather_evidence,
+    keeps_models,
+)
 from raylab2f.workflows.model_evaluation import evaluation_table
-from raylab2f.workflows.model_thresholds import Member, decide, expected_outcomes, members_of
+from raylab2f.workflows.model_thresholds import (
+    decide,
+    expected_outcomes,
+    members_of,
+    require_carried,
+    strategy_of,
+)
 from raylab2f.workflows.refitting import refit_run
 from raylab2f.workflows.tiled_references import leaves_out_tiles, picture_maps, reference_tiles
 
@@ -89,6 +102,9 @@ def finalise_run(
     if way == "from-fold" and fold not in finished.numbers:
         known = ", ".join(map(str, finished.numbers))
         raise UserError(f"--from-fold {fold}: this run has no such finished fold; choose one of {known}.")
+    if way != "from-fold":
+        _require_all_judged(finished)
+    chosen = strategy_of(finished.folder, finished.settings, strategy)
     with ExitStack() as stack:
         stack.enter_context(digested_once())
         if address is not None:
@@ -96,14 +112,17 @@ def finalise_run(
         evidence = gather_evidence(finished, cache, display)
         refitted = None
         if way == "refit":
+            require_carried(evidence, chosen, carry)
             stack.enter_context(finished.folder.in_use())
             refitted = refit_run(evidence, display, resources, address)
         members = members_of(evidence, way, fold, refitted)
-        decision = decide(evidence, members, way, fold=fold, strategy=strategy, carry=carry)
+        decision = decide(evidence, members, way, fold=fold, strategy=chosen, carry=carry)
         with display.stage("look at what is familiar"):
             familiarity, components, distances = _familiar(evidence)
         evaluation = evaluation_table(evidence, members, decision, way, distances)
-        weights = _backbones(members[0]) if with_backbone else []
+        detectors = [load_detector(member.folder) for member in members]
+        requests = type(detectors[0]).feature_requests(detectors[0].config)
+        weights = [backbone_weights(backbone_spec(request)) for request in requests] if with_backbone else []
         record = ModelRecord(
             name=finished.folder.name,
             origin={
@@ -131,9 +150,19 @@ def finalise_run(
             versions={name: version_of(name) for name in _VERSIONED},
         )
         with display.stage("score reference pictures"):
-            written = _write(evidence, out, record, members, familiarity, components, evaluation, weights)
+            written = _write(evidence, out, record, detectors, familiarity, components, evaluation, weights)
     publish(out, MODEL_FILES)
     return written
+
+
+def _require_all_judged(finished: FinishedFolds) -> None:
+    """`UserError` where the run's figures, which would be the evidence, are of other folds than are there."""
+    judged, there = read_json(finished.folder.summary)["folds"]["finished"], len(finished.numbers)
+    if judged != there:
+        raise UserError(
+            f"{finished.folder.place}: its figures are of {judged} folds, but it holds {there}; finish it with run-cv "
+            "--resume, or take one of them with --from-fold."
+        )
 
 
 def _require_free(out: str) -> None:
@@ -148,15 +177,15 @@ def _write(
     evidence: RunEvidence,
     out: str,
     record: ModelRecord,
-    members: Sequence[Member],
+    detectors: Sequence[Detector],
     familiarity: Familiarity,
     components: Components,
     evaluation: pa.Table,
     weights: Sequence[Weights],
 ) -> ModelRecord:
-    detectors = [load_detector(member.folder) for member in members]
     requests = type(detectors[0]).feature_requests(detectors[0].config)
-    backbones = [create_backbone(backbone_spec(request)) for request in requests]
+    kept: Sequence[Weights | None] = weights or [None] * len(requests)
+    backbones = [create_backbone(backbone_spec(request), own) for request, own in zip(requests, kept, strict=True)]
     record = replace(record, backbone_digests=tuple(backbone.weights_digest for backbone in backbones))
     judge = Judge(record, detectors, backbones, familiarity, components)
     rows = _reference_rows(evidence)
@@ -218,11 +247,6 @@ def _reference_rows(evidence: RunEvidence) -> pa.Table:
         order = numpy_generator(evidence.settings.seed, "reference pictures", label).permutation(len(places))
         chosen.append(places[order[: _REFERENCES // 2]])
     return plain.take(np.sort(np.concatenate(chosen)))
-
-
-def _backbones(member: Member) -> list[Weights]:
-    detector = load_detector(member.folder)
-    return [backbone_weights(backbone_spec(request)) for request in type(detector).feature_requests(detector.config)]
 
 
 def _described(evidence: RunEvidence) -> dict[str, Any]:

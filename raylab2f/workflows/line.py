@@ -94,6 +94,8 @@ def plan_line_audit(
     Raises:
         UserError: see `plan_audit`; or the file is there already.
     """
+    if plan.suffix.lower() != ".csv":
+        raise UserError(f"--audit {plan}: a plan is written as CSV; give a name that ends in .csv.")
     if plan.exists():
         raise UserError(f"--audit {plan} is there already; give --answers to read it, or another name to plan anew.")
     found = plan_audit(read_judged(judged), limit=limit, expected=expected, confidence=confidence, seed=seed)

@@ -13,17 +13,19 @@ import pyarrow.compute as pc
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate
-from raylab2f.evaluation.decisions.carried import FoldScores, carry_threshold
+from raylab2f.evaluation.decisions.carried import FoldScores, anchored_scale, carry_threshold
 from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
 from raylab2f.evaluation.decisions.strategies import parse_strategy
 from raylab2f.evaluation.decisions.thresholds import choose_threshold
 from raylab2f.evaluation.decisions.two_thresholds import choose_pair
+from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.strangers import read_json
 from raylab2f.models.record import Decision
+from raylab2f.runs.folder import RunFolder, RunSettings
 from raylab2f.workflows.evidence import RunEvidence, run_thresholds
 
-__all__ = ["Member", "decide", "expected_outcomes", "members_of", "units_of"]
+__all__ = ["Member", "decide", "expected_outcomes", "members_of", "require_carried", "strategy_of", "units_of"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,36 @@ def _member(fold: int | None, folder: Path, centre: float = 0.0, scale: float = 
     return Member(fold, folder, described["config"], shapes, centre, scale)
 
 
+def strategy_of(folder: RunFolder, settings: RunSettings, strategy: str | None) -> str:
+    """The strategy of a model's threshold: this one, else the run's first.
+
+    Raises:
+        UserError: the run was not evaluated by it.
+    """
+    known = [str(name) for name in settings.evaluation.get("strategies", ["youden"])]
+    text = strategy or known[0]
+    if text not in known:
+        raise UserError(f"--threshold {text}: the run was not evaluated by it; choose one of {', '.join(known)}.")
+    return text
+
+
+def require_carried(run: RunEvidence, text: str, carry: str) -> None:
+    """`UserError` where the folds' thresholds cannot be carried over to a model that is still to be trained."""
+    level = _level(run, text)
+    thresholds = run_thresholds(run.folder, text, level)
+    if not thresholds:
+        raise UserError(f"--threshold {text}: this strategy found no threshold; choose another.")
+    if carry == "anchored":
+        for number in thresholds:
+            units, labels, scores = units_of(run.scores.filter(pc.equal(run.scores["fold"], number)), level, "max")
+            # Whatever the model will say of them: there must be enough.
+            anchored_scale(FoldScores(units, labels, scores, 0.0), dict(zip(units.tolist(), scores, strict=True)))
+
+
+def _level(run: RunEvidence, text: str) -> Literal["object", "image"]:
+    return "object" if run_thresholds(run.folder, text, "object") else "image"
+
+
 def decide(
     run: RunEvidence, members: Sequence[Member], way: str, *, fold: int | None, strategy: str | None, carry: str
 ) -> Decision:
@@ -78,12 +110,9 @@ def decide(
     Raises:
         UserError: the run has no such strategy, or no threshold was found by it.
     """
-    text = strategy or run.strategy
-    known = [str(name) for name in run.settings.evaluation.get("strategies", ["youden"])]
-    if text not in known:
-        raise UserError(f"--threshold {text}: the run was not evaluated by it; choose one of {', '.join(known)}.")
+    text = strategy_of(run.folder, run.settings, strategy)
     rule = str(run.settings.evaluation.get("object_score", "max"))
-    level: Literal["object", "image"] = "object" if run_thresholds(run.folder, text, "object") else "image"
+    level = _level(run, text)
     columns = ["threshold", "low_threshold"] if parse_strategy(text).reviews else ["threshold"]
     if way == "ensemble":
         found = _chosen_on_means(run, members, text, level, rule)
@@ -167,14 +196,17 @@ def expected_outcomes(run: RunEvidence, decision: Decision, way: str, fold: int 
     verdict = read_json(acceptance) if acceptance.is_file() else None
     if way != "from-fold":
         rows = read_json(run.folder.summary)["estimates"]
-        of = f"{len(run.splits)} folds: models made in the same way from a part of the good parts"
+        count = len(run.splits)
+        of = f"{count} fold{'s' * (count != 1)}: models made in the same way from a part of the good parts"
     else:
         rules = {key: value for key, value in run.settings.evaluation.items() if key not in ("mute", "strategies")}
         own = run.scores.filter(pc.equal(run.scores["fold"], fold)).drop_columns(["trained"])
         summary = evaluate(own, strategies=[decision.strategy], seed=run.settings.seed, **rules)
         rows = summary.to_dict()["estimates"]
         of = f"this very model, on the parts of fold {fold} that chose neither it nor its threshold"
-    kept = [row for row in rows if row["level"] == decision.level and row["strategy"] in (decision.strategy, None, "")]
+    kept = [
+        row for row in rows if row["level"] == decision.level and row["strategy"] in (decision.strategy, ANY_STRATEGY)
+    ]
     return {
         "of": of,
         "prevalence": run.settings.evaluation.get("prevalence"),

@@ -12,7 +12,7 @@ import pyarrow as pa
 from raylab2f.cluster.training.placement import FoldResources
 from raylab2f.datasets import Dataset
 from raylab2f.datasets.manifest import write_manifest
-from raylab2f.detectors.registry import config_from_dict
+from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.errors import UserError
 from raylab2f.evaluation import plan_sizes
 from raylab2f.evaluation.plans.iid_check import check_iid
@@ -75,6 +75,10 @@ def plan_run(
         UserError: the plan is impossible, or differs from the one that the folder holds.
     """
     check_breakdown_columns(settings, dataset.manifest)
+    if resources.workers > 1 and detector_class(settings.detector).reads_pictures:
+        raise UserError(
+            f"--workers-per-fold {resources.workers}: {settings.detector} trains in one process; leave it out."
+        )
     settled = settled_merge(settings, dataset.manifest)
     # Mistakes in the plan are told before the pictures are prepared.
     copies = with_copies(dataset.manifest, settings.preparation.angles)

@@ -75,7 +75,8 @@ def predict_pictures(
     rules: PredictionRules,
     *,
     out: Path | None,
-    stream: IO[str],
+    stream: IO[str] | None = None,
+    hear: Callable[[Portion], None] | None = None,
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Counter[str]:
@@ -84,7 +85,8 @@ def predict_pictures(
     Arguments:
         model: folder or URI.
         pictures: those of a part follow one another.
-        out: the folder; `None`: rows of pictures go to `stream`.
+        out: the folder; `None`: rows of pictures go to `stream`, where there is one.
+        hear: called with what comes out, some parts at a time.
         address: of a Ray cluster; `None`: this process judges.
         progress: called with pictures done and pictures in all.
 
@@ -103,6 +105,8 @@ def predict_pictures(
         keep = _Keeper(stack, out, stream, rules)
         for portion in judged:
             keep.keep(portion)
+            if hear:
+                hear(portion)
             _count(tally, portion)
             done += len(portion.pictures)
             if progress:
@@ -129,16 +133,18 @@ def _judged(
 class _Keeper:
     """Where rows and overlays go."""
 
-    def __init__(self, stack: ExitStack, out: Path | None, stream: IO[str], rules: PredictionRules) -> None:
+    def __init__(self, stack: ExitStack, out: Path | None, stream: IO[str] | None, rules: PredictionRules) -> None:
         self._out = out
+        self._pictures: RowWriter | None = None
         self._parts: RowWriter | None = None
         self._regions: RowWriter | None = None
         if out is None:
-            if rules.kind == "parquet":
+            if stream is not None and rules.kind == "parquet":
                 raise UserError("--format parquet: the terminal takes no Parquet; give --out, or csv or jsonl.")
             if rules.overlays:
                 raise UserError("--overlays: name a folder for them with --out.")
-            self._pictures = stream_writer(stream, PICTURES_SCHEMA, rules.kind)
+            if stream is not None and rules.kind != "parquet":
+                self._pictures = stream_writer(stream, PICTURES_SCHEMA, rules.kind)
             return
 
         def file(name: str, schema: pa.Schema) -> RowWriter:
@@ -149,7 +155,8 @@ class _Keeper:
         self._regions = file("regions", _REGIONS_SCHEMA) if rules.overlays else None
 
     def keep(self, portion: Portion) -> None:
-        self._pictures.write(portion.pictures)
+        if self._pictures is not None:
+            self._pictures.write(portion.pictures)
         if self._parts is not None:
             self._parts.write(portion.parts)
         if self._regions is not None and self._out is not None:
@@ -195,7 +202,7 @@ def watch_folder(
         elif rules.overlays:
             raise UserError("--overlays: name a folder for them with --out.")
         say(f"watching {folder}; {len(known):,} pictures were judged before" if known else f"watching {folder}")
-        for count, arrival in enumerate(arrivals(folder, known, poll_seconds), start=1):
+        for count, arrival in enumerate(arrivals(folder, known, poll_seconds, say), start=1):
             portion = judge_portion(judge, [arrival.picture], **rules.of_judging())
             rows = [{**row, "milliseconds": 1000 * (time.time() - arrival.seen)} for row in portion.pictures]
             for writer in writers:

@@ -32,6 +32,8 @@ _NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 16, 4096
 # How often folders are looked at; a store is asked less often, for it counts its answers.
 _LOOK_SECONDS, _ASK_SECONDS = 2.0, 15.0
+# What is still not whole then may not be a model that is being copied.
+_COPYING_SECONDS = 60.0
 
 
 def serve_models(
@@ -79,7 +81,10 @@ def serve_models(
         # Nobody may ask for hours.
         stack.enter_context(resting())
         say(f"serving {', '.join(places)} at http://{shown}:{listening.getsockname()[1]}")
-        for name, place in _changes(table, places, thread.is_alive):
+        for name, place, whole in _changes(table, places, thread.is_alive):
+            if not whole:
+                say(f"{name} stays as it is: {place} holds no whole model; copy it again")
+                continue
             said, replaced = _exchange(table, replicas, name, place, rules.timeout)
             say(said)
             if replaced:
@@ -177,11 +182,14 @@ def _replicas(rules: ServingRules, models: int, address: str | None, lost: Calla
             replicas.stop_all()
 
 
-def _changes(table: ModelTable, places: dict[str, str], alive: Callable[[], bool]) -> Iterable[tuple[str, str]]:
-    """(name, place) of each model that is another one at its place than the one that serves or was tried last."""
+def _changes(table: ModelTable, places: dict[str, str], alive: Callable[[], bool]) -> Iterable[tuple[str, str, bool]]:
+    """(name, place, True) of each model that is another one at its place than the one that serves or was tried last;
+    with False, once, of a place where none has been whole for a minute.
+    """
     from raylab2f.models.folder import is_whole, model_digest
 
     tried = {model.name: model.digest for model in table.all()}
+    broken: dict[str, float] = {}
     asked = 0.0
     while alive():
         time.sleep(_LOOK_SECONDS)
@@ -196,10 +204,15 @@ def _changes(table: ModelTable, places: dict[str, str], alive: Callable[[], bool
                 whole = digest == tried[name] or is_whole(place)
             except (OSError, UserError):
                 # Between two models there may be none.
-                continue
-            if digest != tried[name] and whole:
+                digest, whole = "", False
+            if whole:
+                broken.pop(name, None)
+            elif now - broken.setdefault(name, now) > _COPYING_SECONDS:
+                broken[name] = float("inf")
+                yield name, place, False
+            if whole and digest != tried[name]:
                 tried[name] = digest
-                yield name, place
+                yield name, place, True
 
 
 def _exchange(table: ModelTable, replicas: Replicas, name: str, place: str, patience: float) -> tuple[str, bool]:

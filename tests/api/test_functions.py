@@ -19,12 +19,15 @@ from raylab2f.cli.diagnose import diagnose
 from raylab2f.cli.evaluate import evaluate_scores
 from raylab2f.cli.export import export
 from raylab2f.cli.finalise import finalise
+from raylab2f.cli.monitor import monitor
 from raylab2f.cli.plan_samples import plan_samples
 from raylab2f.cli.pod import pod
+from raylab2f.cli.predict import predict
 from raylab2f.cli.report import report
 from raylab2f.cli.run_cv import run_cv
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import declared
+from raylab2f.options.monitoring import Auditing
 
 #: Each function, its command, and what only the command has: how results are printed and written.
 PAIRS = [
@@ -32,6 +35,8 @@ PAIRS = [
     (raylab2f.report, report, set()),
     (raylab2f.finalise, finalise, set()),
     (raylab2f.export, export, set()),
+    (raylab2f.predict, predict, {"watch", "fail_on_reject"}),
+    (raylab2f.monitor, monitor, {*declared(Auditing), "fail_on_alarm", "as_json"}),
     (raylab2f.pod, pod, {"scores", "out", "as_json"}),
     (raylab2f.evaluate, evaluate_scores, {"scores", "out", "as_json"}),
     (raylab2f.diagnose, diagnose, {"as_json"}),

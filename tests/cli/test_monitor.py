@@ -103,6 +103,10 @@ def test_an_audit_from_plan_to_bound(model, line, tmp_path):
         (["{same}", "--audit", "plan.csv", "--limit", "2"], "limit is 2"),
         (["--audit", "nowhere.csv", "--answers", "nowhere.csv"], "nowhere.csv"),
         (["nowhere", "--prevalence", "0"], "nowhere"),
+        (["{same}", "--audit", "plan.xlsx", "--limit", "0.05"], "--audit plan.xlsx: a plan is written as CSV"),
+        (["{same}", "--audit", "s3://bucket/plan.csv", "--limit", "0.05"], "a path of this machine is needed"),
+        (["{same}", "--prevalence", "0", "--out", "s3://bucket/out"], "a path of this machine is needed"),
+        (["s3://bucket/judged", "--prevalence", "0"], "a path of this machine is needed"),
         (["{same}", "--prevalence", "0", "--alpha", "0"], "alpha"),
     ],
 )
@@ -111,3 +115,10 @@ def test_mistakes_are_told_in_one_sentence(model, line, options, says):
     assert process.returncode == 2
     assert says in process.stderr
     assert "Traceback" not in process.stderr
+
+
+def test_an_audit_of_no_model_is_told(line, tmp_path):
+    process = raylab2f("monitor", tmp_path, line["same"], "--audit", tmp_path / "plan.csv", "--limit", "0.05")
+    assert process.returncode == 2
+    assert "holds no model" in process.stderr
+    assert not (tmp_path / "plan.csv").exists()

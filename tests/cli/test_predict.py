@@ -77,6 +77,8 @@ def test_rows_of_another_time_are_not_overwritten(model, line, tmp_path):
         (["nowhere"], "nowhere: there is no such file"),
         (["{line}", "--object-id", "("], "--object-id"),
         (["{line}", "--out", "/proc/nowhere"], "/proc/nowhere"),
+        (["{line}", "--out", "s3://bucket/out"], "a path of this machine is needed"),
+        (["--watch", "s3://bucket/line"], "a path of this machine is needed"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(model, line, options, says):
@@ -105,3 +107,14 @@ def test_watching_ends_with_a_signal_and_keeps_what_it_wrote(model, line, tmp_pa
     assert process.returncode == 143, err
     assert len(rows(out)) == 4
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_stopped_command_claims_only_rows_that_are_there(tmp_path, held):
+    from raylab2f.cli.predict import _kept
+
+    if held:
+        (tmp_path / "pictures.partial.csv").write_text("image_id\n")
+    said = _kept(tmp_path)
+    assert ("pictures.partial.csv" in said) == held
+    assert ("no picture had been judged" in said) != held

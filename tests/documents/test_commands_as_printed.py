@@ -6,6 +6,7 @@ names of a cluster's machines and shared folder.
 
 import contextlib
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -34,10 +35,12 @@ BEFORE = [
 ALWAYS = ("before", "README.md")
 LOOKED_AT = ("runs/first", "runs/line")
 #: What needs a model that is not here, or machines.
-ELSEWHERE = ("grounded-sam",)
+ELSEWHERE = ("grounded-sam", "tiny", "runs/tiny")
 ON_A_CLUSTER = ("submit", "cluster", "jobs")
 #: What ends only when it is told to; `tests/cluster/serving` tells it.
 UNTIL_STOPPED = ("serve",)
+#: Detectors whose module a page prints beside the command; `test_other_detectors` runs those.
+_OF_A_PAGE = re.compile(r"(?!anomalib:)[a-z]+:[A-Z]")
 
 
 def _every_step():
@@ -49,7 +52,7 @@ def _every_step():
     return [
         pytest.param(step, id=str(step), marks=() if _is_always_run(step) else pytest.mark.documents)
         for step in found.values()
-        if not set(step.words[:1]) & {*ON_A_CLUSTER, *UNTIL_STOPPED}
+        if not set(step.words[:1]) & {*ON_A_CLUSTER, *UNTIL_STOPPED} and not any(map(_OF_A_PAGE.match, step.words))
     ]
 
 

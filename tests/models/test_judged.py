@@ -57,6 +57,34 @@ def test_what_is_no_table_is_told(folder, change, says):
         read_judged([str(folder / "csv")])
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_of_a_picture_that_was_judged_again_on_a_day_the_last_row_counts(tmp_path, kind):
+    rows = [("a.png", 1.0, "2026-05-01"), ("b.png", 2.0, "2026-05-01"), ("a.png", 3.0, "2026-05-01")]
+    rows.append(("a.png", 4.0, "2026-05-02"))
+    path = tmp_path / f"pictures.{kind}"
+    names = ("image_id", "score", "day", "milliseconds")
+    lines = [dict(zip(names, (*row, 12.5), strict=True)) for row in rows]
+    if kind == "csv":
+        text = ",".join(names) + "\n" + "".join(",".join(map(str, line.values())) + "\n" for line in lines)
+    else:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+    path.write_text(text)
+    found = read_judged([str(path)])
+    assert found.column_names == ["image_id", "score", "day"]
+    assert [float(score) for score in found["score"].to_pylist()] == [2.0, 3.0, 4.0]
+    # Without the time that only a watched folder's rows have, two rows of a picture are two rows.
+    path.write_text(text.replace("milliseconds", "other"))
+    assert len(read_judged([str(path)])) == 4
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", '{"image_id": "a.png"}', '{"score": 1}'])
+def test_lines_without_what_is_needed_name_their_file(tmp_path, text):
+    path = tmp_path / "pictures.jsonl"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"pictures\.jsonl names no"):
+        read_judged([str(path)])
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", '{"image_id": 1}\n7', "\xff"])
 def test_lines_that_are_no_rows_are_told(tmp_path, text):
     path = tmp_path / "pictures.jsonl"

@@ -14,7 +14,8 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
 ]
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# A block with a title is a file that the page prints.
+_BLOCK = re.compile(r"^```(\w*)( title=[^\n]*)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _PROGRAM = re.compile(r"\s*(?:\$ )?(?:\S*/|uv run )?raylab2f (.*)")
 
 
@@ -39,7 +40,9 @@ class Step:
 def steps(page):
     """Those of a page, from top to bottom."""
     name = str(page.relative_to(ROOT))
-    for language, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+    for language, title, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        if title:
+            continue
         if language == "python":
             yield Step(name, source=block)
         for line in block.replace("\\\n", " ").splitlines() if language != "python" else ():

@@ -128,3 +128,25 @@ def test_what_cannot_be_watched_is_told(model, tmp_path):
         watch(model, tmp_path / "nowhere", 1, out=None)
     with pytest.raises(UserError, match="csv or jsonl"):
         watch_folder(model, tmp_path, PredictionRules(10**6, kind="parquet"), out=None, stream=io.StringIO(), say=print)
+
+
+def test_a_folder_that_goes_and_comes_back_is_told(tmp_path):
+    folder, away, said = tmp_path / "share", tmp_path / "away", []
+
+    def say(line):
+        said.append(line)
+        if "gone" in line:
+            save(away / "new.png")
+            os.utime(away / "new.png", (1, 1))
+            away.rename(folder)
+
+    folder.mkdir()
+    save(folder / "first.png")
+    found = arrivals(folder, set(), 0.01, say)
+    assert next(found).picture.image_id == "first.png"
+    folder.rename(away)
+    assert next(found).picture.image_id == "new.png"
+    save(folder / "later.png")
+    os.utime(folder / "later.png", (2, 2))
+    assert next(found).picture.image_id == "later.png"
+    assert said == [f"{folder} is gone; waiting for it", f"{folder} is there again"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -19,7 +20,7 @@ from raylab2f.files.digests import sha256_of
 from raylab2f.files.parquet import read_parquet
 from raylab2f.models.export import pt2
 from raylab2f.models.export.graph import JudgingGraph, largest_picture
-from raylab2f.models.folder import read_reference
+from raylab2f.models.folder import load_model, read_reference
 from raylab2f.reporting import Display
 from raylab2f.workflows.exporting import export_folder, export_model
 
@@ -76,6 +77,20 @@ def test_a_file_that_decides_alike_is_kept_with_what_shows_it(model, tmp_path):
     page = (out / "certificate.md").read_text()
     assert "The file was kept." in page
     assert certificate["files"]["model.pt2"] in page
+
+
+def test_the_card_tells_of_exports_in_the_models_folder(tmp_path):
+    own = write_small_model(tmp_path / "own")
+    for _ in range(2):
+        export(own, own / "exports" / "pt2-float32")
+    card = (own / "MODEL_CARD.md").read_text()
+    assert card.startswith("# plates\n")
+    assert card.count("## Exports") == 1
+    assert re.search(r"\| pt2-float32 \| 0 \| 0 of 4 \(0 to 60 %\) \|", card)
+    load_model(own)
+    before = card
+    export(own, tmp_path / "elsewhere")
+    assert (own / "MODEL_CARD.md").read_text() == before
 
 
 def above(runner):

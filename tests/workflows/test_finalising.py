@@ -87,6 +87,9 @@ def test_a_refits_outcomes_are_those_of_the_run_and_its_card_says_so(run_copy, r
     assert "trained on all good parts" in card
     assert f"{record.decision.threshold:.6g}" in card
     assert "slip through" in refitted[1]
+    # What no threshold decides is expected as well.
+    assert "auroc" in {row["metric"] for row in record.expected["estimates"]}
+    assert "| AUROC |" in card
 
 
 def test_a_refit_is_trained_once(finalise, refitted):
@@ -163,6 +166,26 @@ def test_mistakes_are_told_in_one_sentence(run_copy, tmp_path, options, says):
     assert process.returncode == 2
     assert says in process.stderr
     assert not (tmp_path / "new").exists() or not list((tmp_path / "new").glob("model.json"))
+
+
+def test_what_a_refit_cannot_have_is_said_before_it_is_trained(finished_run, tmp_path, shared_ray, monkeypatch):
+    run = shutil.copytree(finished_run[0], tmp_path / "run")
+    process = program("finalise", run, "--out", tmp_path / "new", "--threshold", "mcc")
+    assert (process.returncode, "choose one of youden" in process.stderr) == (2, True)
+    monkeypatch.setattr("raylab2f.evaluation.decisions.carried._FEWEST", 1000)
+    process = program("finalise", run, "--out", tmp_path / "new")
+    assert (process.returncode, "--carry anchored needs 1000" in process.stderr) == (2, True), process.stderr
+    assert not (run / "refit").exists()
+
+
+@pytest.mark.parametrize("way", ["--refit", "--ensemble"])
+def test_figures_of_folds_that_are_gone_are_no_evidence(finished_run, tmp_path, way):
+    run = shutil.copytree(finished_run[0], tmp_path / "run")
+    (run / "folds" / "1" / "model.safetensors").unlink()
+    process = program("finalise", run, "--out", tmp_path / "new", way)
+    assert process.returncode == 2
+    assert "its figures are of 3 folds, but it holds 2;" in process.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_with_other_files_is_left_alone(run_copy, tmp_path, of_fold):

@@ -79,6 +79,9 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            # Answered as GET is; the server leaves the body out. Whoever looks whether it lives asks so.
+            scope = {**scope, "method": "GET"}
         body = _Body(receive)
         scope = {**scope, _BODY: body}
         await (self._app if refusal is None else refusal)(scope, body.receive, send)

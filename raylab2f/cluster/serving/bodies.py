@@ -145,10 +145,13 @@ async def _parse(headers: Headers, body: bytes, rules: ServingRules) -> Submissi
         form = await parser.parse()
     except MultiPartException as error:
         said = error.message.rstrip(".")
-        raise RefusalError(
-            413 if said.startswith(("Too many", "Part exceeded")) else 400,
-            f"The form cannot be read ({said}); send at most {rules.max_views} pictures of one object.",
-        ) from error
+        too_much = said.startswith(("Too many", "Part exceeded"))
+        mend = (
+            f"send at most {rules.max_views} pictures of one object, and at most {_FIELDS} short fields"
+            if too_much
+            else "send multipart/form-data with a boundary, each picture as a file with a short name"
+        )
+        raise RefusalError(413 if too_much else 400, f"The form cannot be read ({said}); {mend}.") from error
     except (ValueError, LookupError, RecursionError) as error:
         raise RefusalError(400, "The form cannot be read; send multipart/form-data.") from error
     views: list[ViewFile] = []

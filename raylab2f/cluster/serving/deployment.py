@@ -173,8 +173,9 @@ class Replicas:
         try:
             handle = serve.run(bound, name=application, route_prefix=None)
         except RuntimeError as error:
+            cause = _cause(error, application).replace(kept, place)
             serve.delete(application)
-            raise UserError(f"{place}: no process could load this model ({_cause(error)}).") from error
+            raise UserError(f"{place}: no process could load this model ({cause}).") from error
         finally:
             hear_signals_again()
         card = Path(fetch(kept, [_CARD]) / _CARD)
@@ -214,8 +215,11 @@ def _copied(place: str, folder: Path, digest: str) -> Path:
     return folder
 
 
-def _cause(error: BaseException) -> str:
-    """What a replica said last, without its trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def _cause(error: BaseException, application: str) -> str:
+    """What a replica said last, without its trace; Ray Serve keeps it apart from the error that it raises."""
+    status = serve.status().applications.get(application)
+    heard = [] if status is None else [one.message for one in status.deployments.values()]
+    lines = [line.strip() for text in (str(error), *heard) for line in text.splitlines() if line.strip()]
     said = [line for line in lines if "Error" in line.split(":")[0]]
-    return (said or lines or ["no reason given"])[-1].rstrip(".")[:400]
+    cause = (said or lines or ["no reason given"])[-1]
+    return cause.removeprefix(f"{UserError.__module__}.UserError: ").rstrip(".")[:400]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from raylab2f import plugins
 from raylab2f.detectors.anomalib.models import (
@@ -21,11 +22,11 @@ from raylab2f.detectors.anomalib.models import (
     backbone_arguments,
     model_class,
 )
-from raylab2f.detectors.anomalib.weights import weights_from
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.pictures.config import PictureConfig, option_values
 from raylab2f.detectors.pictures.detector import PictureDetector
 from raylab2f.errors import UserError
+from raylab2f.features.substitution import weights_from
 from raylab2f.features.weights import Normalisation
 
 __all__ = ["AnomalibConfig", "anomalib_detector"]
@@ -138,15 +139,21 @@ class _AnomalibDetector(PictureDetector):
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                answer = self.module(to_input(pictures))
+                # As in training; anomalib's own `forward` scales by a copy of its transform that is made for export.
+                answer = self.module.model(self._transform(to_input(pictures)))
             except Exception as error:
                 raise UserError(f"--detector {self.name}: it cannot judge ({plugins.fault(error)}).") from error
         scores, maps = answer.pred_score, answer.anomaly_map
         if maps is not None:
-            maps = maps.reshape(len(pictures), *maps.shape[-2:])
+            maps = _uncropped(maps.reshape(len(pictures), *maps.shape[-2:]), self._transform, self.config.size)
         if scores is None and maps is not None:
             scores = maps.amax(dim=(1, 2))
         return scores.reshape(len(pictures)), maps
+
+    @property
+    def _transform(self) -> Any:
+        """From a picture in 0..1 to what the model takes."""
+        return getattr(self.module.pre_processor, "transform", None) or nn.Identity()
 
     @classmethod
     def _build(cls, config: AnomalibConfig) -> Any:
@@ -205,6 +212,24 @@ def _mend(error: Exception) -> str:
 def _pre_processor(made_from: type[Any], size: tuple[int, int]) -> Any:
     """What the model does to a picture before it looks, for pictures of this size."""
     return made_from.configure_pre_processor(image_size=size)
+
+
+def _uncropped(maps: Tensor, transform: Any, size: tuple[int, int]) -> Tensor:
+    """Maps (n, h, w) of the whole picture, where a model looks at its middle alone: nothing is odd outside of it.
+
+    Arguments:
+        transform: what it does to a picture first.
+        size: height and width of the whole picture.
+    """
+    crops = [step.size for step in getattr(transform, "transforms", ()) if type(step).__name__ == "CenterCrop"]
+    if not crops or tuple(crops[0]) == tuple(size):
+        return maps
+    (height, width), (rows, columns) = size, crops[0]
+    middle = functional.interpolate(maps[:, None], (rows, columns), mode="bilinear", align_corners=False)[:, 0]
+    whole = maps.amin(dim=(1, 2))[:, None, None].repeat(1, height, width)
+    top, left = round((height - rows) / 2), round((width - columns) / 2)
+    whole[:, top : top + rows, left : left + columns] = middle
+    return whole
 
 
 def _normalise(processor: Any, normalisation: Normalisation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,8 @@ from raylab2f.files.columns import hint_at_columns, select_columns
 __all__ = ["Selection", "read_answers", "read_plan"]
 
 _PLAN = ("object_id", "stratum", "stratum_parts", "stratum_selected", "judged_parts")
+#: More have never been judged; beyond, what is computed is not exact.
+MOST_PARTS = 10**9
 _ANSWERS = ("object_id", "image_id", "label")
 
 
@@ -54,7 +57,7 @@ def read_plan(plan: pa.Table) -> Selection:
     try:
         name = np.array([clean_name(cell) or "" for cell in table["object_id"].to_pylist()], dtype=object)
         stratum, size, count, judged = (
-            np.array([int(float(cell)) for cell in table[column].to_pylist()], dtype=np.int64) for column in _PLAN[1:]
+            np.array([_whole(cell) for cell in table[column].to_pylist()], dtype=np.int64) for column in _PLAN[1:]
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError("The plan of the audit has cells that are no whole numbers; give it as planned.") from error
@@ -70,7 +73,17 @@ def read_plan(plan: pa.Table) -> Selection:
             "The plan of the audit does not have as many rows as were planned, or has parts twice; give it as planned."
         )
     sizes, looked = [kind[1] for kind in kinds], [kind[2] for kind in kinds]
+    if not sum(sizes) <= int(judged[0]) <= MOST_PARTS:
+        raise UserError("The plan of the audit has other accepted than judged parts; give it as planned.")
     return Selection(name, code.reshape(-1), sizes, looked, int(judged[0]))
+
+
+def _whole(cell: Any) -> int:
+    """A cell as a whole number, such as programs for tables write it: `30`, `30.0`."""
+    number = float(cell)
+    if not number.is_integer():
+        raise ValueError(cell)
+    return int(number)
 
 
 def read_answers(answers: pa.Table, names: np.ndarray) -> tuple[np.ndarray, int]:
@@ -84,7 +97,7 @@ def read_answers(answers: pa.Table, names: np.ndarray) -> tuple[np.ndarray, int]
         (n,) 1 defective, 0 good, -1 without an answer; and how many answers are on other parts.
 
     Raises:
-        UserError: a column is missing, or a label means nothing.
+        UserError: a column is missing, a label means nothing, or all answers are on other parts.
     """
     table = select_columns(answers, _ANSWERS, "The table of answers")
     named = next((name for name in _ANSWERS[:2] if name in table.column_names), None)
@@ -113,4 +126,10 @@ def read_answers(answers: pa.Table, names: np.ndarray) -> tuple[np.ndarray, int]
             strange += 1
         else:
             label[place] = max(label[place], int(answer))
+    if strange and (label < 0).all():
+        example = next((name for name in names.tolist() if name), "")
+        raise UserError(
+            f"The table of answers has none on a part of the plan; name parts as the plan does, such as "
+            f"'{shown(example)}'."
+        )
     return label, strange

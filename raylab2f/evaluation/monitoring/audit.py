@@ -170,6 +170,7 @@ def bound_audit(plan: pa.Table, answers: pa.Table, *, confidence: float = 0.95) 
     accepted, defective, open_ones = sum(selection.sizes), int(counted[1].sum()), int((label < 0).sum())
     share, per_thousand = upper / accepted, 1000 * upper / selection.judged
     said = f", and {open_ones} without an answer count as defective" if open_ones else ""
+    said += f"; {strange} answer{'s' if strange > 1 else ''} on other parts did not count" if strange else ""
     return AuditBound(
         judged=selection.judged,
         accepted=accepted,

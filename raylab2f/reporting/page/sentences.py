@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["METRIC_NAMES", "figure_text", "method_sentences", "number_text", "outcome_sentence", "share_text"]
+__all__ = [
+    "METRIC_NAMES",
+    "ends_of",
+    "figure_text",
+    "method_sentences",
+    "number_text",
+    "outcome_sentence",
+    "share_text",
+]
 
 Row = Mapping[str, Any]
 
@@ -35,6 +43,11 @@ def number_text(value: float | None, digits: int = 3) -> str:
     if size >= 1:
         return f"{value:.{digits}g}"
     return f"{value:.{digits}f}"
+
+
+def ends_of(interval: Row | None) -> dict[str, float | None]:
+    """`low` and `high` of an estimate's interval; both `None` where it has none."""
+    return {name: None if interval is None else interval[name] for name in ("low", "high")}
 
 
 def figure_text(row: Row) -> str:

@@ -157,6 +157,20 @@ def test_a_form_of_too_many_parts_is_refused(client):
     assert post(here, *[good()] * 4).status_code == 200
 
 
+def test_a_form_that_is_none_is_told_how_to_be_one(client):
+    response = client().post("/v1/judge", content=b"x", headers={"Content-Type": "multipart/form-data"})
+    said = refusal(response, 400)
+    assert "multipart/form-data with a boundary" in said
+    assert "at most" not in said
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/v1/models", "/metrics"])
+def test_who_only_looks_whether_it_is_there_is_answered(client, path):
+    assert client().head(path).status_code == 200
+    assert client().head("/v1/judge").status_code == 405
+    assert client(token=TOKEN).head("/v1/models").status_code == 401
+
+
 def test_one_bad_picture_is_not_the_others(client):
     here = client()
     refusal(post(here, good(), b"text"), 415)

@@ -163,3 +163,25 @@ def test_one_part_less_in_a_stratum_would_not_show_the_limit():
         less = [seen - 1 for seen in looked]
         assert p_value((80, 720), looked, 0.0, int(limit * 800) + 1) <= 0.05
         assert p_value((80, 720), less, 0.0, int(limit * 800) + 1) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("judged_parts", 3), ("judged_parts", -1000), ("stratum_parts", 10**15), ("stratum_parts", 2.5), ("stratum", 1.5)],
+)
+def test_a_plan_whose_numbers_were_changed_gives_no_bound(column, value):
+    plan = plan_audit(judged(), limit=0.01)
+    changed = plan.set_column(plan.column_names.index(column), column, pa.array([value] * len(plan), pa.float64()))
+    with pytest.raises(UserError, match="plan of the audit"):
+        bound_audit(changed, answered(plan))
+
+
+def test_answers_on_other_parts_are_told_and_nothing_but_such_is_refused():
+    plan = plan_audit(judged(), limit=0.01)
+    own = answered(plan)
+    strange = pa.table({"object_id": ["x.png", "y.png"], "label": ["defective", "good"]})
+    bound = bound_audit(plan, pa.concat_tables([own, strange]))
+    assert (bound.strange, bound.upper) == (2, bound_audit(plan, own).upper)
+    assert "2 answers on other parts did not count" in bound.statement
+    with pytest.raises(UserError, match=r"none on a part of the plan; name parts as the plan does, such as '\d+\.png'"):
+        bound_audit(plan, strange)

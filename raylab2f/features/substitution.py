@@ -1,4 +1,4 @@
-"""anomalib's models with the weights that `--weights` names, in place of those that timm would fetch from its hub."""
+"""Networks of other libraries, with the weights that `--weights` names in place of those that timm would fetch."""
 
 from __future__ import annotations
 
