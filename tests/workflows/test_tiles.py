@@ -55,11 +55,11 @@ def bars(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fit(cache, shared_ray):
-    """Run PaDiM, which has no epochs, in this process to its end; returns the finished process."""
-    usual = ["--detector", "padim", "--preset", "fast", "--size", 64, "--replicates", 100, "--max-parallel-folds", 1]
+    """Run a detector without epochs, PaDiM, in this process to its end; returns the finished process."""
+    usual = ["--preset", "fast", "--size", 64, "--replicates", 100, "--max-parallel-folds", 1]
 
-    def fit_with(*options):
-        process = program("run-cv", *usual, "--cache", cache, *options)
+    def fit_with(*options, detector="padim"):
+        process = program("run-cv", "--detector", detector, *usual, "--cache", cache, *options)
         assert process.returncode == 0, process.stdout + process.stderr
         return process
 
@@ -266,8 +266,13 @@ def test_options_that_make_no_sense_are_refused_in_a_sentence(ask, options, tmp_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("detector", ["glass", "csflow", "patchcore"])
-def test_every_detector_sees_tiles(detector, run, bars, tmp_path):
-    options = ["--data", bars, "--detector", detector, *TILES, "--folds", 1, "--epochs", 1]
-    run(*options, *(["--layers", "blocks.4"] if detector == "csflow" else []), "--out", tmp_path / "out")
-    [scores] = fold_tables(tmp_path / "out", "scores.parquet")
+def test_every_detector_sees_tiles(detector, run, fit, bars, tmp_path):
+    options = ["--data", bars, *TILES, "--folds", 1, "--out", tmp_path / "out"]
+    if detector == "patchcore":
+        fit(*options, detector=detector)
+    else:
+        layers = ["--layers", "blocks.4"] if detector == "csflow" else []
+        run("--detector", detector, "--epochs", 1, *layers, *options)
+    [scores], [tiles] = (fold_tables(tmp_path / "out", f"{name}.parquet") for name in ("scores", "tiles"))
     assert np.isfinite(scores["score"].to_numpy()).all()
+    assert pc.max(scores["score"]).as_py() == pc.max(tiles["score"]).as_py()
