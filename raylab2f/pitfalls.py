@@ -45,6 +45,7 @@ PITFALLS = {
     "RL220": "Few pictures train",
     "RL221": "Classes that their files tell apart",
     "RL222": "Defects smaller than a patch",
+    "RL223": "Defects in tiles that are not seen",
     "RL301": "Folds missing",
     "RL302": "A single fold",
     "RL303": "Few defective objects",

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from raylab2f.detectors.backbone_features import stored_features
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.training import predict_batches
+from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.object_scores import aggregate_scores, parse_object_score
 from raylab2f.features import Backbone
 from raylab2f.models.familiarity import Components, Familiarity, statistics_of
 from raylab2f.models.record import ModelRecord
+from raylab2f.models.tiles import Cut, cut_picture
 from raylab2f.preparation import Preparation, prepare
+from raylab2f.preparation.tiling import join_scores, parse_tile_score, shrink_map
 
 __all__ = ["Judge", "Judged", "Opinion", "Ready", "threads_limited"]
 
@@ -47,10 +50,12 @@ class Ready:
     Arguments:
         turns: (a, H, W, 3) uint8: as it stands, and turned to each of the model's other angles.
         shape: height and width of the file, in pixels.
+        cuts: the tiles of each of the turns, where the model judges tiles; else empty.
     """
 
     turns: NDArray[np.uint8]
     shape: tuple[int, int]
+    cuts: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,11 @@ class Judge:
         self._dtype = getattr(torch, record.feature_dtype)
         self._rule = parse_object_score(record.decision.object_score)
 
+    @property
+    def needs_foreground(self) -> bool:
+        """Whether every picture must come with a foreground mask."""
+        return self.preparation.needs_foreground or self.record.foreground_tiles
+
     @torch.inference_mode()
     def features(self, prepared: NDArray[np.uint8]) -> list[torch.Tensor]:
         """The features (n, C, h, w) float32 of prepared pictures (n, H, W, 3), as the detectors read them."""
@@ -116,24 +126,47 @@ class Judge:
     def score(self, prepared: NDArray[np.uint8]) -> Judged:
         """Judge prepared pictures (n, H, W, 3), n above 0."""
         features = self.features(prepared)
+        scores: NDArray[np.float64] = np.zeros(len(prepared))
+        maps = np.zeros((), np.float32)
+        for own, shown in self._said(prepared, features):
+            scores += own / len(self.detectors)
+            maps = np.asarray(maps + shown / len(self.detectors), np.float32)
+        return Judged(scores, maps, self._distances(features))
+
+    @torch.inference_mode()
+    def _score_cuts(self, pictures: Sequence[Ready]) -> Judged:
+        """Judge pictures by their tiles; maps are of the size of prepared pictures, and whole pictures are familiar."""
+        found = [self.score_cut(cut) for one in pictures for cut in one.cuts]
+        maps = np.stack([shrink_map(map_, self.preparation.size) for _, map_ in found])
+        features = self.features(np.concatenate([one.turns for one in pictures]))
+        return Judged(np.array([score for score, _ in found]), maps, self._distances(features))
+
+    @torch.inference_mode()
+    def score_cut(self, cut: Cut) -> tuple[float, NDArray[np.float32]]:
+        """Score of a picture, and its map (h, w) as fine as its tiles are when they are prepared."""
+        scores, maps = zip(*self._said(cut.tiles, self.features(cut.tiles)), strict=True)
+        highest = parse_tile_score(self.record.tile_score)
+        score = np.mean([join_scores(own, [len(own)], highest)[0] for own in scores])
+        large = self.upsample(np.mean(maps, axis=0, dtype=np.float32))
+        return float(score), cut.joined(large)
+
+    def _said(
+        self, prepared: NDArray[np.uint8], features: list[torch.Tensor]
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
+        """Of each detector, scores (n,) and maps (n, h, w) of prepared pictures and their features, on one scale."""
         samples = Samples(features)
         if self.detectors[0].reads_pictures:
             samples = Samples([], torch.from_numpy(prepared).to(self.device))
-        scores: NDArray[np.float64] = np.zeros(len(prepared))
-        maps = np.zeros((), np.float32)
         for detector, (_, centre, scale) in zip(self.detectors, self.record.members, strict=True):
             parts = list(predict_batches(detector, samples, _BATCH))
             own = torch.cat([part for part, _ in parts]).double().numpy()
-            scores += (own - centre) / scale / len(self.detectors)
             shown = (torch.cat([part for _, part in parts]).numpy() - np.float32(centre)) / np.float32(scale)
-            maps = np.asarray(maps + shown / len(self.detectors), np.float32)
-        pooled = features[self._deepest].mean(dim=(2, 3)).double().cpu().numpy()
-        return Judged(scores, maps, self.components.distance(pooled))
+            yield (own - centre) / scale, shown
 
-    @property
-    def _deepest(self) -> int:
-        """Place of the first request's deepest map, whose pooled features say what is familiar."""
-        return len(self.requests[0].layers) - 1
+    def _distances(self, features: list[torch.Tensor]) -> NDArray[np.float64]:
+        """(n,) how far `features` are from those of evaluated pictures: the first request's deepest, pooled."""
+        deepest = features[len(self.requests[0].layers) - 1]
+        return self.components.distance(deepest.mean(dim=(2, 3)).double().cpu().numpy())
 
     def upsample(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
         """Anomaly maps (n, h, w) at the size of prepared pictures (n, H, W)."""
@@ -150,10 +183,18 @@ class Judge:
         Raises:
             UserError: it cannot be prepared, such as for want of a foreground mask.
         """
+        if foreground is None and self.record.foreground_tiles:
+            raise UserError(
+                "It has no foreground mask, without which this model would look at tiles of a kind that it has never "
+                "seen; give one (raylab2f segment)."
+            )
         # The picture as it stands comes first, for its map; it counts only where that is one of the model's angles.
         angles = (0.0, *(angle for angle in self.record.angles if angle % 360))
         turns = [prepare(picture, self.preparation, foreground=foreground, angle=angle).picture for angle in angles]
-        return Ready(np.stack(turns), (picture.shape[0], picture.shape[1]))
+        cuts: tuple[Cut, ...] = ()
+        if self.preparation.tiles is not None:
+            cuts = tuple(cut_picture(picture, self.preparation, foreground, angle) for angle in angles)
+        return Ready(np.stack(turns), (picture.shape[0], picture.shape[1]), cuts)
 
     def look(
         self, pictures: Sequence[NDArray[np.uint8]], foregrounds: Sequence[NDArray[np.bool_] | None] | None = None
@@ -166,8 +207,12 @@ class Judge:
         """Judge pictures that were made ready, at least one."""
         turns = len(pictures[0].turns)
         counting = slice(0 if any(angle % 360 == 0 for angle in self.record.angles) else 1, None)
-        judged = self.score(np.concatenate([one.turns for one in pictures]))
-        enlarged = self.upsample(np.ascontiguousarray(judged.maps[::turns]))
+        if self.preparation.tiles is None:
+            judged = self.score(np.concatenate([one.turns for one in pictures]))
+            enlarged = self.upsample(np.ascontiguousarray(judged.maps[::turns]))
+        else:
+            judged = self._score_cuts(pictures)
+            enlarged = judged.maps[::turns]
         opinions = []
         for number, picture in enumerate(pictures):
             first = number * turns

@@ -134,7 +134,8 @@ def _ready(judge: Judge, one: Unlabelled, pixel_limit: int) -> Ready | str:
     try:
         picture = read_picture(one.path, pixel_limit=pixel_limit)
         mask = None
-        if judge.preparation.needs_foreground and one.foreground_path is not None:
+        wanted = judge.needs_foreground or judge.preparation.tiles is not None
+        if wanted and one.foreground_path is not None:
             mask = read_mask(one.foreground_path, pixel_limit)
         return judge.ready(picture, mask)
     except (UserError, MemoryError, OSError) as error:

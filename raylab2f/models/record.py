@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.files.typed_values import require_types
+from raylab2f.preparation.tiling import parse_tile_score
 
 __all__ = ["MODEL_VERSION", "Decision", "ModelRecord", "Verdict"]
 
@@ -73,6 +74,9 @@ class ModelRecord:
         map_level: values of anomaly maps that hardly any pixel of good pictures reaches.
         familiarity: `Familiarity.to_dict`, without its tensors.
         expected: `of` (what was judged, in words), `estimates` (rows as in `summary.json`) and `acceptance`.
+        tile_score: where pictures are cut into tiles, a picture's score from theirs, see `preparation.tiling`.
+        foreground_tiles: whether its detectors saw only tiles that show foreground, so that every picture must come
+            with a mask of it.
         versions: of the code that made it.
         files: sha256 of every other file of the folder that is read.
     """
@@ -93,6 +97,8 @@ class ModelRecord:
     map_level: float
     familiarity: dict[str, Any]
     expected: dict[str, Any]
+    tile_score: str = "max"
+    foreground_tiles: bool = False
     versions: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     version: int = MODEL_VERSION
@@ -121,6 +127,7 @@ class ModelRecord:
             raise ValueError("the scale of a detector's scores is not above 0")
         if not record.angles or not all(map(math.isfinite, record.angles)):
             raise ValueError("it judges pictures at no angle")
+        parse_tile_score(record.tile_score)
         return record
 
 

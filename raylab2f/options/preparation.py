@@ -51,6 +51,17 @@ class Preparation:
         str, Option("Choose thresholds on, and judge, pictures turned by these degrees.", panel=_PANEL)
     ] = "0"
 
+    tiles: Annotated[
+        str | None,
+        Option(
+            "Cut pictures into tiles of HEIGHTxWIDTH, or HEIGHTxWIDTH+OVERLAP, pixels; the detector sees one by one.",
+            panel=_PANEL,
+        ),
+    ] = None
+    tile_score: Annotated[
+        str, Option("A picture's score from its tiles': max, or the mean of the highest, such as top3.", panel=_PANEL)
+    ] = "max"
+
     def settings(self) -> PreparationSettings:
         """As settings; `UserError` names the option that is wrong."""
         from raylab2f.preparation import PreparationSettings
@@ -66,6 +77,8 @@ class Preparation:
             mask_background=self.mask_background,
             centre_embed=canvas,
             fit=self.fit or ("stretch" if canvas is None else "pad"),
+            tiles=self.tiles,
+            tile_score=self.tile_score,
         )
 
 

@@ -14,6 +14,8 @@ __all__ = ["is_run_record", "options_of_run"]
 _EVALUATION = {"strategies": "threshold"}
 # Settings of a detector that have an option of their own.
 _OWN = ("epochs", "size", "backbone", "layers", "weights")
+# Of the preparation.
+_AS_THEY_ARE = ("mask_background", "fit", "keep_views", "keep_views_for", "tiles", "tile_score")
 #: A fold's first parameters are drawn from the run's seed, whatever stands here.
 _DRAWN = "init_seed"
 
@@ -61,7 +63,7 @@ def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
     canvas = preparation["centre_embed"]
     options = {
         **data,
-        **{name: preparation[name] for name in ("mask_background", "fit", "keep_views", "keep_views_for")},
+        **{name: preparation[name] for name in _AS_THEY_ARE},
         "centre_embed": "x".join(map(str, canvas)) if isinstance(canvas, list) else canvas,
         **{name: ",".join(map(repr, preparation[name])) for name in ("train_angles", "eval_angles")},
         "detector": [settings.detector],

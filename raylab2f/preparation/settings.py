@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow as pa
 from raylab2f.errors import UserError
 from raylab2f.preparation.embedding import smallest_canvas
 from raylab2f.preparation.pipeline import Preparation
+from raylab2f.preparation.tiling import Tiling, parse_tile_score
 
 __all__ = ["PreparationSettings"]
 
@@ -30,6 +31,10 @@ class PreparationSettings:
         centre_embed: height and width of the canvas on which objects are centred; `auto`: the smallest one that
             holds every object of the data set; `None`: pictures stay whole.
         fit: `stretch`, or `pad`, which keeps the aspect and is a must with `centre_embed`.
+        tiles: such as `512x512+64`: pictures are cut into tiles of so many pixels, which the detector sees one by one;
+            `None`: they stay whole.
+        tile_score: a picture's score from those of its tiles: `max`, or the mean of the highest few, such as `top3`.
+            No part of a store's address.
 
     Raises:
         UserError: a value that cannot be.
@@ -42,6 +47,8 @@ class PreparationSettings:
     mask_background: bool = False
     centre_embed: Literal["auto"] | tuple[int, int] | None = None
     fit: Literal["stretch", "pad"] = "stretch"
+    tiles: str | None = None
+    tile_score: str = "max"
 
     def __post_init__(self) -> None:
         if self.keep_views_for not in ("training", "evaluation", "both"):
@@ -50,6 +57,11 @@ class PreparationSettings:
             object.__setattr__(self, name, _turns(getattr(self, name), f"--{name.replace('_', '-')}"))
         if isinstance(self.centre_embed, str) and self.centre_embed != "auto":
             raise UserError(f"--centre-embed {self.centre_embed}: give HEIGHTxWIDTH in pixels, or auto.")
+        if self.tiles is not None:
+            object.__setattr__(self, "tiles", str(Tiling.parse(self.tiles)))
+        highest = parse_tile_score(self.tile_score)
+        if self.tiles is None and highest > 1:
+            raise UserError(f"--tile-score {self.tile_score}: there are no tiles; give --tiles, or leave it out.")
 
     @property
     def angles(self) -> tuple[float, ...]:
@@ -60,6 +72,11 @@ class PreparationSettings:
     def needs_foreground(self) -> bool:
         """Whether every picture must come with a foreground mask."""
         return self.mask_background or self.centre_embed is not None
+
+    @property
+    def whole(self) -> PreparationSettings:
+        """The same of whole pictures."""
+        return replace(self, tiles=None, tile_score="max")
 
     def resolve(self, size: tuple[int, int], foregrounds: pa.Table | None = None) -> Preparation:
         """The preparation of one data set for one detector.
@@ -73,7 +90,7 @@ class PreparationSettings:
             if foregrounds is None:
                 raise ValueError("the smallest canvas is found in the table of foregrounds")
             canvas = smallest_canvas(foregrounds)
-        return Preparation(size, self.fit, self.mask_background, canvas, self.angles)
+        return Preparation(size, self.fit, self.mask_background, canvas, self.angles, self.tiles)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""

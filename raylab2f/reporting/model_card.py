@@ -47,7 +47,7 @@ def model_card(record: Mapping[str, Any]) -> str:
         f"{data['anomalous_objects']:,} of them defective; fingerprint `{_text(data['fingerprint'])}`",
         f"- seed {origin['seed']}, folds {folds}",
         f"- prepared pictures: {record['preparation']['size'][0]} x {record['preparation']['size'][1]} pixels, "
-        f"{_text(record['preparation']['fit'])}",
+        f"{_text(record['preparation']['fit'])}{_tiles(record)}",
         f"- versions: {', '.join(f'{_text(name)} {_text(version)}' for name, version in record['versions'].items())}",
         "",
         "## What it is not for",
@@ -58,6 +58,13 @@ def model_card(record: Mapping[str, Any]) -> str:
         "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _tiles(record: Mapping[str, Any]) -> str:
+    tiles = record["preparation"].get("tiles")
+    if tiles is None:
+        return ""
+    return f"; of each tile of {_text(tiles)} pixels, and a picture's score is {_text(record['tile_score'])} of theirs"
 
 
 def with_exports(card: str, certificates: Mapping[str, Mapping[str, Any]]) -> str:

@@ -37,23 +37,13 @@ from raylab2f.runs.fold_memory import PREDICT_CHUNK
 from raylab2f.runs.measured import batch_dependence, begin_memory, peak_memory
 from raylab2f.runs.nearest_neighbour import nearest_neighbour_scores
 from raylab2f.runs.pixels import write_pixels
+from raylab2f.runs.score_rows import SCORES_SCHEMA, write_score_rows
+from raylab2f.runs.tile_predictions import TILES_FILE, Keep, kept_tiles
+from raylab2f.runs.tiled import Tiled
 from raylab2f.seeding import torch_seed
 
 __all__ = ["SCORES_SCHEMA", "FoldTask", "fold_is_finished", "run_fold"]
 
-SCORES_SCHEMA = pa.schema(
-    [
-        ("fold", pa.int32()),
-        ("partition", pa.string()),
-        ("image_id", pa.string()),
-        ("object_id", pa.string()),
-        ("label", pa.int8()),
-        ("defect_type", pa.string()),
-        ("view", pa.string()),
-        ("condition", pa.string()),
-        ("score", pa.float64()),
-    ]
-)
 _CPU = torch.device("cpu")
 _PREDICT_BATCH = 32
 
@@ -77,6 +67,7 @@ class FoldTask:
         checkpoint_seconds: at least so long between two checkpoints.
         epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
         memory_budget: bytes for a process; features are read as they are needed where they exceed it.
+        tile_score: from tiles to pictures, where shards and stores have tiles.
     """
 
     folder: str
@@ -91,6 +82,7 @@ class FoldTask:
     checkpoint_seconds: float = 30.0
     epoch_scores: int = 0
     memory_budget: int | None = None
+    tile_score: str = "max"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -149,15 +141,9 @@ def run_fold(
     # All workers of a fold fetch, and none writes before all have begun to train.
     folder = fetch(task.folder, alone=True)
     split = read_parquet(folder / "split.parquet")
-    inputs = FoldInputs(
-        task.detector,
-        task.config,
-        fetch(task.pictures),
-        [fetch(store) for store in task.stores],
-        split["partition"].to_pylist(),
-        task.memory_budget,
-    )
-    train = inputs.samples(_image_ids(split, "train"), device, for_training=True)
+    places = fetch(task.pictures), [fetch(store) for store in task.stores]
+    inputs = FoldInputs(task.detector, task.config, *places, split, task.memory_budget, task.tile_score)
+    train = inputs.samples(inputs.reading.rows(_image_ids(split, "train")), device, for_training=True)
     checkpoint = folder / "checkpoint.safetensors"
     heard = _heard(task, report)
     try:
@@ -213,7 +199,9 @@ def run_fold(
     save_detector(folder, detector, inputs.feature_shapes)
     if detector.gives_maps:
         partitions = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
-        files += write_pixels(folder, manifest, partitions, detector, inputs.shards, device)
+        files += write_pixels(folder, manifest, partitions, detector, inputs.shards, device, inputs.reading)
+    if isinstance(inputs.reading, Tiled):
+        files.append(TILES_FILE)
     if kept:
         files.append("epoch_scores.parquet")
     record = {
@@ -264,14 +252,16 @@ def _start(
 
 
 def _predict(
-    detector: Detector, inputs: FoldInputs, image_ids: Sequence[str], device: torch.device
+    detector: Detector, inputs: FoldInputs, image_ids: Sequence[str], device: torch.device, keep: Keep | None = None
 ) -> Iterator[tuple[Sequence[str], np.ndarray, np.ndarray]]:
-    """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time, float32."""
-    for start in range(0, len(image_ids), PREDICT_CHUNK):
-        chunk = image_ids[start : start + PREDICT_CHUNK]
-        predictions = list(predict_batches(detector, inputs.samples(chunk, device, for_training=False), _PREDICT_BATCH))
+    """Names, (n,) scores and (n, h, w) maps of a portion of the pictures at a time; `keep` hears of what was read."""
+    for chunk in inputs.reading.portions(image_ids, PREDICT_CHUNK):
+        rows = inputs.reading.rows(chunk)
+        predictions = list(predict_batches(detector, inputs.samples(rows, device, for_training=False), _PREDICT_BATCH))
         scores, maps = (torch.cat(part).numpy() for part in zip(*predictions, strict=True))
-        yield chunk, scores, np.ascontiguousarray(maps)
+        if keep:
+            keep(chunk, scores, maps)
+        yield chunk, inputs.reading.scores(chunk, scores), np.ascontiguousarray(inputs.reading.maps(chunk, maps))
 
 
 def _write_scores(
@@ -293,8 +283,8 @@ def _write_scores(
     spread, apart = 0.0, None
     scores: list[np.ndarray] = []
     writer: pq.ParquetWriter | None = None
-    with atomic_path(folder / "maps.parquet") as temporary:
-        for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device):
+    with atomic_path(folder / "maps.parquet") as temporary, kept_tiles(folder, inputs.reading) as keep:
+        for chunk, chunk_scores, maps in _predict(detector, inputs, image_ids, device, keep):
             scores.append(chunk_scores)
             if apart is None:
                 first = chunk_scores[:_PREDICT_BATCH]
@@ -306,23 +296,16 @@ def _write_scores(
             writer.write_table(table)
         if writer:
             writer.close()
-    columns = ["image_id", "object_id", "label", "defect_type", "view", "condition"]
-    pictures = read_parquet(manifest)
-    pictures = pictures.select([name for name in columns if name in pictures.column_names])
-    known = {row["image_id"]: row for row in pictures.to_pylist()}
-    partition = dict(zip(split["image_id"].to_pylist(), split["partition"].to_pylist(), strict=True))
-    rows = [
-        {"fold": task.fold, "partition": partition[image_id], "score": float(score), **known[image_id]}
-        for image_id, score in zip(image_ids, np.concatenate(scores), strict=True)
-    ]
-    write_parquet(folder / "scores.parquet", pa.Table.from_pylist(rows, schema=SCORES_SCHEMA))
+    write_score_rows(folder, task.fold, manifest, split, image_ids, np.concatenate(scores))
     return {"map_spread": spread if detector.gives_maps else None, "batch_dependence": apart}
 
 
 def _alone(detector: Detector, inputs: FoldInputs, image_ids: Sequence[str], device: torch.device, place: int) -> float:
-    """The score of the picture at this place in a batch of its own."""
-    ((scores, _),) = predict_batches(detector, inputs.samples([image_ids[place]], device, for_training=False), 1)
-    return float(scores[0])
+    """The score of the picture at this place where each of its rows is a batch of its own."""
+    own = [image_ids[place]]
+    samples = inputs.samples(inputs.reading.rows(own), device, for_training=False)
+    scores = torch.cat([part for part, _ in predict_batches(detector, samples, 1)]).numpy()
+    return float(inputs.reading.scores(own, scores)[0])
 
 
 def _write_baseline(
@@ -333,10 +316,10 @@ def _write_baseline(
     def samples(names: Sequence[str]) -> Samples:
         return inputs.features(names, device)
 
-    train = _image_ids(split, "train")
-    scores = nearest_neighbour_scores(
-        inputs.config, inputs.feature_shapes, samples, train, image_ids, seed, PREDICT_CHUNK
-    )
+    rows = inputs.reading.rows
+    train, judged = rows(_image_ids(split, "train")), rows(image_ids)
+    scores = nearest_neighbour_scores(inputs.config, inputs.feature_shapes, samples, train, judged, seed, PREDICT_CHUNK)
+    scores = inputs.reading.scores(image_ids, scores)
     table = pa.table({"image_id": pa.array(image_ids, pa.string()), "score": pa.array(scores, pa.float64())})
     write_parquet(folder / "baseline.parquet", table)
 

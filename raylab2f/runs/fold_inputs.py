@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from raylab2f.detectors.base import Detector, Samples
@@ -15,6 +16,7 @@ from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
 from raylab2f.preparation import PictureShards
 from raylab2f.runs.fold_memory import fold_size, plan_streaming
 from raylab2f.runs.streaming import streamed_samples
+from raylab2f.runs.tiled import reading_of
 
 __all__ = ["FoldInputs"]
 
@@ -27,8 +29,9 @@ class FoldInputs:
         config: the detector's configuration as a dictionary.
         pictures: folder of the image shards, on this machine.
         stores: folders of the feature stores, one per feature request.
-        partitions: of every picture of the fold.
+        split: partition of every picture of the fold.
         memory_budget: bytes beyond which features are read as they are needed; `None`: all are held.
+        tile_score: from tiles to pictures, where these are tiles; `reading` says how pictures are read.
 
     Raises:
         UserError: a folder holds no such thing, or no such fold gets by with the budget.
@@ -40,14 +43,17 @@ class FoldInputs:
         config: dict[str, Any],
         pictures: Path,
         stores: Sequence[Path],
-        partitions: Sequence[str],
+        split: pa.Table,
         memory_budget: int | None = None,
+        tile_score: str = "max",
     ) -> None:
         self.cls = detector_class(detector)
         self.config = config_from_dict(detector, config)
         self.shards = PictureShards.open(pictures)
+        self.reading = reading_of(self.shards, tile_score)
         self.stores = [FeatureStore.open(store) for store in stores]
-        self.streaming = plan_streaming(fold_size(detector, config, self.stores, partitions), memory_budget)
+        size = fold_size(detector, config, self.stores, split, self.reading)
+        self.streaming = plan_streaming(size, memory_budget)
 
     @property
     def feature_shapes(self) -> list[tuple[int, int, int]]:

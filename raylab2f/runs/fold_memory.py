@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.detectors.streamed import SHUFFLED_SHARDS
@@ -17,9 +18,10 @@ from raylab2f.errors import UserError
 from raylab2f.features import FeatureStore
 from raylab2f.files.mirror import local
 from raylab2f.files.parquet import read_parquet
-from raylab2f.preparation import SHARD_ROWS
+from raylab2f.preparation import SHARD_ROWS, PictureShards
 from raylab2f.runs.memory_budget import PROCESS_BYTES, RESIDENT_BYTES, size_text
 from raylab2f.runs.nearest_neighbour import EMBEDDING
+from raylab2f.runs.tiled import Reading, reading_of
 
 if TYPE_CHECKING:
     from raylab2f.runs.fold import FoldTask
@@ -56,7 +58,7 @@ class FoldSize:
         config: its configuration.
         shapes: (C, H, W) of all maps that it reads.
         dtype: in which they are stored.
-        train, scored: pictures.
+        train, scored: pictures, or tiles of them.
     """
 
     detector: str
@@ -132,22 +134,28 @@ def fold_memory(task: FoldTask) -> int:
         UserError: it cannot get by with the task's budget.
     """
     stores = [FeatureStore.open(local(store)) for store in task.stores]
-    partitions = read_parquet(local(task.folder) / "split.parquet")["partition"].to_pylist()
-    size = fold_size(task.detector, task.config, stores, partitions)
+    split = read_parquet(local(task.folder) / "split.parquet")
+    reading = reading_of(PictureShards.open(local(task.pictures)))
+    size = fold_size(task.detector, task.config, stores, split, reading)
     return size.held if plan_streaming(size, task.memory_budget) is None else task.memory_budget or size.held
 
 
 def fold_size(
-    detector: str, config: dict[str, Any], stores: Sequence[FeatureStore], partitions: Sequence[str]
+    detector: str, config: dict[str, Any], stores: Sequence[FeatureStore], split: pa.Table, reading: Reading
 ) -> FoldSize:
-    """Of a fold that reads these stores and whose pictures are in these partitions."""
+    """Of a fold that reads these stores, whose pictures are divided so and are read so."""
+    rows = split.select(["image_id", "partition"]).to_pylist()
+    train, scored = (
+        len(reading.rows([row["image_id"] for row in rows if (row["partition"] == "train") == trains]))
+        for trains in (True, False)
+    )
     return FoldSize(
         detector,
         config_from_dict(detector, config),
         [store.shapes[layer] for store in stores for layer in store.layers],
         stores[0].dtype if stores else "float16",
-        partitions.count("train"),
-        partitions.count("threshold") + partitions.count("inference"),
+        train,
+        scored,
     )
 
 

@@ -5,9 +5,8 @@ run.json            settings, dataset, versions (of packages that add parts, too
 manifest.parquet    the dataset
 pictures.parquet    its prepared pictures: the manifest with rows for turned copies (`rotation`, `source_id`)
 folds/{k}/          split.parquet, scores.parquet, baseline.parquet, maps.parquet, model.safetensors, model.json,
-                    fold.json | error.json, epoch_scores.parquet if asked, where there are defect masks
-                    pixels.parquet, segmentation.parquet
-                    for
+                    fold.json | error.json, epoch_scores.parquet if asked for, pixels.parquet and segmentation.parquet
+                    where there are defect masks, tiles.parquet where pictures are cut into tiles
 metrics.parquet     one row per fold, strategy, level and metric
 probabilities.parquet  how likely each judged picture and part is defective, where it was asked for
 summary.json        the estimates with their intervals

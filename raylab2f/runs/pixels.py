@@ -14,6 +14,8 @@ from raylab2f.evaluation.pixels.segmentation import judge_segmentation
 from raylab2f.files.atomic import write_parquet
 from raylab2f.files.parquet import read_parquet
 from raylab2f.preparation import PictureShards
+from raylab2f.runs.tile_predictions import full_size_batches
+from raylab2f.runs.tiled import Reading, Tiled
 
 __all__ = ["write_pixels"]
 
@@ -27,6 +29,7 @@ def write_pixels(
     detector: Detector,
     shards: PictureShards,
     device: torch.device,
+    reading: Reading | None = None,
 ) -> list[str]:
     """Write `pixels.parquet` in the schema of `judge_pixels`, of the inference pictures, and `segmentation.parquet` in
     that of `judge_segmentation`, from the fold's `maps.parquet`.
@@ -38,6 +41,7 @@ def write_pixels(
         detector: brings maps to picture resolution.
         shards: hold the masks.
         device: where maps are enlarged.
+        reading: how the shards are read; tiles are judged at the resolution of their pictures. `None`: as pictures.
 
     Returns:
         Names of the files: none where there is no mask.
@@ -56,6 +60,8 @@ def write_pixels(
 
     def batches(partition: str | None) -> Iterator[PixelBatch]:
         wanted = {image_id for image_id, row in pictures.items() if partition in (None, row["partition"])}
+        if isinstance(reading, Tiled):
+            return full_size_batches(folder, manifest, sorted(wanted), detector, reading, device)
         return _batches(folder / "maps.parquet", wanted, detector, shards, device)
 
     tables = {

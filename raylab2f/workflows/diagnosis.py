@@ -170,10 +170,11 @@ class _Work:
         """Scores of altered pictures with their objects and labels."""
         with self.display.stage(title) as progress:
             table = rescore(
-                self.run.inputs.pictures_place,
+                self.run.inputs.seen_place,
                 wanted,
                 seed=self.seed,
                 feature_dtype=self.run.settings.feature_dtype,
+                tile_score=self.run.settings.preparation.tile_score,
                 progress=progress,
             )
         known = dict(
@@ -242,7 +243,7 @@ def _variance(work: _Work) -> Finding:
     if not work.stored_only and run.manifest["foreground_path"].null_count == 0:
         config = config_from_dict(run.settings.detector, run.settings.config)
         first = detector_class(run.settings.detector).feature_requests(config)[:1]
-        plain = replace(run.settings.preparation, train_angles=(0.0,), eval_angles=(0.0,), keep_views=None)
+        plain = replace(run.settings.preparation.whole, train_angles=(0.0,), eval_angles=(0.0,), keep_views=None)
         for name, preparation in (
             ("masked", replace(plain, mask_background=True, centre_embed=None, fit="stretch")),
             ("masked and centred", replace(plain, mask_background=True, centre_embed="auto", fit="pad")),

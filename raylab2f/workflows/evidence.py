@@ -33,6 +33,7 @@ from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import place_of
 from raylab2f.files.strangers import read_json
 from raylab2f.preparation import PictureShards
+from raylab2f.preparation.tiling import shrink_map
 from raylab2f.reporting import Display
 from raylab2f.runs.fold import fold_is_finished
 from raylab2f.runs.folder import RunFolder, RunSettings
@@ -167,6 +168,8 @@ def fold_maps(run: RunEvidence) -> Iterator[FoldMaps]:
         place = {image_id: row for row, image_id in enumerate(table["image_id"].to_pylist())}
         image_ids = scores["image_id"].to_pylist()
         maps = table["map"].combine_chunks().to_numpy_ndarray()[[place[image_id] for image_id in image_ids]]
+        # Those of tiles are finer than the prepared pictures, beside whose masks they are laid.
+        maps = shrink_map(maps, run.inputs.preparation.size)
         grid = (maps.shape[1], maps.shape[2])
         row_of, foregrounds, defects = _masks(run.inputs.shards.folder, grid)
         rows = [row_of[image_id] for image_id in image_ids]

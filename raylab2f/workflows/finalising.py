@@ -49,6 +49,7 @@ from raylab2f.workflows.model_thresholds import (
     strategy_of,
 )
 from raylab2f.workflows.refitting import refit_run
+from raylab2f.workflows.tiled_references import leaves_out_tiles, picture_maps, reference_tiles
 
 __all__ = ["WAYS", "Way", "finalise_run"]
 
@@ -144,6 +145,8 @@ def finalise_run(
             map_level=0.0,
             familiarity=familiarity.to_dict(),
             expected=expected_outcomes(evidence, decision, way, fold),
+            foreground_tiles=leaves_out_tiles(evidence),
+            tile_score=finished.settings.preparation.tile_score,
             versions={name: version_of(name) for name in _VERSIONED},
         )
         with display.stage("score reference pictures"):
@@ -186,10 +189,18 @@ def _write(
     record = replace(record, backbone_digests=tuple(backbone.weights_digest for backbone in backbones))
     judge = Judge(record, detectors, backbones, familiarity, components)
     rows = _reference_rows(evidence)
-    pictures = evidence.inputs.shards.read(rows["image_id"].to_pylist(), ["picture"])["picture"]
-    judged = judge.score(pictures)
+    chosen = rows["image_id"].to_pylist()
     good = np.asarray(rows["label"]) == 0
-    level = float(np.quantile(judge.upsample(judged.maps[good]), _CLEAR)) if good.any() else float(judged.maps.max())
+    if judge.preparation.tiles is None:
+        pictures = evidence.inputs.shards.read(chosen, ["picture"])["picture"]
+        judged = judge.score(pictures)
+        maps = judge.upsample(judged.maps[good]) if good.any() else judged.maps
+    else:
+        rows, pictures = reference_tiles(evidence, rows)
+        judged = judge.score(pictures)
+        calm = [name for name, is_good in zip(chosen, good, strict=True) if is_good]
+        maps = picture_maps(evidence, judge, calm or chosen)
+    level = float(np.quantile(maps, _CLEAR)) if good.any() else float(maps.max())
     record = replace(record, map_level=level)
     encoded = [cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes() for picture in pictures]
     reference = rows.append_column("picture", pa.array(encoded, pa.binary()))

@@ -29,6 +29,7 @@ from raylab2f.files.mirror import fetch
 from raylab2f.files.places import file_exists, join, place_of, require_store
 from raylab2f.pitfalls import split_muted
 from raylab2f.preparation import with_copies
+from raylab2f.preparation.tile_table import tiles_of
 from raylab2f.reporting import Display
 from raylab2f.runs.data import open_dataset
 from raylab2f.runs.fold import fold_is_finished
@@ -163,8 +164,12 @@ def _forecast(
     for warning in split_muted(training_cautions(settings, splits, manifest), settings.evaluation.get("mute", ()))[0]:
         display.warn(warning)
     partitions = _largest_fold(splits, pictures)
-    trains = partitions["train"]["pictures"]
-    judged = sum(partitions[name]["pictures"] for name in ("threshold", "inference"))
+    tiles = tiles_of(pictures, preparation).num_rows if preparation.tiles is not None else 0
+    if tiles:
+        assumed += (f"detectors see all {tiles:,} tiles, though foreground masks may spare some",)
+    each_read = tiles / pictures.num_rows or 1
+    trains = round(each_read * partitions["train"]["pictures"])
+    judged = round(each_read * sum(partitions[name]["pictures"] for name in ("threshold", "inference")))
     caution = settled_training(settings, manifest, merge=merge).caution
     if caution is not None and caution.code not in settings.evaluation.get("mute", ()):
         display.warn(caution)
@@ -177,11 +182,12 @@ def _forecast(
         progress(0, 1)
         asked = time.time()
         rates = measure_rates(
-            settings, preparation, _probe_pictures(pictures), placement.cpus_per_worker, placement.gpus_per_worker
+            settings, preparation.whole, _probe_pictures(pictures), placement.cpus_per_worker, placement.gpus_per_worker
         )
         progress(1, 1)
 
-    cls, count = detector_class(settings.detector), pictures.num_rows
+    # Tiles are prepared, and extracted, beside whole pictures, and what they take is told from those.
+    cls, count = detector_class(settings.detector), pictures.num_rows + tiles
     shards_found = file_exists(join(shards_place(cache, identity, preparation), "shards.json"))
     stores = store_ingredients(
         cls.feature_requests(config), identity, preparation.to_dict(), cache, settings.feature_dtype
@@ -198,7 +204,7 @@ def _forecast(
     return Forecast(
         detector=settings.detector,
         seed=settings.seed,
-        pictures=count,
+        pictures=pictures.num_rows,
         folds=settings.folds,
         finished=finished,
         partitions=partitions,
@@ -209,7 +215,7 @@ def _forecast(
         feature_bytes=0 if stores_found else count * each,
         fold_bytes=fold_bytes,
         begin_seconds=0.0,
-        prepare_seconds=0.0 if shards_found else stage + count * rates.prepare / cpus,
+        prepare_seconds=0.0 if shards_found else stage + (1 + bool(tiles)) * pictures.num_rows * rates.prepare / cpus,
         extract_seconds=0.0
         if stores_found
         else stage + count * rates.extract / (gpus or cpus / placement.cpus_per_worker),

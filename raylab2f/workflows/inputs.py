@@ -11,14 +11,17 @@ import pyarrow.compute as pc
 from raylab2f.cluster.pictures.extract import extract_features
 from raylab2f.cluster.pictures.foregrounds import measure_foregrounds
 from raylab2f.cluster.pictures.ingest import ingest_pictures
+from raylab2f.cluster.pictures.tiles import ingest_tiles
 from raylab2f.detectors.base import FeatureRequest
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.files.mirror import local
+from raylab2f.files.parquet import read_parquet
 from raylab2f.pitfalls import Caution
 from raylab2f.preparation import PictureShards, Preparation, with_copies
 from raylab2f.preparation.embedding import check_foregrounds
 from raylab2f.preparation.lost_defects import lost_defects_note
 from raylab2f.preparation.selection import view_note
+from raylab2f.preparation.tile_table import TILES_FILE, hidden_note, tiles_of
 from raylab2f.reporting import Display
 from raylab2f.runs.folder import RunSettings
 
@@ -29,13 +32,18 @@ __all__ = ["Inputs", "PreparedPictures", "prepare_inputs", "prepare_pictures", "
 class Inputs:
     """Prepared pictures of a data set and their features.
 
+    Pictures that detectors see tile by tile are prepared as a whole, too: people look at those, and whatever is said of
+    pictures rather than detectors rests on their features.
+
     Arguments:
         pictures: `preparation.with_copies` of the manifest.
-        preparation: what was done to the pictures.
+        preparation: what was done to what detectors see.
         shards: the prepared pictures.
         pictures_place: where the shards lie, for other processes.
         stores: places of the feature stores, one per feature request.
-        extracted: pictures that passed the backbone just now; 0 when everything was found.
+        seen_place, seen_stores: the same of what detectors see: the same, or tiles.
+        found: rows of the stores that were there before; pictures, or pictures and tiles.
+        extracted: rows that were computed just now; 0 when everything was found.
         warnings: what the reader of results must know about the preparation.
     """
 
@@ -44,6 +52,9 @@ class Inputs:
     shards: PictureShards
     pictures_place: str
     stores: tuple[str, ...]
+    seen_place: str
+    seen_stores: tuple[str, ...]
+    found: int
     extracted: int
     warnings: tuple[Caution, ...]
 
@@ -67,35 +78,58 @@ def prepare_inputs(
     """
     config = config_from_dict(settings.detector, settings.config)
     prepared = prepare_pictures(settings, manifest, identity, cache, display)
-    with display.stage(f"extract features ({config.backbone})") as progress:
-        extraction = extract_features(
-            prepared.place,
-            identity,
-            prepared.preparation.to_dict(),
-            detector_class(settings.detector).feature_requests(config) if requests is None else requests,
-            cache,
-            dtype=settings.feature_dtype,
-            gpus_come=gpus_come,
-            progress=progress,
-            warn=display.warn,
-        )
+    preparation, places = prepared.preparation, {prepared.place: prepared.preparation.whole}
+    hidden = None
+    if preparation.tiles is not None:
+        with display.stage("prepare tiles") as progress:
+            place = ingest_tiles(
+                prepared.pictures,
+                identity,
+                preparation,
+                cache,
+                pixel_limit=settings.data.pixel_limit,
+                progress=progress,
+                warn=display.warn,
+            )
+        places[place] = preparation
+        hidden = hidden_note(read_parquet(local(place) / TILES_FILE))
+    made = []
+    for place, done in places.items():
+        of_what = "" if done.tiles is None else " of tiles"
+        with display.stage(f"extract features{of_what} ({config.backbone})") as progress:
+            extraction = extract_features(
+                place,
+                identity,
+                done.to_dict(),
+                detector_class(settings.detector).feature_requests(config) if requests is None else requests,
+                cache,
+                dtype=settings.feature_dtype,
+                gpus_come=gpus_come,
+                progress=progress,
+                warn=display.warn,
+            )
+        made.append((place, extraction.stores, extraction.extracted))
     shards, warnings = prepared.shards, prepared.warnings
-    if note := lost_defects_note(prepared.pictures, shards, settings.preparation):
-        warnings += (note,)
+    lost = lost_defects_note(prepared.pictures, shards, settings.preparation)
+    warnings += tuple(note for note in (lost, hidden) if note)
+    extracted = sum(count for *_, count in made)
     return Inputs(
-        prepared.pictures,
-        prepared.preparation,
-        shards,
-        prepared.place,
-        extraction.stores,
-        extraction.extracted,
-        warnings,
+        pictures=prepared.pictures,
+        preparation=preparation,
+        shards=shards,
+        pictures_place=prepared.place,
+        stores=made[0][1],
+        seen_place=made[-1][0],
+        seen_stores=made[-1][1],
+        found=sum(len(PictureShards.open(local(place)).image_ids) for place, *_ in made) - extracted,
+        extracted=extracted,
+        warnings=warnings,
     )
 
 
 @dataclass(frozen=True)
 class PreparedPictures:
-    """Prepared pictures of a data set; fields as in `Inputs`."""
+    """Whole pictures of a data set, prepared; fields as in `Inputs`."""
 
     pictures: pa.Table
     preparation: Preparation
@@ -111,11 +145,14 @@ def prepare_pictures(
     config = config_from_dict(settings.detector, settings.config)
     pictures = with_copies(manifest, settings.preparation.angles)
     preparation, warnings = resolve_preparation(settings, config.size, pictures, identity, cache, display)
+    if preparation.tiles is not None:
+        # What cannot be cut is told before anything is prepared.
+        tiles_of(pictures, preparation)
     with display.stage("prepare pictures") as progress:
         place = ingest_pictures(
             pictures,
             identity,
-            preparation,
+            preparation.whole,
             cache,
             pixel_limit=settings.data.pixel_limit,
             progress=progress,

@@ -134,10 +134,11 @@ def plan_run(
                 config=settings.config,
                 seed=settings.seed,
                 dataset=dataset.name,
-                pictures=inputs.pictures_place,
-                stores=inputs.stores,
+                pictures=inputs.seen_place,
+                stores=inputs.seen_stores,
                 epoch_scores=settings.epoch_scores,
                 memory_budget=settings.memory_budget,
+                tile_score=settings.preparation.tile_score,
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
@@ -151,8 +152,8 @@ def plan_run(
     if dataset.skipped:
         sentence = f"{len(dataset.skipped)} files could not be used and were left out (--skip-unreadable)."
         warnings.append(Caution("RL206", sentence))
-    found = len(inputs.shards.image_ids) - inputs.extracted
-    return RunPlan(settings, folder, tasks, warnings, description, {"stored": found, "computed": inputs.extracted})
+    features = {"stored": inputs.found, "computed": inputs.extracted}
+    return RunPlan(settings, folder, tasks, warnings, description, features)
 
 
 def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> dict[str, Any]:

@@ -62,9 +62,10 @@ def refit_run(run: RunEvidence, display: Display, resources: FoldResources, addr
         config=settings.config,
         seed=settings.seed,
         dataset=run.folder.name,
-        pictures=run.inputs.pictures_place,
-        stores=run.inputs.stores,
+        pictures=run.inputs.seen_place,
+        stores=run.inputs.seen_stores,
         memory_budget=settings.memory_budget,
+        tile_score=settings.preparation.tile_score,
     )
     with ray_session(address), display.stage("train on all good parts") as progress:
 

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.xdist_group("documents")
 
 SMALL = {"--epochs": "1", "--replicates": "100", "--max-parallel-folds": "1", "--folds": "2"}
 MOST_FOLDS = 3
+#: For pictures as small as ours.
+SMALL_TILES = "48+8"
 #: The smallest sizes that the presets' layers allow.
 SIZES = {"glass": "64", "csflow": "128"}
 #: Refuse epochs.
@@ -77,6 +79,7 @@ def small(words):
         del options["--epochs"]
     added = [part for name in options if name not in words for part in (name, options[name])]
     folds = _after("--folds", words)
+    words = [SMALL_TILES if word in _after("--tiles", words) else word for word in words]
     few = [str(min(int(word), MOST_FOLDS)) if word in folds and word.isdigit() else word for word in words]
     return [*few, *added]
 

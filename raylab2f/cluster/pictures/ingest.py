@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import ray.data
+from numpy.typing import NDArray
 
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots, ray_session
@@ -24,14 +25,18 @@ from raylab2f.preparation import (
     drop_damaged_shards,
     finish_shards,
     prepare,
+    prepare_tiles,
     shard_address,
     write_shard,
 )
+from raylab2f.preparation.embedding import Box
 from raylab2f.preparation.shards import shard_path
 
 __all__ = ["ingest_pictures", "prepare_files", "shards_place"]
 
 _COLUMNS = ["image_id", "path", "foreground_path", "mask_path", "rotation"]
+# Of tiles, beside.
+_CORNER = ["top", "left"]
 
 
 def ingest_pictures(
@@ -47,7 +52,8 @@ def ingest_pictures(
     """Prepared pictures of a dataset as shards under `cache`; what is there already is not made again.
 
     Arguments:
-        pictures: `preparation.with_copies` of the dataset with this `fingerprint`, at the preparation's angles.
+        pictures: `preparation.with_copies` of the dataset with this `fingerprint`, at the preparation's angles. Of a
+            preparation with tiles a row for each of them: its id, its picture's files, and `top` and `left`.
         progress: called with pictures done and pictures in all.
         warn: called with a sentence on shards that were found damaged and are made again.
 
@@ -67,10 +73,11 @@ def ingest_pictures(
         publish(place)
         return place
     pictures = pictures.sort_by("image_id")
+    columns = _COLUMNS if preparation.tiles is None else _COLUMNS + _CORNER
     items = []
     for shard, start in enumerate(range(0, pictures.num_rows, SHARD_ROWS)):
         if not shard_path(folder, shard).exists():
-            rows = pictures.slice(start, SHARD_ROWS).select(_COLUMNS)
+            rows = pictures.slice(start, SHARD_ROWS).select(columns)
             items.append({"file": join(place, shard_path(folder, shard).name), **rows.to_pydict()})
     if items:
         write = _ShardWriter(preparation, pixel_limit)
@@ -110,12 +117,37 @@ def prepare_files(
     pixel_limit: int,
 ) -> list[Prepared]:
     """A picture and its masks, read once and prepared at each angle."""
-    picture = read_picture(path, pixel_limit=pixel_limit)
+    picture, masks = _read(path, foreground, defect, pixel_limit)
+    return [prepare(picture, preparation, **masks, angle=angle) for angle in angles]
+
+
+def _read(
+    path: str, foreground: str | None, defect: str | None, pixel_limit: int
+) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.bool_] | None]]:
     masks = {
         "foreground": None if foreground is None else read_mask(foreground),
         "defect": None if defect is None else read_mask(defect),
     }
-    return [prepare(picture, preparation, **masks, angle=angle) for angle in angles]
+    return read_picture(path, pixel_limit=pixel_limit), masks
+
+
+def _tiles(
+    path: str,
+    foreground: str | None,
+    defect: str | None,
+    preparation: Preparation,
+    places: Sequence[tuple[float, int, int]],
+    pixel_limit: int,
+) -> list[Prepared]:
+    """Tiles of a picture, read once: of the copy that is turned by so many degrees, from so many pixels down, right."""
+    picture, masks = _read(path, foreground, defect, pixel_limit)
+    tiling = preparation.tiling
+    assert tiling is not None
+    prepared: list[Prepared] = []
+    for angle, some in groupby(places, key=lambda place: place[0]):
+        boxes = [Box(top, left, tiling.height, tiling.width) for _, top, left in some]
+        prepared.extend(prepare_tiles(picture, preparation, boxes, **masks, angle=angle))
+    return prepared
 
 
 class _ShardWriter:
@@ -126,12 +158,17 @@ class _ShardWriter:
         self.pixel_limit = pixel_limit
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
-        rows = zip(*(item[name] for name in _COLUMNS[1:]), strict=True)
+        columns = [item[name] for name in (*_COLUMNS[1:], *(name for name in _CORNER if name in item))]
         prepared: list[Prepared] = []
-        # The turned copies of a picture follow it, so its files are decoded once.
-        for (path, foreground, defect), copies in groupby(rows, key=lambda row: row[:3]):
-            angles = [rotation for *_, rotation in copies]
-            prepared.extend(prepare_files(path, foreground, defect, self.preparation, angles, self.pixel_limit))
+        # The turned copies of a picture follow it, and so do its tiles: its files are decoded once.
+        for (path, foreground, defect), copies in groupby(zip(*columns, strict=True), key=lambda row: row[:3]):
+            files = path, foreground, defect
+            turns = [copy[3:] for copy in copies]
+            if self.preparation.tiling is None:
+                angles = [rotation for (rotation,) in turns]
+                prepared.extend(prepare_files(*files, self.preparation, angles, self.pixel_limit))
+            else:
+                prepared.extend(_tiles(*files, self.preparation, turns, self.pixel_limit))
         write_shard(
             local(item["file"]),
             list(item["image_id"]),

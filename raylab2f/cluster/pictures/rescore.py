@@ -27,6 +27,7 @@ from raylab2f.diagnostics.alterations import alter, black_background, swap_backg
 from raylab2f.features import BackboneSpec, create_backbone
 from raylab2f.files.mirror import fetch
 from raylab2f.preparation import PictureShards
+from raylab2f.runs.tiled import Tiled, reading_of
 from raylab2f.seeding import numpy_generator
 
 __all__ = ["RESCORED_SCHEMA", "AlteredPictures", "rescore"]
@@ -70,15 +71,18 @@ def rescore(
     *,
     seed: int,
     feature_dtype: str,
+    tile_score: str = "max",
     progress: Callable[[int, int], None] | None = None,
 ) -> pa.Table:
     """Scores of altered pictures.
 
     Arguments:
-        pictures: the place of the run's prepared pictures.
+        pictures: the place of the run's prepared pictures, or of their tiles: then every tile is altered for itself,
+            those of a picture alike.
         wanted: those of one fold should follow one another, for an actor keeps one detector.
         seed: of the alterations' random parts, each of which depends on the picture and not on the fold or dose.
         feature_dtype: of the run's feature stores, so that an unaltered picture gets its score again.
+        tile_score: from tiles to pictures, see `preparation.tiling.parse_tile_score`.
         progress: called with scores done and scores in all.
 
     Returns:
@@ -89,7 +93,7 @@ def rescore(
     cpus, gpus = cluster_slots()
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
         _Rescorer,  # type: ignore[arg-type]  # Ray annotates functions only
-        fn_constructor_args=(pictures, tuple(wanted), seed, feature_dtype),
+        fn_constructor_args=(pictures, tuple(wanted), seed, feature_dtype, tile_score),
         compute=ActorPoolStrategy(size=min(gpus or cpus, len({part.fold for part in wanted}))),
         num_cpus=1,
         num_gpus=1 if gpus else 0,
@@ -118,9 +122,12 @@ def rescore(
 class _Rescorer:
     """An actor: backbones, and the detector of the fold it was last asked for."""
 
-    def __init__(self, pictures: str, wanted: tuple[AlteredPictures, ...], seed: int, feature_dtype: str) -> None:
+    def __init__(
+        self, pictures: str, wanted: tuple[AlteredPictures, ...], seed: int, feature_dtype: str, tile_score: str
+    ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.shards, self.wanted, self.seed = PictureShards.open(fetch(pictures)), wanted, seed
+        self.reading = reading_of(self.shards, tile_score)
         self.dtype = getattr(torch, feature_dtype)
         self.detector: Detector | None = None
         self.folder = ""
@@ -132,16 +139,22 @@ class _Rescorer:
             folder = fetch(part.folder, ["model.json", "model.safetensors"])
             self.detector, self.folder = load_detector(folder).to(self.device), part.folder
         scores = np.empty((len(part.doses), len(part.image_ids)))
-        for start in range(0, len(part.image_ids), _BATCH):
-            image_ids = part.image_ids[start : start + _BATCH]
-            for number, pictures in enumerate(self._altered(part, image_ids)):
-                scores[number, start : start + len(image_ids)] = self._score(pictures)
+        start = 0
+        for image_ids in self.reading.portions(part.image_ids, _BATCH):
+            owners = [image_id for image_id in image_ids for _ in self.reading.rows([image_id])]
+            altered = self._altered(part, owners, self.reading.rows(image_ids))
+            for number, pictures in enumerate(altered):
+                own = self.reading.scores(image_ids, self._score(pictures))
+                scores[number, start : start + len(image_ids)] = own
+            start += len(image_ids)
         return {"number": item["number"], "scores": scores.ravel()}
 
-    def _altered(self, part: AlteredPictures, image_ids: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
-        """The pictures (n, H, W, 3) at each dose."""
+    def _altered(
+        self, part: AlteredPictures, image_ids: Sequence[str], rows: Sequence[str]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The pictures (n, H, W, 3) that shards have as `rows`, at each dose; `image_ids` are whose they are."""
         backgrounds = part.alteration.startswith("background")
-        stored = self.shards.read(image_ids, ["picture", "foreground"] if backgrounds else ["picture"])
+        stored = self.shards.read(rows, ["picture", "foreground"] if backgrounds else ["picture"])
         pictures = stored["picture"]
         if part.alteration == "none":
             yield pictures
@@ -162,6 +175,9 @@ class _Rescorer:
                 part.donors[int(self._generator(part.alteration, image_id).integers(len(part.donors)))]
                 for image_id in image_ids
             ]
+            if isinstance(self.reading, Tiled):
+                places = zip(rows, image_ids, chosen, strict=True)
+                chosen = [self.reading.like(row, image_id, donor) for row, image_id, donor in places]
             donors = self.shards.read(chosen, ["picture", "foreground"])
             yield np.stack(
                 [

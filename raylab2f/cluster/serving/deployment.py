@@ -62,8 +62,10 @@ class _Replica:
         self._patience = _STUCK_TIMEOUTS * rules.timeout
         self._judge = LocalJudge(judge, rules)
         # What is slow the first time is done before anybody waits.
-        blank = torch.zeros((*judge.preparation.size, 3), dtype=torch.uint8).numpy()
-        if not judge.preparation.needs_foreground:
+        tiling = judge.preparation.tiling
+        shape = judge.preparation.size if tiling is None else (tiling.height, tiling.width)
+        blank = torch.zeros((*shape, 3), dtype=torch.uint8).numpy()
+        if not judge.needs_foreground:
             judge.look([blank] * min(rules.max_batch, _WARM_BATCH))
 
     async def judge(self, views: Sequence[ViewFile], map_: str | None) -> Answer | RefusalError:

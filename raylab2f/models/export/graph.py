@@ -158,6 +158,11 @@ def _mean(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _require_plain(judge: Judge) -> None:
+    if judge.preparation.tiles is not None:
+        raise UserError(
+            "This model judges pictures tile by tile, which an exported file cannot do yet; use raylab2f predict or "
+            "serve, or export a model that was evaluated without --tiles."
+        )
     if judge.detectors[0].reads_pictures:
         raise UserError(
             f"{judge.record.detector} is no detector of raylab2f's own, and an exported file holds those alone; judge "
