@@ -67,9 +67,10 @@ class AdviceResult(Result):
 
 @offered
 def advise(
+    *,
+    data: MaskedOption = None,
     advising: Advising,
     pictures: Pictures,
-    data: MaskedOption = None,
     cache: CacheOption = None,
     console: Console | None = None,
 ) -> AdviceResult:
