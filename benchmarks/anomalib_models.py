@@ -107,6 +107,18 @@ def separate(model):
         return {"model": model, "fault": f"did not end within {LIMIT_SECONDS} s ({type(error).__name__})"}
 
 
+def _reason(fault):
+    """Why a model does not train here, in few words."""
+    said = fault.partition(": ")[2].replace("|", "/")
+    if "fetches files from the network" in said:
+        return "needs files of the network, in the caches of torch or of the Hugging Face hub"
+    if "open_clip" in said:
+        return "needs `pip install 'anomalib[clip]'` and files of the network"
+    within = said.partition("(")[2].rpartition(")")[0] or said.rstrip(".")
+    # The error's class and the line in anomalib say nothing to a reader of a table.
+    return "not on this backbone: " + within.partition(": ")[2].rpartition(", ")[0] if "(" in said else within
+
+
 def table(rows):
     """Markdown."""
     lines = [
@@ -116,8 +128,7 @@ def table(rows):
     ]
     for row in sorted(rows, key=lambda row: ("fault" in row, row["model"])):
         if "fault" in row:
-            reason = row["fault"].partition(": ")[2].replace("|", "/")
-            lines.append(f"| `{row['model']}` | no: {reason} | | | | | | | | |")
+            lines.append(f"| `{row['model']}` | {_reason(row['fault'])} | | | | | | | | |")
             continue
         height, width = row["size"]
         apart = "same" if row["apart"] < 1e-3 else f"**{row['apart']:.0%} of the range**"

@@ -18,6 +18,7 @@ They are loaded when they are first asked for, and must be installed on every no
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 from collections.abc import Collection
@@ -28,7 +29,24 @@ from typing import Any
 
 from raylab2f.errors import UserError, first_line
 
-__all__ = ["DETECTORS", "DIAGNOSES", "LAYOUTS", "Plugin", "added", "added_names", "fault", "plugin_packages"]
+__all__ = [
+    "DETECTORS",
+    "DIAGNOSES",
+    "LAYOUTS",
+    "TRUST",
+    "Plugin",
+    "added",
+    "added_names",
+    "fault",
+    "plugin_packages",
+    "require_trusted",
+    "trust",
+    "trusted",
+]
+
+#: Variable of the environment: classes that may be imported, with commas.
+TRUST = "RAYLAB2F_DETECTORS"
+_trusted: set[str] = set()
 
 DETECTORS, LAYOUTS, DIAGNOSES = GROUPS = ("raylab2f.detectors", "raylab2f.layouts", "raylab2f.diagnoses")
 
@@ -94,6 +112,32 @@ def added(group: str, name: str, own: Collection[str]) -> Plugin | None:
         )
     [(package, point)] = found.items()
     return Plugin(name, package, point)
+
+
+def trust(*names: str) -> None:
+    """Let classes that are named `package.module:Class` be imported in this process, for the user names them."""
+    _trusted.update(names)
+
+
+def trusted() -> tuple[str, ...]:
+    """Those that may be imported, the environment's included."""
+    return tuple(sorted({*_trusted, *filter(None, os.environ.get(TRUST, "").split(","))}))
+
+
+def require_trusted(name: str) -> None:
+    """Importing runs code, which no file shall bring about: a class must be named by the user.
+
+    Arguments:
+        name: of a detector; without a colon it is one of raylab2f's, or of an installed package that declares it.
+
+    Raises:
+        UserError: it is a class that nobody but a file has named.
+    """
+    if ":" in name and not name.startswith("anomalib:") and name not in trusted():
+        raise UserError(
+            f"{name} is a class of somebody's, and only a file names it; if you know what its module does, say so with "
+            f"--detector {name}, or with {TRUST}={name} in the environment."
+        )
 
 
 def plugin_packages() -> dict[str, str]:

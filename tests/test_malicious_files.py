@@ -141,6 +141,7 @@ def test_parquet_is_read_in_one_place_only():
         ("files/parquet.py", "read_schema"),
         ("files/parquet.py", "read_table"),
         ("runs/pixels.py", "ParquetFile"),
+        ("runs/tile_predictions.py", "ParquetFile"),
     }
 
 
@@ -323,3 +324,14 @@ def test_features_that_are_a_pickle(tmp_path, payload):
     store.verify()
     with pytest.raises(UserError, match=r"damaged \(part-00000"):
         store.read(["a"], "x")
+
+
+def test_a_class_that_a_model_names_is_not_imported(tmp_path, monkeypatch):
+    ran = tmp_path / "ran"
+    (tmp_path / "evil_module.py").write_text(f"open({str(ran)!r}, 'w')\nclass Evil: pass\n", encoding="utf-8")
+    description = {"detector": "evil_module:Evil", "config": {}, "feature_shapes": []}
+    (tmp_path / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="only a file names it"):
+        load_detector(tmp_path)
+    assert not ran.exists()

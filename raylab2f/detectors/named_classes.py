@@ -20,11 +20,12 @@ def named_class(name: str) -> Any:
     """The class `package.module:Class`, from an installed package or the folder in which the command was given.
 
     Raises:
-        UserError: there is none, or importing it fails.
+        UserError: there is none, importing it fails, or nobody but a file has named it.
     """
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
         raise UserError(f"--detector {name}: give package.module:Class, as for an import.")
+    plugins.require_trusted(name)
     # Ray's processes look there as well; an installed command does not.
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)

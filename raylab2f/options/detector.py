@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option, one_of
 from raylab2f.options.detector_settings import configure, lasting_assignment, lasting_setting
-from raylab2f.plugins import DETECTORS, added_names
+from raylab2f.plugins import DETECTORS, added_names, trust
 
 __all__ = ["DetectorChoice"]
 
@@ -58,6 +58,8 @@ class DetectorChoice:
 
     def config(self, detector: str, preset: str) -> dict[str, Any]:
         """The preset's configuration of one detector with these changes."""
+        # By the user, for what files name was refused when they were read.
+        trust(*self.detector)
         changes = {name: getattr(self, name) for name in ("epochs", "size", "backbone", "layers", "weights")}
         return configure(detector, preset, changes, self._settings_of(detector))
 

@@ -11,6 +11,7 @@ from raylab2f.files.places import join, name_of, subfolders
 from raylab2f.options.declaration import Declared
 from raylab2f.options.runs import run_name
 from raylab2f.options.settings_file import read_settings
+from raylab2f.plugins import trust
 
 __all__ = ["options_to_go_on"]
 
@@ -38,6 +39,8 @@ def options_to_go_on(out: str, options: Mapping[str, Declared], given: Mapping[s
         UserError: there is no run, and nothing is given that would begin one; a run cannot be read, or those below do
             not belong together.
     """
+    # A run of a class that is named again may go on; see `plugins.require_trusted`.
+    trust(*given.get("detector", ()))
     recorded = _recorded(out, options)
     if recorded is None and not set(given) - _PASSING:
         raise UserError(f"--resume --out {out}: there is no run; check --out, or give --data to begin one.")

@@ -26,6 +26,7 @@ from raylab2f.files.strangers import require_regular
 from raylab2f.options.declaration import Declared
 from raylab2f.options.flat_yaml import MOST_BYTES, Scalar, as_text, entries_of, reading
 from raylab2f.options.run_again import is_run_record, options_of_run
+from raylab2f.plugins import require_trusted
 
 __all__ = ["read_settings", "run_record_at", "write_settings"]
 
@@ -64,6 +65,8 @@ def read_settings(place: str, options: Mapping[str, Declared]) -> dict[str, Any]
         taken = _value(part, value, f"{where}: {name}")
         if taken is not None:
             found[part.parameter] = taken
+    for detector in found.get("detector", ()):
+        require_trusted(detector)
     return found
 
 

@@ -31,6 +31,7 @@ from raylab2f.files.digests import sha256_of
 from raylab2f.files.mirror import fetch, fetch_file, local, publish, remove
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.strangers import read_json, require_readable
+from raylab2f.plugins import trust
 from raylab2f.runs.epoch_scores import EpochScores
 from raylab2f.runs.fold_inputs import FoldInputs
 from raylab2f.runs.fold_memory import PREDICT_CHUNK
@@ -135,6 +136,8 @@ def run_fold(
         wrap: puts the detector into the module that averages gradients over workers.
     """
     worker = worker or Worker()
+    # Whoever made the task has named it.
+    trust(task.detector)
     started = time.time()
     begin_memory(device)
     seed = torch_seed(task.seed, "train", task.fold)

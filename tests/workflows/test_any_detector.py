@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from in_process import raylab2f
 
+from raylab2f import plugins
 from raylab2f.preparation import PictureShards
 
 SOURCE = '''
@@ -148,6 +149,7 @@ def beside(ran, shared_ray):
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(ran[0].parent)
         patched.setattr(sys, "path", [*sys.path])
+        patched.setenv(plugins.TRUST, "own_detectors:Spy,own_detectors:Mapless")
         yield
 
 
@@ -180,3 +182,23 @@ def test_diagnoses_that_need_the_model_go_by_what_is_stored(ran, beside, cache):
     done = raylab2f("diagnose", ran[0] / "own_detectors-Mapless-seed0", "--only", "invariance", "--cache", cache)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "keeps no model, so that no altered pictures are scored" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_class_that_only_a_run_or_a_model_names_is_not_imported(ran, beside, cache, tmp_path, monkeypatch):
+    model = tmp_path / "model"
+    spy = ran[0] / "own_detectors-Spy-seed0"
+    assert raylab2f("finalise", spy, "--from-fold", 0, "--out", model, "--cache", cache).returncode == 0
+    monkeypatch.delenv(plugins.TRUST)
+    monkeypatch.setattr(plugins, "_trusted", set())
+    (tmp_path / "own.yaml").write_text("detector: own_detectors:Spy\n", encoding="utf-8")
+    for words in (
+        ["diagnose", spy, "--cache", cache],
+        ["finalise", spy, "--out", tmp_path / "other", "--cache", cache],
+        ["predict", model, spy.parent.parent],
+        ["run-cv", "--config", spy / "run.json"],
+        ["run-cv", "--config", tmp_path / "own.yaml"],
+        ["run-cv", "--resume", "--out", spy],
+    ):
+        done = raylab2f(*words)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "own_detectors:Spy is a class of somebody's, and only a file names it" in " ".join(done.stderr.split())

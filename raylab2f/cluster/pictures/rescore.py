@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy
 
+from raylab2f import plugins
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.session import cluster_slots
 from raylab2f.detectors.backbone_features import backbone_spec, stored_features
@@ -93,7 +94,7 @@ def rescore(
     cpus, gpus = cluster_slots()
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
         _Rescorer,  # type: ignore[arg-type]  # Ray annotates functions only
-        fn_constructor_args=(pictures, tuple(wanted), seed, feature_dtype, tile_score),
+        fn_constructor_args=(pictures, tuple(wanted), seed, feature_dtype, tile_score, plugins.trusted()),
         compute=ActorPoolStrategy(size=min(gpus or cpus, len({part.fold for part in wanted}))),
         num_cpus=1,
         num_gpus=1 if gpus else 0,
@@ -123,8 +124,15 @@ class _Rescorer:
     """An actor: backbones, and the detector of the fold it was last asked for."""
 
     def __init__(
-        self, pictures: str, wanted: tuple[AlteredPictures, ...], seed: int, feature_dtype: str, tile_score: str
+        self,
+        pictures: str,
+        wanted: tuple[AlteredPictures, ...],
+        seed: int,
+        feature_dtype: str,
+        tile_score: str,
+        trusted: tuple[str, ...],
     ) -> None:
+        plugins.trust(*trusted)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.shards, self.wanted, self.seed = PictureShards.open(fetch(pictures)), wanted, seed
         self.reading = reading_of(self.shards, tile_score)

@@ -11,6 +11,7 @@ import numpy as np
 import ray
 import torch
 
+from raylab2f import plugins
 from raylab2f.cluster.devices import device_for
 from raylab2f.cluster.failures import user_errors_unwrapped
 from raylab2f.cluster.pictures.ingest import prepare_files
@@ -67,6 +68,7 @@ def _probe(
     gpus: float,
 ) -> Rates:
     """Measure on this process; everything is done once before it is timed, for first calls are slow."""
+    plugins.trust(settings.detector)
     device, limit = device_for(gpus), settings.data.pixel_limit
     ready_at = time.time()
     cls, config = detector_class(settings.detector), config_from_dict(settings.detector, settings.config)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raylab2f import plugins
 from raylab2f.detectors.base import Samples
 from raylab2f.detectors.checkpoint import load_detector, save_detector
 from raylab2f.detectors.pictures import PictureConfig, array_detector
@@ -53,8 +54,10 @@ class OtherFit:
 def own_module(tmp_path, monkeypatch):
     """A module in the folder in which the command is given."""
     (tmp_path / "own_detectors.py").write_text(OWN, encoding="utf-8")
+    sys.modules.pop("own_detectors", None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    monkeypatch.setenv(plugins.TRUST, "own_detectors:Brightness,own_detectors:Keeps")
     yield
     sys.modules.pop("own_detectors", None)
 
@@ -140,7 +143,8 @@ def test_a_setting_for_a_detector_that_is_not_asked_for_is_refused():
         ("../own:Thing", "give package.module:Class"),
     ],
 )
-def test_what_is_no_such_class_is_refused_in_a_sentence(own_module, name, said):
+def test_what_is_no_such_class_is_refused_in_a_sentence(own_module, monkeypatch, name, said):
+    monkeypatch.setenv(plugins.TRUST, name)
     with pytest.raises(UserError, match=said):
         detector_class(name)
 
@@ -156,6 +160,7 @@ def test_what_is_no_such_class_is_refused_in_a_sentence(own_module, name, said):
 )
 def test_a_module_that_cannot_be_imported_is_refused_in_a_sentence(tmp_path, monkeypatch, source, said):
     (tmp_path / "broken_module.py").write_text(source, encoding="utf-8")
+    monkeypatch.setenv(plugins.TRUST, "broken_module:Thing")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     with pytest.raises(UserError, match=said):
