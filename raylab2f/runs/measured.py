@@ -66,11 +66,13 @@ def batch_cautions(records: Sequence[Mapping[str, Any]]) -> list[Caution]:
     folds = [fold for fold, share in apart.items() if share > BATCH_TOLERANCE]
     if not folds:
         return []
+    most = max(apart.values())
+    differs = f"{most:.1f} times" if most >= 1 else f"{most:.1%} of"
     listed = f"fold {folds[0]}" if len(folds) == 1 else f"folds {', '.join(map(str, folds))}"
     return [
         Caution(
             "RL316",
             f"In {listed} a picture's score depends on which pictures are judged with it: alone it differs by up to "
-            f"{max(apart.values()):.1%} of the scores' range; the figures hold for batches like these alone.",
+            f"{differs} the scores' range; the figures hold for batches like these alone.",
         )
     ]
