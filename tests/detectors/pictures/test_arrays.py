@@ -220,3 +220,42 @@ def test_options_without_a_name_are_refused(option):
         option_values((option,))
     with pytest.raises(UserError, match="given twice"):
         option_values(("a=1", "a=2"))
+
+
+ENDS = """
+import sys
+import numpy as np
+
+class Base:
+    def fit(self, pictures, foregrounds, seed): ...
+    def predict(self, pictures): return np.zeros(len(pictures)), None
+    def restore(self, state): ...
+
+class Ends(Base):
+    def fit(self, pictures, foregrounds, seed): sys.exit(3)
+
+class EndsAtOnce(Base):
+    def __init__(self): sys.exit("no licence")
+
+class Listed(Base):
+    def state(self): return [np.zeros(3)]
+
+class Itself(Base):
+    def state(self): return {"model": self}
+"""
+
+
+def test_a_class_that_ends_the_program_or_keeps_no_arrays_is_told_in_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "ending.py").write_text(ENDS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    pictures = torch.zeros(2, 8, 8, 3, dtype=torch.uint8)
+    config = PictureConfig(size=(8, 8))
+    with pytest.raises(UserError, match=r"ending:Ends: its fit failed \(SystemExit: 3"):
+        detector_class("ending:Ends")(config, []).fit_pictures(pictures, None, 0)
+    with pytest.raises(UserError, match=r"EndsAtOnce: it cannot be made with no option \(SystemExit: no licence"):
+        detector_class("ending:EndsAtOnce")(config, [])
+    with pytest.raises(UserError, match=r"Listed: its state gives list; give a dictionary of arrays by name"):
+        detector_class("ending:Listed")(config, []).state_dict()
+    with pytest.raises(UserError, match=r"Itself: what its state calls model is no array"):
+        detector_class("ending:Itself")(config, []).state_dict()
+    sys.modules.pop("ending", None)
