@@ -26,6 +26,7 @@ from raylab2f.options.preparation import Preparation
 from raylab2f.options.protocol import Protocol
 from raylab2f.options.runs import place_runs
 from raylab2f.pitfalls import parse_codes
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from raylab2f.api.detection import DetectionResult
@@ -205,7 +206,7 @@ def cross_validate(
     from raylab2f.workflows.finishing import finish_run
 
     cache = default_cache(places.cache, placed[0][1] if places.resume else None)
-    display = Display(console or Console())
+    display = Display(console or plain_console())
     outcomes = run_cross_validation(
         placed,
         cache=cache,
@@ -253,7 +254,7 @@ def diagnose(
     findings = diagnose_run(
         run,
         cache=default_cache(workplace.cache, run),
-        display=Display(console or Console()),
+        display=Display(console or plain_console()),
         only=only or None,
         stored_only=diagnosing.stored_only,
         pictures_per_fold=diagnosing.pictures,
