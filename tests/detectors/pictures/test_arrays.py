@@ -183,9 +183,11 @@ def test_options_that_the_class_does_not_take_are_refused_before_anything_is_pre
         (lambda p: ([[1], [1, 2]], None), "gives scores that are no numbers"),
         (lambda p: np.zeros(len(p)), "gives ndarray and not two things"),
         (lambda p: None, "gives NoneType and not two things"),
+        (lambda p: (np.ones(len(p), complex), None), "gives scores that are no numbers .they are complex"),
+        (lambda p: (torch.ones(len(p), dtype=torch.complex64), None), "gives scores that are no numbers .they are"),
         (lambda p: 1 / 0, "its predict failed .ZeroDivisionError"),
     ],
-    ids=list("abcdefghijkl"),
+    ids=list("abcdefghijklmn"),
 )
 def test_answers_that_are_no_scores_and_maps_are_refused_in_a_sentence(pictures, answer, said):
     with pytest.raises(UserError, match=said):
@@ -197,6 +199,14 @@ def test_maps_of_two_sizes_are_refused(pictures):
     predicted(detector, pictures)
     with pytest.raises(UserError, match="maps of 2 x 3 after some of 6 x 3"):
         predicted(detector, pictures[:2])
+
+
+def test_maps_that_are_given_at_some_calls_only_are_refused(pictures):
+    maps = iter([np.zeros((6, 2, 2)), None])
+    detector = answering(lambda p: (np.zeros(len(p)), next(maps)))
+    predicted(detector, pictures)
+    with pytest.raises(UserError, match="maps at some calls and None at others"):
+        predicted(detector, pictures)
 
 
 def test_without_maps_the_score_stands_everywhere_and_no_maps_are_promised(pictures):
