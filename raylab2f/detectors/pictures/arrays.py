@@ -62,6 +62,8 @@ class _ArrayDetector(PictureDetector):
     """See `array_detector`."""
 
     made_from: ClassVar[type]
+    # The features that are there are the nearest neighbour's.
+    patch_is_known = False
     presets: ClassVar[Mapping[str, Any]] = {"fast": _PRESET, "demo": _PRESET, "paper": _PRESET}
 
     def __init__(
