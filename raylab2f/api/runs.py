@@ -202,7 +202,7 @@ def cross_validate(
     )
 
     from raylab2f.reporting import Display
-    from raylab2f.workflows.cross_validation import run_cross_validation
+    from raylab2f.workflows.cross_validation import run_cross_validation, unfinished_sentence
     from raylab2f.workflows.finishing import finish_run
 
     cache = default_cache(places.cache, placed[0][1] if places.resume else None)
@@ -221,9 +221,12 @@ def cross_validate(
     runs = []
     for outcome, (settings, place) in zip(outcomes, placed, strict=True):
         if outcome.summary is None:
-            raise UserError(f"{outcome.place}: no fold finished; see error.json in its folds, then give resume=True.")
+            continue
         finish_run(place, outcome.summary, cache=cache, display=display, mute=settings.evaluation["mute"])
         runs.append(Run(outcome.place, outcome.summary, outcome.failures))
+    # The others are on disk by now, as whole as if they had been alone.
+    if sentence := unfinished_sentence(outcomes, "give resume=True"):
+        raise UserError(sentence)
     return CrossValidation(tuple(runs))
 
 

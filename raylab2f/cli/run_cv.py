@@ -178,9 +178,9 @@ def _how_to_go_on(places: Sequence[str]) -> str:
 
 def _report_failures(outcomes: list[RunOutcome]) -> None:
     """End with code 2 if a run has no finished fold, with 1 if some folds failed."""
-    for outcome in outcomes:
-        if outcome.summary is None:
-            reasons = f" ({outcome.failures[0].message})" if outcome.failures else ""
-            raise UserError(f"{outcome.place}: no fold finished{reasons}; see error.json in its folds, then --resume.")
+    from raylab2f.workflows.cross_validation import unfinished_sentence
+
+    if sentence := unfinished_sentence(outcomes, "--resume"):
+        raise UserError(sentence)
     if any(outcome.failures for outcome in outcomes):
         raise typer.Exit(1)
