@@ -14,6 +14,7 @@ from raylab2f.options.advising import Advising
 from raylab2f.options.declaration import Option
 from raylab2f.options.pictures import Pictures
 from raylab2f.options.places import CacheOption, default_cache
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from raylab2f.workflows.advice import Advice
@@ -95,6 +96,6 @@ def advise(
         keep=advising.keep,
         fit=advising.fit,
         cache=default_cache(cache),
-        display=Display(console or Console(quiet=True)),
+        display=Display(console or plain_console(quiet=True)),
     )
     return AdviceResult(advice)

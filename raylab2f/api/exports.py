@@ -14,6 +14,7 @@ from raylab2f.api.results import Result, html_table
 from raylab2f.options.declaration import Option
 from raylab2f.options.exporting import Exporting
 from raylab2f.options.models import ModelOption
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["Exported", "export"]
 
@@ -85,7 +86,7 @@ def export(
         kind=exporting.format,
         precision=exporting.precision,
         out=folder,
-        display=Display(console or Console()),
+        display=Display(console or plain_console()),
         run=exporting.run,
         max_flips=exporting.max_flips,
         margin=exporting.margin,

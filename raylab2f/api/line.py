@@ -17,6 +17,7 @@ from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 from raylab2f.options.models import Keeping, ModelOption, Predicting
 from raylab2f.options.monitoring import Watching
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.monitoring.outcome import Monitoring
@@ -83,7 +84,7 @@ def predict(
         rows.extend(portion.pictures)
         parts.extend(portion.parts)
 
-    with Display(console or Console(quiet=True)).stage("judge pictures") as progress:
+    with Display(console or plain_console(quiet=True)).stage("judge pictures") as progress:
         tally: Counter[str] = predict_pictures(
             model,
             find_unlabelled(pictures, predicting.object_id, predicting.conditions),

@@ -16,6 +16,7 @@ from raylab2f.options.declaration import Option
 from raylab2f.options.models import Finalising
 from raylab2f.options.places import Workplace, default_cache
 from raylab2f.reporting.page.sentences import ends_of
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from raylab2f.models import Judge, ModelRecord
@@ -82,7 +83,7 @@ def finalise(
         place,
         way=way,
         cache=default_cache(workplace.cache, run),
-        display=Display(console or Console()),
+        display=Display(console or plain_console()),
         resources=FoldResources(),
         fold=finalising.from_fold,
         strategy=finalising.threshold,

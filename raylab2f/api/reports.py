@@ -16,6 +16,7 @@ from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 from raylab2f.options.limits import Limits
 from raylab2f.options.places import Workplace, default_cache
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["Report", "report"]
 
@@ -99,7 +100,7 @@ def report(
         content = report_content(
             runs,
             cache=default_cache(workplace.cache, runs[0]),
-            display=Display(console or Console()),
+            display=Display(console or plain_console()),
             limits=limits.settings().limits,
         )
     place = out if out is not None else runs[0]

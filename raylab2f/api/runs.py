@@ -26,6 +26,7 @@ from raylab2f.options.preparation import Preparation
 from raylab2f.options.protocol import Protocol
 from raylab2f.options.runs import place_runs
 from raylab2f.pitfalls import parse_codes
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from raylab2f.api.detection import DetectionResult
@@ -201,11 +202,11 @@ def cross_validate(
     )
 
     from raylab2f.reporting import Display
-    from raylab2f.workflows.cross_validation import run_cross_validation
+    from raylab2f.workflows.cross_validation import run_cross_validation, unfinished_sentence
     from raylab2f.workflows.finishing import finish_run
 
     cache = default_cache(places.cache, placed[0][1] if places.resume else None)
-    display = Display(console or Console())
+    display = Display(console or plain_console())
     outcomes = run_cross_validation(
         placed,
         cache=cache,
@@ -220,9 +221,12 @@ def cross_validate(
     runs = []
     for outcome, (settings, place) in zip(outcomes, placed, strict=True):
         if outcome.summary is None:
-            raise UserError(f"{outcome.place}: no fold finished; see error.json in its folds, then give resume=True.")
+            continue
         finish_run(place, outcome.summary, cache=cache, display=display, mute=settings.evaluation["mute"])
         runs.append(Run(outcome.place, outcome.summary, outcome.failures))
+    # The others are on disk by now, as whole as if they had been alone.
+    if sentence := unfinished_sentence(outcomes, "give resume=True"):
+        raise UserError(sentence)
     return CrossValidation(tuple(runs))
 
 
@@ -253,7 +257,7 @@ def diagnose(
     findings = diagnose_run(
         run,
         cache=default_cache(workplace.cache, run),
-        display=Display(console or Console()),
+        display=Display(console or plain_console()),
         only=only or None,
         stored_only=diagnosing.stored_only,
         pictures_per_fold=diagnosing.pictures,

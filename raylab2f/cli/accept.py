@@ -16,6 +16,7 @@ from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import JsonOption, PrevalenceOption, ReplicatesOption
 from raylab2f.options.limits import Limits
 from raylab2f.options.score_files import ScoreFiles
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def accept(
         seed=seed,
     )
     if not put_json(result.acceptance.to_dict(), out, printed=as_json):
-        _print_acceptance(result.acceptance, Console())
+        _print_acceptance(result.acceptance, plain_console())
     raise typer.Exit(_EXIT_CODES[result.acceptance.verdict])
 
 

@@ -15,6 +15,7 @@ from raylab2f.options.advising import NATIVE, Advising
 from raylab2f.options.evaluation import JsonOption
 from raylab2f.options.pictures import Pictures
 from raylab2f.options.places import CacheOption
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ def advise(
     as_json: JsonOption = False,
 ) -> None:
     """Say at which --size, or in which tiles, pictures keep their defects, from defect masks; nothing is trained."""
-    found = api.advise(data=data, cache=cache, console=Console(stderr=True), **vars(advising), **vars(pictures)).advice
+    found = api.advise(
+        data=data, cache=cache, console=plain_console(stderr=True), **vars(advising), **vars(pictures)
+    ).advice
     if not put_json(found.to_dict(), None, printed=as_json):
-        _print_advice(found, Console())
+        _print_advice(found, plain_console())
 
 
 def _print_advice(advice: Advice, console: Console) -> None:

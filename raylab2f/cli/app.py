@@ -105,12 +105,12 @@ def run_program(program: typer.Typer) -> None:
     """
     from raylab2f.files.digests import digested_once
     from raylab2f.files.home import ensure_home
-    from raylab2f.reporting.printing import print_any_name
+    from raylab2f.reporting.printing import plain_console, print_any_name
     from raylab2f.reporting.stopping import INTERRUPTED, exit_code, how_to_go_on, stopped_by, stopped_by_signals
     from raylab2f.reporting.watchdog import is_verbose, watched
 
     print_any_name()
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     try:
         _require_folder()
         if note := ensure_home():

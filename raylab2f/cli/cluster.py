@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from raylab2f.cli.composition import command
 from raylab2f.options.declaration import Option
 from raylab2f.options.places import Workplace, default_cache
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["cluster_app"]
@@ -31,7 +31,7 @@ def token() -> None:
     """
     from raylab2f.cluster.token import keep_token
 
-    Console().print(keep_token(), highlight=False, markup=False, soft_wrap=True)
+    plain_console().print(keep_token(), highlight=False, markup=False, soft_wrap=True)
 
 
 @cluster_app.command("doctor")
@@ -57,6 +57,6 @@ def doctor(
         findings = examine_cluster([default_cache(workplace.cache), *storage], backbones)
     verdicts = {True: Text("ok", style="green"), False: Text("WRONG", style="bold red")}
     rows = [(finding.check, verdicts[finding.ok], finding.detail) for finding in findings]
-    print_table(("check", "", "what"), rows, Console(), title="cluster doctor", left=range(3))
+    print_table(("check", "", "what"), rows, plain_console(), title="cluster doctor", left=range(3))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from raylab2f.cli.json_output import put_json
 from raylab2f.options.comparison import Compared
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import AsEvaluated, JsonOption, ReplicatesOption
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def compare_runs(
     """Say which of several detectors is better, and how sure that is."""
     result = api.compare(runs, **vars(compared), **vars(judged), replicates=replicates, seed=seed)
     if not put_json(result.comparison.to_dict(), out, printed=as_json):
-        _print_comparison(result.comparison, Console())
+        _print_comparison(result.comparison, plain_console())
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:

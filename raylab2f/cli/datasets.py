@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
@@ -15,6 +14,7 @@ from raylab2f.errors import UserError
 from raylab2f.files.places import name_of, parent_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.pictures import Pictures
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["datasets_app"]
@@ -29,7 +29,7 @@ def list_datasets() -> None:
 
     headings = ("name", "what", "licence", "layout")
     rows = [(name, entry.description, entry.licence, entry.layout) for name, entry in CATALOGUE.items()]
-    print_table(headings, rows, Console(), left=range(len(headings)), box=False)
+    print_table(headings, rows, plain_console(), left=range(len(headings)), box=False)
 
 
 @datasets_app.command("download")
@@ -45,7 +45,7 @@ def download(
 
     if name not in CATALOGUE:
         raise UserError(f"{name}: no such data set is known; choose one of {', '.join(CATALOGUE)}.")
-    console = Console()
+    console = plain_console()
     with Display(console).stage(f"download {name}") as progress:
         folder = download_dataset(CATALOGUE[name], out, progress=progress)
     print_lines(console, f"{name} is in {folder}")
@@ -64,7 +64,7 @@ def manifest(
     from raylab2f.files.mirror import local, publish
     from raylab2f.reporting import Display
 
-    console = Console()
+    console = plain_console()
     display = Display(console)
     with display.stage("read pictures") as progress:
         dataset = load_dataset(data, progress=progress, **vars(pictures))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raylab2f import api
 from raylab2f.cli.composition import command
@@ -15,6 +14,7 @@ from raylab2f.options.declaration import Option
 from raylab2f.options.diagnosis import Diagnosing, OnlyOption
 from raylab2f.options.evaluation import MuteOption
 from raylab2f.options.places import Workplace
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["diagnose"]
 
@@ -34,7 +34,7 @@ def diagnose(
     The exit code is 0 whatever the verdicts.
     """
     # With --json, nothing but JSON goes to the standard output.
-    console = Console(stderr=as_json)
+    console = plain_console(stderr=as_json)
     found = api.diagnose(run, only=only, **vars(diagnosing), **vars(workplace), mute=mute, console=console)
     if as_json:
         from raylab2f.files.mirror import fetch_file

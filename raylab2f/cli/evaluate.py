@@ -6,7 +6,6 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raylab2f import api
 from raylab2f.cli.composition import command
@@ -15,6 +14,7 @@ from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import Evaluation, MuteOption
 from raylab2f.options.protocol import MOST_FOLDS
 from raylab2f.options.score_files import ScoreFiles
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["evaluate_scores"]
 
@@ -59,7 +59,7 @@ def evaluate_scores(
     if as_json:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
         return
-    console = Console()
+    console = plain_console()
     print_summary(values, console)
     if out is not None:
         print_lines(console, f"results in {out}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
 
 from raylab2f.cli.composition import command
@@ -16,6 +15,7 @@ from raylab2f.options.pictures import DataOption, Pictures
 from raylab2f.options.places import Workplace, default_cache
 from raylab2f.options.preparation import parse_size
 from raylab2f.options.runs import refuse_repeats
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def experiment_app(name: str) -> typer.Typer:
             address=workplace.address,
         )
         experiment: Callable[[Any, Any], str] = getattr(experiments, name)
-        console = Console()
+        console = plain_console()
         report = experiment(options, Display(console))
         console.print(Markdown(report))
         print_lines(console, f"tables and figures in {options.out}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rich.console import Console
-
 from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
 from raylab2f.options.exporting import Exporting
 from raylab2f.options.models import ModelOption
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["export"]
 
@@ -27,7 +26,7 @@ def export(
     exporting: Exporting,
 ) -> None:
     """Write a model for another runtime; the file is kept only if it decides as the model does."""
-    console = Console()
+    console = plain_console()
     exported = api.export(model, **vars(exporting), out=out, console=console)
     found = exported.certificate["findings"]
     flips = found["flips"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rich.console import Console
-
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
 from raylab2f.options.declaration import Option
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["figures"]
 
@@ -25,7 +24,7 @@ def figures(
     from raylab2f.reporting.paper import write_paper_files
     from raylab2f.workflows.report.run_content import run_content
 
-    console = Console()
+    console = plain_console()
     content = run_content(run, cache=None, display=Display(console))
     names = write_paper_files(content, local(out))
     publish(out, names)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rich.console import Console
-
 from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
@@ -13,6 +11,7 @@ from raylab2f.options.declaration import Option
 from raylab2f.options.models import Finalising
 from raylab2f.options.places import Workplace
 from raylab2f.reporting.page.sentences import outcome_sentence
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["finalise"]
 
@@ -26,7 +25,7 @@ def finalise(
     workplace: Workplace,
 ) -> None:
     """Make one model of a run: detector, threshold, what to expect of it, and what pictures it knows."""
-    console = Console()
+    console = plain_console()
     model = api.finalise(run, out, **vars(finalising), **vars(workplace), console=console)
     rows = {row["metric"]: row for row in model.table.to_pylist()}
     lines = [f"model: {model.place}"]

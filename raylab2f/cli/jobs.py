@@ -16,6 +16,7 @@ from raylab2f.cli.lines import print_lines
 from raylab2f.cli.submission import check_submission
 from raylab2f.errors import UserError
 from raylab2f.files.places import place_of
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.stopping import exit_code
 from raylab2f.reporting.whole_tables import print_table
 
@@ -57,7 +58,7 @@ def submit(
     title, command = check_submission(command, context.find_root().command)
     from raylab2f.cluster.operations.jobs import Jobs
 
-    console = Console()
+    console = plain_console()
     jobs = Jobs(address)
     name = jobs.submit(command, name=name, title=title, python=python, send_package=not installed)
     _say(console, f"submitted {name}")
@@ -72,7 +73,7 @@ def list_jobs(address: DashboardAddressOption = None) -> None:
     """All jobs that the cluster remembers, newest first."""
     from raylab2f.cluster.operations.jobs import Jobs
 
-    console = Console()
+    console = plain_console()
     rows = [(job.name, job.status, _moment(job.started), _duration(job), job.command) for job in Jobs(address).all()]
     if not rows:
         _say(console, "no jobs")
@@ -91,7 +92,7 @@ def job_status(
     """One job's state, and how far its folds are, as the run's folder says."""
     from raylab2f.runs.progress_record import progress_of_run
 
-    console = Console()
+    console = plain_console()
     if "/" in name or (name and Path(name).is_dir()):
         for line in progress_of_run(place_of(name)):
             _say(console, line)
@@ -145,7 +146,7 @@ def stop_job(name: NameArgument, address: DashboardAddressOption = None) -> None
 
     jobs = Jobs(address)
     job = jobs.stop(name)
-    console = Console()
+    console = plain_console()
     _say(console, f"{name}: {job.status}")
     if out := _out_of(job.command):
         again = ["raylab2f", "submit", *jobs.address_words]
@@ -159,7 +160,7 @@ def _follow(name: str, jobs: Jobs) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     try:
         job = jobs.follow(name, write)
     except KeyboardInterrupt:

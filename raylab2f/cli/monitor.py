@@ -17,6 +17,7 @@ from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import JsonOption
 from raylab2f.options.models import ModelOption
 from raylab2f.options.monitoring import Auditing, Watching
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from raylab2f.evaluation.monitoring.outcome import Monitoring
@@ -45,7 +46,7 @@ def monitor(
 ) -> None:
     """Compare what a model judged with its evaluation; or audit the parts that it accepted (--audit)."""
     auditing.check()
-    console = Console()
+    console = plain_console()
     if auditing.audit is not None:
         _audit(model, auditing, judged, watching.seed, as_json, console)
         return

@@ -12,6 +12,7 @@ from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.options.evaluation import JsonOption
 from raylab2f.options.planning import Clusters, Curve, Guarantee, Widths
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
 __all__ = ["plan_samples"]
@@ -28,7 +29,7 @@ def plan_samples(
     if as_json:
         typer.echo(json.dumps(plan.values, indent=2, allow_nan=False))
         return
-    _print_plan(plan.values, Console())
+    _print_plan(plan.values, plain_console())
 
 
 def _print_plan(values: dict[str, Any], console: Console) -> None:

@@ -16,6 +16,7 @@ from raylab2f.options.detection import Sizes
 from raylab2f.options.evaluation import JsonOption, ReplicatesOption
 from raylab2f.options.score_files import ScoreFiles
 from raylab2f.reporting.page.sentences import number_text
+from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def pod(
     rules = {"strategy": strategy, "level": level, "object_score": object_score}
     result = api.pod(scores, replicates=replicates, seed=seed, **rules, **vars(sizes), **vars(files))
     if not put_json(result.detection.to_dict(), out, printed=as_json):
-        _print_detection(result.detection, Console())
+        _print_detection(result.detection, plain_console())
 
 
 def _print_detection(detection: Detection, console: Console) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 from raylab2f.options.models import Keeping, ModelOption, Predicting
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["predict"]
 
@@ -45,7 +45,7 @@ def predict(
         predicting.pixel_limit, predicting.unfamiliar, keeping.overlays, predicting.threads, kind=keeping.format
     )
     folder = None if keeping.out is None else Path(keeping.out)
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     say_how_to_go_on(lambda: _kept(folder))
     if watch is not None:
         if pictures or predicting.object_id or predicting.conditions or keeping.address:

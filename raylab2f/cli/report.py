@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rich.console import Console
-
 from raylab2f import api
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
@@ -13,6 +11,7 @@ from raylab2f.files.places import join
 from raylab2f.options.declaration import Option
 from raylab2f.options.limits import Limits
 from raylab2f.options.places import Workplace
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["report"]
 
@@ -33,6 +32,6 @@ def report(
     workplace: Workplace,
 ) -> None:
     """Write report.html, one file that needs no network, and report.md: verdict, weaknesses, thresholds, parts."""
-    console = Console()
+    console = plain_console()
     made = api.report(runs, **vars(limits), **vars(workplace), out=out, console=console)
     print_lines(console, f"page: {join(made.place, 'report.html')}")

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
@@ -25,6 +24,7 @@ from raylab2f.options.places import Cluster, RunPlaces, default_cache
 from raylab2f.options.preparation import Preparation
 from raylab2f.options.protocol import Protocol
 from raylab2f.options.runs import place_runs
+from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
     from raylab2f.runs.folder import RunSettings
@@ -119,7 +119,7 @@ def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) ->
     from raylab2f.reporting import Display, print_forecasts
     from raylab2f.workflows.forecast import forecast_runs
 
-    console = Console()
+    console = plain_console()
     forecasts = forecast_runs(placed, display=Display(console), **how)
     print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
 
@@ -178,9 +178,9 @@ def _how_to_go_on(places: Sequence[str]) -> str:
 
 def _report_failures(outcomes: list[RunOutcome]) -> None:
     """End with code 2 if a run has no finished fold, with 1 if some folds failed."""
-    for outcome in outcomes:
-        if outcome.summary is None:
-            reasons = f" ({outcome.failures[0].message})" if outcome.failures else ""
-            raise UserError(f"{outcome.place}: no fold finished{reasons}; see error.json in its folds, then --resume.")
+    from raylab2f.workflows.cross_validation import unfinished_sentence
+
+    if sentence := unfinished_sentence(outcomes, "--resume"):
+        raise UserError(sentence)
     if any(outcome.failures for outcome in outcomes):
         raise typer.Exit(1)

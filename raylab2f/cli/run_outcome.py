@@ -15,6 +15,7 @@ from raylab2f.cli.lines import print_lines
 from raylab2f.errors import UserError
 from raylab2f.files.places import join
 from raylab2f.options.declaration import Option
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["Telling"]
 
@@ -37,7 +38,7 @@ class Telling:
         asked = [name for name, on in (("verbose", self.verbose), ("quiet", self.quiet), ("json", self.as_json)) if on]
         if len(asked) > 1:
             raise UserError(f"--{asked[0]} and --{asked[1]}: choose one of them.")
-        return Console(stderr=self.as_json, quiet=self.quiet)
+        return plain_console(stderr=self.as_json, quiet=self.quiet)
 
     def show(self, *places: str, rankings: Sequence[dict[str, Any]] = ()) -> None:
         """Tell what the runs in these folders came to.
@@ -56,7 +57,7 @@ class Telling:
             typer.echo(json.dumps(told, indent=2, allow_nan=False))
             return
         for outcome in outcomes:
-            self._print(outcome, Console())
+            self._print(outcome, plain_console())
 
     def _print(self, outcome: dict[str, Any], console: Console) -> None:
         from raylab2f.reporting import print_findings, print_summary

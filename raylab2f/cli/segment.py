@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from rich.console import Console
-
 from raylab2f.cli.composition import command
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import Option
 from raylab2f.options.pictures import Pictures
 from raylab2f.options.places import Workplace, default_cache
 from raylab2f.options.preparation import parse_size
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["segment"]
 
@@ -69,7 +68,7 @@ def segment(
     if method == "grounded-sam":
         # Which networks there are usually is known where they are used.
         chosen = GroundedSamConfig(**{name: value for name, value in vars(networks).items() if value is not None})
-    display = Display(Console())
+    display = Display(plain_console())
     dataset = open_dataset(pictures.settings(data), default_cache(workplace.cache), display)
     result = segment_dataset(
         dataset.manifest,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from raylab2f.cli.composition import command
 from raylab2f.cli.lines import print_lines
 from raylab2f.options.serving import ServedModelsOption, Serving
+from raylab2f.reporting.printing import plain_console
 
 __all__ = ["serve"]
 
@@ -19,7 +18,7 @@ def serve(
     """Judge pictures that are sent over HTTP, until Ctrl-C or SIGTERM; a model whose folder changes is exchanged."""
     from raylab2f.workflows.serving import serve_models
 
-    console = Console()
+    console = plain_console()
     serve_models(
         models,
         serving.rules(),

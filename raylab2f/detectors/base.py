@@ -133,6 +133,8 @@ class Detector(nn.Module, ABC):
     reads_pictures: ClassVar[bool] = False
     #: True when settings that its configuration does not know are options of what it is made with.
     takes_options: ClassVar[bool] = False
+    #: False where nobody knows how many pixels make one cell of what it sees: it is made of somebody's class.
+    patch_is_known: ClassVar[bool] = True
     #: False where no part of a picture is pointed at: the map is the score everywhere, and is not kept. Of a detector
     #: that `reads_pictures` it is known once it has predicted.
     gives_maps: bool = True

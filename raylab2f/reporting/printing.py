@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-__all__ = ["print_any_name"]
+from rich.console import Console
+
+__all__ = ["plain_console", "print_any_name"]
+
+
+def plain_console(**settings: Any) -> Console:
+    """A console on which names stay as they are: rich would make a sign of `:A:`, as in `own:A: ...`."""
+    return Console(emoji=False, **settings)
 
 
 def print_any_name() -> None:

@@ -29,11 +29,16 @@ class PatchFinder:
         config: its configuration; the size in it does not matter.
 
     Raises:
-        UserError: unknown backbone or layer.
+        UserError: unknown backbone or layer, or a detector whose patch nobody knows.
     """
 
     def __init__(self, detector: str, config: Any) -> None:
         self._class, self._config = detector_class(detector), config
+        if not self._class.patch_is_known:
+            raise UserError(
+                f"--detector {detector}: how many pixels make one patch of somebody's own class is not known; give "
+                "--detector patchcore, or another of raylab2f's own, whose patches are about as large."
+            )
         self._finders: dict[BackboneSpec, ShapeFinder] = {}
         for request in self._class.feature_requests(config):
             spec = backbone_spec(request)

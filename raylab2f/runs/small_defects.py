@@ -38,12 +38,17 @@ def small_defects_cautions(
         return []
     size = preparation.size
     patch = patch_of(size, shapes)
-    kept = kept_at(defects, size, patch, fit=preparation.fit, canvas=preparation.canvas)
+    tiling = preparation.tiling
+    # Of what is brought to the size: a tile, an object's surroundings, or the whole picture.
+    seen = preparation.canvas if tiling is None else (tiling.height, tiling.width)
+    kept = kept_at(defects, size, patch, fit=preparation.fit, canvas=seen)
     lost = int((~kept.whole).sum())
     if lost <= _SHARE * len(defects):
         return []
+    tiled = "" if tiling is None else f"--tiles {tiling} and "
     sentence = (
-        f"At --size {size[0]}x{size[1]} {lost} of {len(defects)} defects that masks show are smaller than one patch of "
-        f"the detector ({patch[0]:.3g} x {patch[1]:.3g} pixels); raylab2f advise names a --size that keeps them."
+        f"At {tiled}--size {size[0]}x{size[1]} {lost} of {len(defects)} defects that masks show are smaller than "
+        f"one patch of the detector ({patch[0]:.3g} x {patch[1]:.3g} pixels); raylab2f advise names a "
+        "--size that keeps them."
     )
     return [Caution("RL222", sentence)]

@@ -20,7 +20,7 @@ _WIDTH = 120
 def text_file(place: str, name: str) -> Iterator[Console]:
     """A console whose lines are the file `name` in the folder `place` after the block: 120 columns, without colours."""
     lines = io.StringIO()
-    yield Console(file=lines, width=_WIDTH, no_color=True, force_terminal=False)
+    yield Console(emoji=False, file=lines, width=_WIDTH, no_color=True, force_terminal=False)
     with atomic_path(local(place) / name) as temporary:
         temporary.write_text(lines.getvalue(), encoding="utf-8", errors="backslashreplace")
     publish(place, [name])

@@ -43,7 +43,7 @@ from raylab2f.workflows.plans import RunPlan, plan_run
 from raylab2f.workflows.tracking.harmless import Harmless
 from raylab2f.workflows.tracking.mlflow import MlflowLog, mlflow_logging
 
-__all__ = ["RunOutcome", "run_cross_validation"]
+__all__ = ["RunOutcome", "run_cross_validation", "unfinished_sentence"]
 
 
 @dataclass(frozen=True)
@@ -296,3 +296,13 @@ def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa
         path = local(task.folder) / name
         if path.exists():
             yield task, read_parquet(path)
+
+
+def unfinished_sentence(outcomes: Sequence[RunOutcome], way_on: str) -> str | None:
+    """Which runs have no finished fold, and why; `None`: every run has one."""
+    lost = [outcome for outcome in outcomes if outcome.summary is None]
+    if not lost:
+        return None
+    reasons = f" ({lost[0].failures[0].message})" if lost[0].failures else ""
+    others = f", nor of {', '.join(outcome.place for outcome in lost[1:])}" if lost[1:] else ""
+    return f"{lost[0].place}: no fold finished{reasons}{others}; see error.json in the folds, then {way_on}."

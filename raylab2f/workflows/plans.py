@@ -142,9 +142,8 @@ def plan_run(
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])
-    of_plan = small_defects_cautions(
-        dataset.manifest, inputs.preparation, _shapes(inputs.stores), settings.data.pixel_limit
-    )
+    shapes = _shapes(inputs.stores) if detector_class(settings.detector).patch_is_known else []
+    of_plan = small_defects_cautions(dataset.manifest, inputs.preparation, shapes, settings.data.pixel_limit)
     of_plan += plan_cautions(settings, training) + training_cautions(settings, splits, dataset.manifest)
     for warning in split_muted(of_plan, muted)[0]:
         display.warn(warning)

@@ -153,3 +153,18 @@ def test_a_run_is_warned_where_most_defects_are_smaller_than_a_patch(plates, sid
         assert "At --size 64x64 3 of 5 defects that masks show" in found[0]
         assert "raylab2f advise" in found[0]
     assert small_defects_cautions(manifest, Preparation((400, 400)), SHAPES * 0) == []
+    if warned:
+        # A tile of 64 pixels stays as it was taken, and one of 20 in it; a tile of 256 is brought to a quarter.
+        assert small_defects_cautions(manifest, Preparation((64, 64), tiles="64x64+8"), SHAPES) == []
+        [caution] = small_defects_cautions(manifest, Preparation((64, 64), tiles="256x256"), SHAPES)
+        assert "At --tiles 256x256 and --size 64x64 3 of 5 defects" in caution
+
+
+def test_nobody_knows_the_patch_of_a_class_that_somebody_wrote(plates, tmp_path, monkeypatch):
+    (tmp_path / "patchless.py").write_text(
+        "class Own:\n    def fit(self, p, f, s): ...\n    def predict(self, p): ...\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    done = raylab2f("advise", plates(dent=[5]), "--detector", "patchless:Own")
+    assert done.returncode == 2
+    assert "--detector patchless:Own: how many pixels make one patch of somebody's own class" in done.stderr

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from setuptools.config.pyprojecttoml import read_configuration
@@ -110,3 +111,12 @@ def test_a_wheel_holds_the_package_its_types_and_its_licence(tmp_path):
     page |= {str(path.relative_to(ROOT)) for path in (ROOT / "raylab2f" / "cluster" / "serving" / "static").iterdir()}
     assert {name for name in names if not name.startswith(about)} == sources | page | {"raylab2f/py.typed"}
     assert f"{about}/licenses/LICENSE" in names
+
+
+def test_an_environment_is_never_kept_in_the_repository():
+    """A link called .venv that is kept sends `make setup` of a copy into somebody else's environment."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("no repository")
+    kept = subprocess.run(["git", "ls-files", "--", ".venv"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert kept.stdout == ""
+    assert ".venv" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()  # With a slash, a link is not ignored.

@@ -27,7 +27,7 @@ from raylab2f import plugins
 from raylab2f.detectors.fitted import require_no_epochs
 from raylab2f.detectors.pictures.config import PictureConfig, option_values
 from raylab2f.detectors.pictures.detector import PictureDetector
-from raylab2f.errors import UserError
+from raylab2f.errors import UserError, first_line
 
 __all__ = ["array_detector"]
 
@@ -62,6 +62,8 @@ class _ArrayDetector(PictureDetector):
     """See `array_detector`."""
 
     made_from: ClassVar[type]
+    # The features that are there are the nearest neighbour's.
+    patch_is_known = False
     presets: ClassVar[Mapping[str, Any]] = {"fast": _PRESET, "demo": _PRESET, "paper": _PRESET}
 
     def __init__(
@@ -102,7 +104,12 @@ class _ArrayDetector(PictureDetector):
         """What `state` gives, as tensors; nothing where there is none."""
         if not self.keeps_model:
             return {}
-        return {name: torch.as_tensor(np.asarray(value)) for name, value in self._call("state").items()}
+        given = self._call("state")
+        if not isinstance(given, Mapping):
+            raise UserError(
+                f"--detector {self.name}: its state gives {type(given).__name__}; give a dictionary of arrays by name."
+            )
+        return {str(name): self._array(str(name), value) for name, value in given.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Let `restore` take what `state` gave.
@@ -115,11 +122,20 @@ class _ArrayDetector(PictureDetector):
         self._call("restore", {name: tensor.numpy() for name, tensor in state_dict.items()})
         return nn.modules.module._IncompatibleKeys([], [])
 
+    def _array(self, name: str, value: Any) -> Tensor:
+        try:
+            return torch.as_tensor(np.array(value.detach().cpu() if isinstance(value, Tensor) else value))
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UserError(
+                f"--detector {self.name}: what its state calls {name} is no array ({first_line(error)}); give numbers."
+            ) from error
+
     @classmethod
     def _make(cls, config: Any) -> Any:
         try:
             return cls.made_from(**option_values(config.options))
-        except Exception as error:
+        # Code that ends the program would take the other detectors' folds on this process with it.
+        except (Exception, SystemExit) as error:
             given = ", ".join(config.options) or "no option"
             raise UserError(
                 f"--detector {cls.name}: it cannot be made with {given} ({plugins.fault(error)}); mend it or --set."
@@ -128,7 +144,7 @@ class _ArrayDetector(PictureDetector):
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self.made, method)(*arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(
                 f"--detector {self.name}: its {method} failed ({plugins.fault(error)}); mend it."
             ) from error

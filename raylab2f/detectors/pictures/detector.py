@@ -44,6 +44,7 @@ class PictureDetector(FittedDetector):
     ) -> None:
         super().__init__(config, feature_shapes, backbone)
         self._grid: tuple[int, int] | None = None
+        self._answered = False
 
     @classmethod
     def feature_requests(cls, config: Any) -> tuple[FeatureRequest, ...]:
@@ -94,7 +95,11 @@ class PictureDetector(FittedDetector):
                 f"--detector {self.name}: its predict gives scores of shape {told.shape} for {count} pictures; it must "
                 f"be ({count},), one number for each."
             )
-        self.gives_maps = maps is not None
+        if self._answered and self.gives_maps != (maps is not None):
+            raise UserError(
+                f"--detector {self.name}: its predict gives maps at some calls and None at others; give either always."
+            )
+        self._answered, self.gives_maps = True, maps is not None
         if maps is None:
             return Prediction(torch.from_numpy(told), torch.from_numpy(told)[:, None, None])
         drawn = _numbers(maps, self.name, "maps")
@@ -119,8 +124,11 @@ class PictureDetector(FittedDetector):
 def _numbers(values: Any, name: str, what: str) -> NDArray[np.float32]:
     """What a detector answered as float32; `UserError` where that cannot be or a number is none."""
     if isinstance(values, Tensor):
-        values = values.detach().float().cpu().numpy()
+        values = values.detach().cpu()
+        values = values.numpy() if values.is_complex() else values.float().numpy()
     try:
+        if np.iscomplexobj(values):
+            raise TypeError("they are complex")
         numbers: NDArray[np.float32] = np.array(values, np.float32, order="C")
     except (ValueError, TypeError) as error:
         raise UserError(

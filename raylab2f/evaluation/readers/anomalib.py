@@ -73,8 +73,13 @@ def records(content: Any) -> Mapping[str, list[Any]] | None:
         names = dict.fromkeys(name for row in content for name in row)
         return {name: [row.get(name) for row in content] for name in names}
     if isinstance(content, dict) and content:
+        by_row = [cells for cells in content.values() if isinstance(cells, dict)]
+        rows = list(by_row[0]) if by_row else []
+        # Cells belong together by the names of their rows, in whatever order each column lists them.
+        if any(cells.keys() != set(rows) for cells in by_row) or (by_row and len(by_row) < len(content)):
+            return None
         columns = {
-            name: list(cells.values()) if isinstance(cells, dict) else cells
+            name: [cells[row] for row in rows] if isinstance(cells, dict) else cells
             for name, cells in content.items()
             if isinstance(cells, (dict, list))
         }

@@ -188,9 +188,11 @@ def test_options_that_the_class_does_not_take_are_refused_before_anything_is_pre
         (lambda p: ([[1], [1, 2]], None), "gives scores that are no numbers"),
         (lambda p: np.zeros(len(p)), "gives ndarray and not two things"),
         (lambda p: None, "gives NoneType and not two things"),
+        (lambda p: (np.ones(len(p), complex), None), "gives scores that are no numbers .they are complex"),
+        (lambda p: (torch.ones(len(p), dtype=torch.complex64), None), "gives scores that are no numbers .they are"),
         (lambda p: 1 / 0, "its predict failed .ZeroDivisionError"),
     ],
-    ids=list("abcdefghijkl"),
+    ids=list("abcdefghijklmn"),
 )
 def test_answers_that_are_no_scores_and_maps_are_refused_in_a_sentence(pictures, answer, said):
     with pytest.raises(UserError, match=said):
@@ -202,6 +204,14 @@ def test_maps_of_two_sizes_are_refused(pictures):
     predicted(detector, pictures)
     with pytest.raises(UserError, match="maps of 2 x 3 after some of 6 x 3"):
         predicted(detector, pictures[:2])
+
+
+def test_maps_that_are_given_at_some_calls_only_are_refused(pictures):
+    maps = iter([np.zeros((6, 2, 2)), None])
+    detector = answering(lambda p: (np.zeros(len(p)), next(maps)))
+    predicted(detector, pictures)
+    with pytest.raises(UserError, match="maps at some calls and None at others"):
+        predicted(detector, pictures)
 
 
 def test_without_maps_the_score_stands_everywhere_and_no_maps_are_promised(pictures):
@@ -225,3 +235,42 @@ def test_options_without_a_name_are_refused(option):
         option_values((option,))
     with pytest.raises(UserError, match="given twice"):
         option_values(("a=1", "a=2"))
+
+
+ENDS = """
+import sys
+import numpy as np
+
+class Base:
+    def fit(self, pictures, foregrounds, seed): ...
+    def predict(self, pictures): return np.zeros(len(pictures)), None
+    def restore(self, state): ...
+
+class Ends(Base):
+    def fit(self, pictures, foregrounds, seed): sys.exit(3)
+
+class EndsAtOnce(Base):
+    def __init__(self): sys.exit("no licence")
+
+class Listed(Base):
+    def state(self): return [np.zeros(3)]
+
+class Itself(Base):
+    def state(self): return {"model": self}
+"""
+
+
+def test_a_class_that_ends_the_program_or_keeps_no_arrays_is_told_in_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "ending.py").write_text(ENDS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    pictures = torch.zeros(2, 8, 8, 3, dtype=torch.uint8)
+    config = PictureConfig(size=(8, 8))
+    with pytest.raises(UserError, match=r"ending:Ends: its fit failed \(SystemExit: 3"):
+        detector_class("ending:Ends")(config, []).fit_pictures(pictures, None, 0)
+    with pytest.raises(UserError, match=r"EndsAtOnce: it cannot be made with no option \(SystemExit: no licence"):
+        detector_class("ending:EndsAtOnce")(config, [])
+    with pytest.raises(UserError, match=r"Listed: its state gives list; give a dictionary of arrays by name"):
+        detector_class("ending:Listed")(config, []).state_dict()
+    with pytest.raises(UserError, match=r"Itself: what its state calls model is no array"):
+        detector_class("ending:Itself")(config, []).state_dict()
+    sys.modules.pop("ending", None)

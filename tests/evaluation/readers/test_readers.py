@@ -9,6 +9,7 @@ import pytest
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.readers import READERS, read_score_file
+from raylab2f.evaluation.readers.anomalib import records
 from raylab2f.evaluation.score_table import check_columns
 from raylab2f.evaluation.scores import prepare_scores
 
@@ -235,3 +236,14 @@ def test_tools_that_nobody_reads_and_files_that_are_not_there(tmp_path):
     (tmp_path / "scores.csv").write_text("image_id,label,score\na,0,1\n", encoding="utf-8")
     with pytest.raises(UserError, match="leave --from out"):
         read_score_file(tmp_path / "scores.csv", "fiftyone")
+
+
+def test_columns_whose_rows_stand_in_another_order_are_joined_by_the_names_of_rows():
+    paths, scores = {"0": "good/a.png", "1": "bad/b.png"}, {"1": 0.9, "0": 0.1}
+    assert records({"image_path": paths, "pred_score": scores}) == {
+        "image_path": ["good/a.png", "bad/b.png"],
+        "pred_score": [0.1, 0.9],
+    }
+    # Nothing says which rows these belong to.
+    assert records({"image_path": paths, "pred_score": {"0": 0.1, "2": 0.9}}) is None
+    assert records({"image_path": paths, "pred_score": [0.1, 0.9]}) is None
