@@ -25,6 +25,8 @@ def named_class(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
         raise UserError(f"--detector {name}: give package.module:Class, as for an import.")
+    if module_name.endswith(".py"):
+        raise UserError(f"--detector {name}: a module's name has no ending; give {module_name[:-3]}:{attribute}.")
     plugins.require_trusted(name)
     # Ray's processes look there as well; an installed command does not.
     if (here := str(Path.cwd())) not in sys.path:

@@ -137,6 +137,7 @@ def test_a_setting_for_a_detector_that_is_not_asked_for_is_refused():
         ("own_detectors:Missing", "has no class Missing; it has Brightness, Keeps, NoPredict, OtherFit"),
         ("own_detectors:np", "has no class np"),
         ("nowhere.at_all:Thing", "there is no module nowhere"),
+        ("own_detectors.py:Keeps", "a module's name has no ending; give own_detectors:Keeps"),
         ("own_detectors:", "give package.module:Class"),
         (":Thing", "give package.module:Class"),
         ("own detectors:Thing", "give package.module:Class"),
