@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from raylab2f.options.declaration import Option
 from raylab2f.options.detector_settings import configure
 from raylab2f.options.preparation import parse_size
+from raylab2f.plugins import trust
 
 __all__ = ["NATIVE", "SIZES", "Advising"]
 
@@ -53,4 +54,5 @@ class Advising:
     def config(self) -> dict[str, Any]:
         """The detector's configuration."""
         changes = {"backbone": self.backbone, "layers": self.layers}
+        trust(self.detector)
         return configure(self.detector, self.preset, changes, ())
