@@ -10,6 +10,7 @@ from rich.text import Text
 from raylab2f.cli.composition import command
 from raylab2f.options.declaration import Option
 from raylab2f.options.places import Workplace, default_cache
+from raylab2f.plugins import trust
 from raylab2f.reporting.printing import plain_console
 from raylab2f.reporting.whole_tables import print_table
 
@@ -51,6 +52,7 @@ def doctor(
     from raylab2f.detectors.registry import detector_class, preset_config
     from raylab2f.features import BackboneSpec
 
+    trust(*detector)
     requests = [r for name in detector for r in detector_class(name).feature_requests(preset_config(name, preset))]
     backbones = list(dict.fromkeys(BackboneSpec(r.backbone, r.weights, r.layers) for r in requests))
     with ray_session(workplace.address):
