@@ -41,7 +41,9 @@ def configure(detector: str, preset: str, changes: Mapping[str, Any], settings: 
         if name == "init_seed":
             raise UserError("--set init_seed: every fold's first parameters are drawn from --seed; give that instead.")
         if equals and name not in known and cls.takes_options:
-            config["options"].append(f"{name}={text}")
+            # The last one counts, as for other settings: a run that goes on has those that it began with before.
+            earlier = [option for option in config["options"] if option.partition("=")[0] != name]
+            config["options"] = [*earlier, f"{name}={text}"]
             continue
         if not equals or name not in known:
             raise UserError(f"--set {setting}: give NAME=VALUE with one of {detector}'s settings: {', '.join(known)}.")

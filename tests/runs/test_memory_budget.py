@@ -120,7 +120,13 @@ def stored(finished_run, cache):
         own for own in shards if set(names) <= set(own.image_ids) and own.read(names[:1])["picture"].shape[1] == 64
     )
     stores = [FeatureStore.open(place) for place in (cache / "features").iterdir()]
-    store = next(own for own in stores if set(names) <= set(own.image_ids) and own.layers == ("blocks.2", "blocks.4"))
+    store = next(
+        own
+        for own in stores
+        if set(names) <= set(own.image_ids)
+        and own.layers == ("blocks.2", "blocks.4")
+        and own.shapes["blocks.2"][1:] == (8, 8)
+    )
     return names, record["settings"], store, shards
 
 

@@ -47,7 +47,7 @@ def test_a_run_leaves_what_the_readme_promises(finished_run, read_summary):
             assert ("youden", level, metric) in found
     for fold in ("0", "1", "2"):
         files = {path.name for path in (folder / "folds" / fold).iterdir()}
-        expected = {"split", "scores", "baseline", "maps", "pixels"}
+        expected = {"split", "scores", "baseline", "maps", "pixels", "segmentation"}
         assert files == {f"{name}.parquet" for name in expected} | {"model.safetensors", "model.json", "fold.json"}
     assert not (folder / ".raylab2f-tune").exists()
     assert "auroc" in process.stdout

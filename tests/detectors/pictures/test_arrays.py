@@ -116,9 +116,14 @@ def test_settings_that_no_detector_has_become_options_of_the_class(own_module):
     config = DetectorChoice(
         detector=("own_detectors:Brightness", "padim"),
         size="32",
-        settings=("own_detectors:Brightness/power=2", "own_detectors:Brightness/name=a/b", "padim/dimensions=7"),
+        settings=(
+            "own_detectors:Brightness/power=1",
+            "own_detectors:Brightness/name=a/b",
+            "padim/dimensions=7",
+            "own_detectors:Brightness/power=2",
+        ),
     ).config("own_detectors:Brightness", "fast")
-    assert config["options"] == ["power=2", "name=a/b"]
+    assert config["options"] == ["name=a/b", "power=2"]
     assert config["size"] == [32, 32]
     read = config_from_dict("own_detectors:Brightness", config)
     assert config_to_dict(read) == config
