@@ -19,7 +19,7 @@ def print_ranking(ranking: Mapping[str, Any], console: Console) -> None:
             str(row["rank"]),
             row["detector"],
             _estimate(row),
-            ", ".join(row["tied_with"]),
+            "all others" if len(row["tied_with"]) == len(ranking["ranking"]) - 1 else ", ".join(row["tied_with"]),
             "" if row["fold_seconds"] is None else f"{row['fold_seconds']:.1f} s",
             "" if row["fold_memory"] is None else f"{row['fold_memory'] / 1e9:.2f} GB",
         )
