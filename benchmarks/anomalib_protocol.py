@@ -88,8 +88,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
+    parser.add_argument("--model", action="append", choices=list(MODELS), help="all, if none is named")
     parser.add_argument("--results", type=Path, default=Path("build/anomalib_protocol.jsonl"))
     options = parser.parse_args()
+    models = options.model or list(MODELS)
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
@@ -97,7 +99,7 @@ def main():
     done = {}
     if options.results.exists():
         done = {tuple(row["key"]): row for row in map(json.loads, options.results.read_text().splitlines())}
-    for model in MODELS:
+    for model in models:
         for mode in MODES:
             for seed in SEEDS:
                 key = (model, mode, seed)
@@ -107,7 +109,7 @@ def main():
                         file.write(json.dumps(done[key]) + "\n")
                     print(done[key], flush=True)
     lines = ["| model | evaluation | AUROC | F1 | escapes | overkill |", "|---|---|---|---|---|---|"]
-    for model in MODELS:
+    for model in models:
         for mode, words in MODES.items():
             rows = [done[(model, mode, seed)] for seed in SEEDS]
             cells = []
