@@ -10,6 +10,7 @@ from raylab2f.cli.run_cv import run_cv
 from raylab2f.errors import UserError
 from raylab2f.options.declaration import declared
 from raylab2f.options.settings_file import read_settings, write_settings
+from raylab2f.plugins import trust
 
 OPTIONS = declared(run_cv)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -45,6 +46,8 @@ FREE = [p for p in OPTIONS.values() if not p.option.passing and p.option.kind ==
 def test_what_is_written_is_read_again(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("written") / "run.yaml"
     write_settings(str(path), OPTIONS, values)
+    # Who writes a class into a file has named it.
+    trust(*values.get("detector", ()))
     assert read_settings(str(path), OPTIONS) == values
 
 
