@@ -57,7 +57,7 @@ def examine(model):
         planned = config.schedule.epochs
         epochs = planned if planned <= 3 else 1
         config = replace(config, schedule=Schedule(epochs, min(config.schedule.batch_size, TRAINING)))
-        cls.check_shapes(config, [])
+        cls.check_config(config)
         detector = cls(config, [])
         pictures = surfaces(2 * max(TRAINING, JUDGED), config.size)
         started = time.process_time()

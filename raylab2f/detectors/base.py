@@ -163,6 +163,14 @@ class Detector(nn.Module, ABC):
         return True
 
     @classmethod
+    def check_config(cls, config: Any) -> None:
+        """`UserError` if no detector of this configuration can be made, whatever the size of pictures.
+
+        Asked once, before any picture is prepared.
+        """
+        return
+
+    @classmethod
     def check_shapes(cls, config: Any, shapes: Sequence[tuple[int, int, int]]) -> None:
         """`UserError` if no detector of this configuration can be made for maps (C, H, W) of these shapes.
 

@@ -28,6 +28,7 @@ def require_possible_size(detector: str, config: Any, *, weights: bool = True) -
     """
     # Pictures, too, have a least size, which refuses itself.
     Preparation(config.size)
+    detector_class(detector).check_config(config)
     backbones = _Backbones(weights)
     refusal = _refusal(detector, config, backbones)
     if refusal is None:

@@ -98,7 +98,7 @@ class _AnomalibDetector(PictureDetector):
         self.module = self._build(config)
 
     @classmethod
-    def check_shapes(cls, config: Any, shapes: Sequence[tuple[int, int, int]]) -> None:
+    def check_config(cls, config: Any) -> None:
         """`UserError` if the model cannot be built with these options, such as for want of its weights."""
         if config.schedule.epochs < 1:
             raise UserError(f"--epochs {config.schedule.epochs}: give at least 1.")

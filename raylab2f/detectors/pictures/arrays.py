@@ -73,7 +73,7 @@ class _ArrayDetector(PictureDetector):
         self.made = self._make(config)
 
     @classmethod
-    def check_shapes(cls, config: Any, shapes: Sequence[tuple[int, int, int]]) -> None:
+    def check_config(cls, config: Any) -> None:
         """`UserError` if the class cannot be made with these options."""
         require_no_epochs(config.schedule)
         cls._make(config)

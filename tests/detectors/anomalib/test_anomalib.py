@@ -32,7 +32,7 @@ def made(model, **changes):
     name = f"anomalib:{model}"
     config = replace(preset_config(name, "fast"), size=SIZE, schedule=Schedule(1, 4), **changes)
     cls = detector_class(name)
-    cls.check_shapes(config, [])
+    cls.check_config(config)
     return cls(config, [])
 
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(model, changes, said):
 def test_no_epochs_are_refused():
     cls = detector_class("anomalib:Stfpm")
     with pytest.raises(UserError, match="--epochs 0: give at least 1"):
-        cls.check_shapes(replace(preset_config("anomalib:Stfpm", "fast"), schedule=Schedule(0, 4)), [])
+        cls.check_config(replace(preset_config("anomalib:Stfpm", "fast"), schedule=Schedule(0, 4)))
 
 
 def test_maps_of_a_model_that_looks_at_the_middle_lie_where_it_looked(pictures):

@@ -177,7 +177,7 @@ def test_a_module_that_cannot_be_imported_is_refused_in_a_sentence(tmp_path, mon
 def test_options_that_the_class_does_not_take_are_refused_before_anything_is_prepared(own_module):
     cls = detector_class("own_detectors:Brightness")
     with pytest.raises(UserError, match="cannot be made with size_of=3"):
-        cls.check_shapes(PictureConfig(options=("size_of=3",)), [])
+        cls.check_config(PictureConfig(options=("size_of=3",)))
 
 
 @pytest.mark.parametrize(
