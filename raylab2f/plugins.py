@@ -30,6 +30,7 @@ from typing import Any
 from raylab2f.errors import UserError, first_line
 
 __all__ = [
+    "ANOMALIB",
     "DETECTORS",
     "DIAGNOSES",
     "LAYOUTS",
@@ -44,6 +45,8 @@ __all__ = [
     "trusted",
 ]
 
+#: What stands before the names of anomalib's models.
+ANOMALIB = "anomalib"
 #: Variable of the environment: classes that may be imported, with commas.
 TRUST = "RAYLAB2F_DETECTORS"
 _trusted: set[str] = set()
@@ -133,7 +136,7 @@ def require_trusted(name: str) -> None:
     Raises:
         UserError: it is a class that nobody but a file has named.
     """
-    if ":" in name and not name.startswith("anomalib:") and name not in trusted():
+    if ":" in name and not name.startswith(f"{ANOMALIB}:") and name not in trusted():
         raise UserError(
             f"{name} is a class of somebody's, and only a file names it; if you know what its module does, say so with "
             f"--detector {name}, or with {TRUST}={name} in the environment."

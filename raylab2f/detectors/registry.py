@@ -26,8 +26,6 @@ DETECTORS: Mapping[str, tuple[str, str]] = {
     "patchcore": ("raylab2f.detectors.patchcore", "PatchCore"),
 }
 
-#: What stands before the names of anomalib's models.
-ANOMALIB = "anomalib"
 # Fields that whatever drives a detector reads or sets.
 _REQUIRED = ("backbone", "weights", "layers", "size", "schedule", "init_seed")
 # Height or width of a picture as a detector sees it, at most.
@@ -49,7 +47,7 @@ def detector_class(name: str) -> type[Detector]:
     """
     family, colon, model = name.partition(":")
     if colon:
-        return _anomalib(model) if family == ANOMALIB else as_detector(name, named_class(name))
+        return _anomalib(model) if family == plugins.ANOMALIB else as_detector(name, named_class(name))
     plugin = plugins.added(plugins.DETECTORS, name, DETECTORS)
     if name in DETECTORS:
         module, attribute = DETECTORS[name]
@@ -58,7 +56,7 @@ def detector_class(name: str) -> type[Detector]:
     if plugin is None:
         raise UserError(
             f"--detector {name}: no such detector is installed here; choose one of {', '.join(detector_names())}, or "
-            f"install the package that adds it, on every node; {ANOMALIB}:Model is one of anomalib's, and "
+            f"install the package that adds it, on every node; {plugins.ANOMALIB}:Model is one of anomalib's, and "
             "package.module:Class your own."
         )
     added = plugin.load()

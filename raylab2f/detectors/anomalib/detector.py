@@ -175,15 +175,14 @@ class _AnomalibDetector(PictureDetector):
             layers = config.layers[-1:] if cls.known.one_layer else config.layers
             chosen = backbone_arguments(cls.made_from, config.backbone, layers)
             options = {**chosen, **(cls.known.on_chosen if chosen else {}), **options}
-        for name, value in known.items():
-            # anomalib's Glass is built for one size of pictures.
-            if name == "input_shape" and isinstance(value, tuple):
-                options.setdefault(name, config.size)
+        # anomalib's Glass is built for one size of pictures.
+        if "input_shape" in known:
+            options.setdefault("input_shape", config.size)
         try:
             with warnings.catch_warnings(), weights_from(config.backbone, config.weights) as trained_for:
                 warnings.simplefilter("ignore")
                 components = dict.fromkeys(TURNED_OFF, False)
-                processor = _pre_processor(cls.made_from, config.size)
+                processor = cls.made_from.configure_pre_processor(image_size=config.size)
                 module = cls.made_from(**options, pre_processor=processor, **components)
         except UserError:
             raise
@@ -207,11 +206,6 @@ def _mend(error: Exception) -> str:
             )
         reached = reached.__cause__ or reached.__context__
     return "give --backbone, --layers, --size or --set NAME=VALUE that suit it, or --set build_on=default"
-
-
-def _pre_processor(made_from: type[Any], size: tuple[int, int]) -> Any:
-    """What the model does to a picture before it looks, for pictures of this size."""
-    return made_from.configure_pre_processor(image_size=size)
 
 
 def _uncropped(maps: Tensor, transform: Any, size: tuple[int, int]) -> Tensor:

@@ -69,7 +69,7 @@ def fit_module(
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer = Trainer(**{**own, **arguments, "devices": arguments["devices"]})
+        trainer = Trainer(**{**own, **arguments})
         # Lightning leaves a model in the mode in which it finds it.
         module.train()
         trainer.fit(module, datamodule=_Pictures(pictures, batch_size, seed))
