@@ -197,9 +197,10 @@ def cross_validate(
     """
     if cluster.dry_run:
         raise UserError("dry_run: a forecast is a matter of the command line; see raylab2f run-cv --dry-run.")
-    placed = place_runs(
+    asked = place_runs(
         data, pictures, preparation, detector, protocol, evaluation, mute, places, limits, cluster.budget()
     )
+    placed = asked.runs
 
     from raylab2f.reporting import Display
     from raylab2f.workflows.cross_validation import run_cross_validation, unfinished_sentence
@@ -207,6 +208,8 @@ def cross_validate(
 
     cache = default_cache(places.cache, placed[0][1] if places.resume else None)
     display = Display(console or plain_console())
+    for refusal in asked.refused:
+        display.warn(f"{refusal} The other detectors go on.")
     outcomes = run_cross_validation(
         placed,
         cache=cache,
@@ -225,7 +228,7 @@ def cross_validate(
         finish_run(place, outcome.summary, cache=cache, display=display, mute=settings.evaluation["mute"])
         runs.append(Run(outcome.place, outcome.summary, outcome.failures))
     # The others are on disk by now, as whole as if they had been alone.
-    if sentence := unfinished_sentence(outcomes, "give resume=True"):
+    if sentence := unfinished_sentence(outcomes, "give resume=True", asked.refused):
         raise UserError(sentence)
     return CrossValidation(tuple(runs))
 

@@ -23,7 +23,7 @@ from raylab2f.options.pictures import DataOption, Pictures
 from raylab2f.options.places import Cluster, RunPlaces, default_cache
 from raylab2f.options.preparation import Preparation
 from raylab2f.options.protocol import Protocol
-from raylab2f.options.runs import place_runs
+from raylab2f.options.runs import PlacedRuns, place_runs
 from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
@@ -94,9 +94,10 @@ def run_cv(
         _go_on(context, places.out)
         return
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
-    placed = place_runs(
+    asked = place_runs(
         data, pictures, preparation, detector, protocol, evaluation, mute, places, limits, cluster.budget()
     )
+    placed = asked.runs
     if save_config is not None:
         from raylab2f.options.settings_file import write_settings
 
@@ -108,23 +109,25 @@ def run_cv(
         "resume": places.resume,
     }
     if cluster.dry_run:
-        _forecast(placed, how)
+        _forecast(asked, how)
     else:
         loud = {name: getattr(cluster, name) for name in ("dashboard", "tensorboard", "mlflow")}
-        _run(placed, how | loud, telling)
+        _run(asked, how | loud, telling)
 
 
-def _forecast(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any]) -> None:
+def _forecast(asked: PlacedRuns, how: dict[str, Any]) -> None:
     """Say what the runs would take."""
     from raylab2f.reporting import Display, print_forecasts
     from raylab2f.workflows.forecast import forecast_runs
 
     console = plain_console()
-    forecasts = forecast_runs(placed, display=Display(console), **how)
+    forecasts = forecast_runs(asked.runs, display=Display(console), **how)
     print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
+    if asked.refused:
+        raise UserError(" ".join(asked.refused))
 
 
-def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any], telling: Telling) -> None:
+def _run(asked: PlacedRuns, how: dict[str, Any], telling: Telling) -> None:
     """Do the runs and show what came out, pitfalls that can be seen in seconds included."""
     from raylab2f.reporting import Display
     from raylab2f.reporting.ranking import print_ranking
@@ -134,6 +137,9 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any], telling
 
     console = telling.console()
     display = Display(console)
+    placed = asked.runs
+    for refusal in asked.refused:
+        display.warn(f"{refusal} The other detectors go on.")
     for _, place in placed:
         print_lines(console, f"run folder: {place}")
     say_how_to_go_on(lambda: _how_to_go_on([place for _, place in placed]))
@@ -151,7 +157,7 @@ def _run(placed: Sequence[tuple[RunSettings, str]], how: dict[str, Any], telling
     elif not telling.quiet:
         for ranking in rankings:
             print_ranking(ranking, console)
-    _report_failures(outcomes)
+    _report_failures(outcomes, asked.refused)
 
 
 def _rankings(finished: Sequence[tuple[RunSettings, str]]) -> list[dict[str, Any]]:
@@ -176,11 +182,11 @@ def _how_to_go_on(places: Sequence[str]) -> str:
     return f"raylab2f {sent}run-cv --resume --out {shlex.quote(out)} goes on from there"
 
 
-def _report_failures(outcomes: list[RunOutcome]) -> None:
-    """End with code 2 if a run has no finished fold, with 1 if some folds failed."""
+def _report_failures(outcomes: list[RunOutcome], refused: Sequence[str]) -> None:
+    """End with code 2 if a run has no finished fold, or a detector no run, with 1 if some folds failed."""
     from raylab2f.workflows.cross_validation import unfinished_sentence
 
-    if sentence := unfinished_sentence(outcomes, "--resume"):
+    if sentence := unfinished_sentence(outcomes, "--resume", refused):
         raise UserError(sentence)
     if any(outcome.failures for outcome in outcomes):
         raise typer.Exit(1)

@@ -56,6 +56,36 @@ class DetectorChoice:
         """The preset's name; without one the embedded demo (no `data`) has its own."""
         return self.preset or ("demo" if data is None else "fast")
 
+    def configs(self, preset: str) -> tuple[dict[str, dict[str, Any]], list[UserError]]:
+        """The configuration of every detector that can be made, by name, and why others cannot.
+
+        Raises:
+            UserError: an option that makes no sense, a name that is nobody's, or no detector that can be made.
+        """
+        from raylab2f.detectors.registry import config_from_dict, detector_class
+
+        trust(*self.detector)
+        configs: dict[str, dict[str, Any]] = {}
+        refused: list[UserError] = []
+        for name in self.detector:
+            try:
+                cls = detector_class(name)
+            except UserError as error:
+                # A slip of the pen is mended before hours are spent.
+                if ":" not in name and name not in added_names(DETECTORS):
+                    raise
+                refused.append(error)
+                continue
+            config = self.config(name, preset)
+            try:
+                cls.check_config(config_from_dict(name, config))
+                configs[name] = config
+            except UserError as error:
+                refused.append(error)
+        if not configs:
+            raise refused[0]
+        return configs, refused
+
     def config(self, detector: str, preset: str) -> dict[str, Any]:
         """The preset's configuration of one detector with these changes."""
         # By the user, for what files name was refused when they were read.

@@ -41,7 +41,7 @@ def options_to_go_on(out: str, options: Mapping[str, Declared], given: Mapping[s
     """
     # A run of a class that is named again may go on; see `plugins.require_trusted`.
     trust(*given.get("detector", ()))
-    recorded = _recorded(out, options)
+    recorded = _recorded(out, options, given)
     if recorded is None and not set(given) - _PASSING:
         raise UserError(f"--resume --out {out}: there is no run; check --out, or give --data to begin one.")
     recorded = recorded or {}
@@ -49,7 +49,7 @@ def options_to_go_on(out: str, options: Mapping[str, Declared], given: Mapping[s
     return {**recorded, **given, **added}
 
 
-def _recorded(out: str, options: Mapping[str, Declared]) -> dict[str, Any] | None:
+def _recorded(out: str, options: Mapping[str, Declared], given: Mapping[str, Any]) -> dict[str, Any] | None:
     if fetch_file(join(out, _RECORD)).exists():
         return read_settings(out, options)
     runs = [place for place in subfolders(out) if fetch_file(join(place, _RECORD)).exists()]
@@ -66,8 +66,13 @@ def _recorded(out: str, options: Mapping[str, Declared]) -> dict[str, Any] | Non
             raise UserError(f"--resume --out {out}: they differ in --{options[name].name}, so {refusal}")
         else:
             together[name] = values[0]
-    expected = {run_name(detector, seed) for detector in together["detector"] for seed in together["seed"]}
-    if {name_of(place) for place in runs} != expected or len(runs) == 1:
+    expected, asked = (
+        {run_name(detector, seed) for detector in names["detector"] for seed in names["seed"]}
+        for names in (together, {**together, **given})
+    )
+    # A detector that could not be made when the command was first given may have no run yet.
+    belong = {name_of(place) for place in runs} == expected and expected <= asked
+    if not belong or len(asked) == 1:
         raise UserError(f"--resume --out {out}: {refusal}")
     return together
 

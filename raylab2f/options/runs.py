@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,20 @@ if TYPE_CHECKING:
     from raylab2f.evaluation.acceptance.limits import LimitSet
     from raylab2f.runs.folder import RunSettings
 
-__all__ = ["place_runs", "refuse_repeats", "run_name"]
+__all__ = ["PlacedRuns", "place_runs", "refuse_repeats", "run_name"]
+
+
+@dataclass(frozen=True)
+class PlacedRuns:
+    """The runs of one command.
+
+    Arguments:
+        runs: settings and folder of each, at least one.
+        refused: why, for each detector that is asked for beside theirs and cannot be made.
+    """
+
+    runs: tuple[tuple[RunSettings, str], ...]
+    refused: tuple[str, ...] = ()
 
 
 def place_runs(
@@ -36,7 +50,7 @@ def place_runs(
     places: RunPlaces,
     limits: str | None = None,
     memory_budget: int | None = None,
-) -> list[tuple[RunSettings, str]]:
+) -> PlacedRuns:
     """Settings and folder of one run for every detector and seed.
 
     Arguments:
@@ -44,7 +58,8 @@ def place_runs(
         memory_budget: bytes for a process of a fold.
 
     Raises:
-        UserError: an option that makes no sense; found before anything heavy is loaded where that is possible.
+        UserError: an option that makes no sense, or no detector that can be made; found before anything heavy is loaded
+            where that is possible.
     """
     from raylab2f.evaluation import check_rules
 
@@ -60,13 +75,14 @@ def place_runs(
 
     read, prepared = pictures.settings(data), preparation.settings()
     preset = detector.preset_for(data)
+    configs, refused = detector.configs(preset)
     dealt: dict[str, Any] = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__ if name != "seed"}
     runs = [
         RunSettings(
             data=read,
             detector=name,
             preset=preset,
-            config=detector.config(name, preset),
+            config=config,
             preparation=prepared,
             seed=seed,
             feature_dtype=detector.feature_dtype,
@@ -75,11 +91,14 @@ def place_runs(
             limits={} if set_limits is None else _checked(set_limits, evaluation).to_dict(),
             **dealt,
         )
-        for name in detector.detector
+        for name, config in configs.items()
         for seed in protocol.seed
     ]
     base = places.out or _default_out(read.data, detector.detector)
-    return [(run, base if len(runs) == 1 else join(base, run_name(run.detector, run.seed))) for run in runs]
+    # Where those that are refused now find room once they can be made.
+    alone = len(detector.detector) * len(protocol.seed) == 1
+    placed = [(run, base if alone else join(base, run_name(run.detector, run.seed))) for run in runs]
+    return PlacedRuns(tuple(placed), tuple(map(str, refused)))
 
 
 def _checked(limits: LimitSet, evaluation: Evaluation) -> LimitSet:

@@ -298,11 +298,19 @@ def _tables(tasks: Sequence[FoldTask], name: str) -> Iterator[tuple[FoldTask, pa
             yield task, read_parquet(path)
 
 
-def unfinished_sentence(outcomes: Sequence[RunOutcome], way_on: str) -> str | None:
-    """Which runs have no finished fold, and why; `None`: every run has one."""
-    lost = [outcome for outcome in outcomes if outcome.summary is None]
-    if not lost:
-        return None
-    reasons = f" ({lost[0].failures[0].message})" if lost[0].failures else ""
-    others = f", nor of {', '.join(outcome.place for outcome in lost[1:])}" if lost[1:] else ""
-    return f"{lost[0].place}: no fold finished{reasons}{others}; see error.json in the folds, then {way_on}."
+def unfinished_sentence(outcomes: Sequence[RunOutcome], way_on: str, refused: Sequence[str] = ()) -> str | None:
+    """Which runs have no finished fold, and why; `None`: every run has one.
+
+    Arguments:
+        way_on: how folds that failed are run again.
+        refused: why there are no runs of other detectors that were asked for.
+    """
+    sentences = list(refused)
+    if lost := [outcome for outcome in outcomes if outcome.summary is None]:
+        reasons = f" ({lost[0].failures[0].message})" if lost[0].failures else ""
+        others = f", nor of {', '.join(outcome.place for outcome in lost[1:])}" if lost[1:] else ""
+        told = f"{lost[0].place}: no fold finished{reasons}{others}; see error.json in the folds, then {way_on}."
+        sentences.append(told)
+    elif refused:
+        sentences.append("What else was asked for is done.")
+    return " ".join(sentences) or None

@@ -60,6 +60,10 @@ class Fails:
 
     def predict(self, pictures):
         return np.full(len(pictures), np.nan), None
+
+class Unmade(Fails):
+    def __init__(self):
+        raise OSError("no licence found")
 '''
 
 
@@ -70,7 +74,7 @@ def ran(command, tmp_path_factory):
     (folder / "own_detectors.py").write_text(SOURCE, encoding="utf-8")
     log = folder / "log"
     log.mkdir()
-    chosen = ["own_detectors:Spy", "own_detectors:Fails", "own_detectors:Mapless", "padim"]
+    chosen = [f"own_detectors:{name}" for name in ("Nowhere", "Spy", "Fails", "Mapless", "Unmade")] + ["padim"]
     options = [word for name in chosen for word in ("--detector", name)]
     without_epochs = [part for part in command if part not in ("--epochs", "2")]
     done = subprocess.run(
@@ -110,6 +114,19 @@ def test_faults_of_one_detector_leave_the_folds_of_others_alone(ran):
     assert "Traceback" not in done.stdout + done.stderr
     for name in ("own_detectors-Spy", "own_detectors-Mapless", "padim"):
         assert (out / f"{name}-seed0" / "summary.json").exists(), done.stdout
+
+
+def test_detectors_that_cannot_be_made_are_told_first_and_last_and_the_others_go_on(ran):
+    out, _, done = ran
+    told = " ".join(done.stdout.split()), " ".join(done.stderr.split())
+    for sentence in ("own_detectors has no class Nowhere", "Unmade: it cannot be made with no option (OSError: no lic"):
+        assert all(sentence in text for text in told), told
+    assert told[0].index("Nowhere") < told[0].index("folds: ")
+    assert sorted(path.name for path in out.iterdir() if path.name.startswith("own")) == [
+        "own_detectors-Fails-seed0",
+        "own_detectors-Mapless-seed0",
+        "own_detectors-Spy-seed0",
+    ]
 
 
 def test_obvious_spots_are_found_and_the_nearest_neighbour_stands_beside(ran, read_summary):

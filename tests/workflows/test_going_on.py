@@ -7,6 +7,7 @@ import pytest
 from in_process import raylab2f
 
 from raylab2f.cli.run_cv import run_cv
+from raylab2f.errors import UserError
 from raylab2f.files.atomic import write_json
 from raylab2f.options.declaration import declared
 from raylab2f.options.going_on import options_to_go_on
@@ -89,6 +90,17 @@ def test_runs_of_several_seeds_go_on_together_and_strangers_do_not(begun, tmp_pa
     record["settings"]["seed"] = 4
     write_json(tmp_path / "several" / "another" / "run.json", record)
     assert "not those of one command" in resume(tmp_path / "several").stderr
+
+
+def test_a_detector_that_could_not_be_made_joins_the_runs_that_went_on_without_it(begun, tmp_path):
+    # `csflow` stands for one that was refused when the command was first given.
+    out = tmp_path / "several"
+    shutil.copytree(begun, out / "glass-seed0")
+    both = {"detector": ("csflow", "glass"), "out": str(out)}
+    assert options_to_go_on(str(out), declared(run_cv), both)["detector"] == ("csflow", "glass")
+    for unfit in ({}, {"detector": ("glass",)}, {"detector": ("csflow", "padim")}):
+        with pytest.raises(UserError, match="the runs below are not those of one command"):
+            options_to_go_on(str(out), declared(run_cv), {**unfit, "out": str(out)})
 
 
 @pytest.mark.parametrize(
