@@ -1,8 +1,9 @@
 """anomalib's own evaluation beside this project's, on Magnetic Tile Defects: the same models, backbone and pictures.
 
-    python benchmarks/anomalib_protocol.py ../shared/data/mtd RUNS
+    python benchmarks/anomalib_protocol.py ../shared/data/mtd RUNS BY_PICTURE
 
-RUNS: folder of `run-cv --data mtd --folds 3 --threshold f1 --detector anomalib:Padim --detector anomalib:Patchcore`.
+RUNS: folder of `run-cv --data mtd --folds 3 --threshold f1 --detector anomalib:Padim --detector anomalib:Dfm`; BY_PICTURE: of
+the same with `--split-by picture`.
 anomalib's part: its engine with its folder data module; the threshold is the one of the largest F1 on its validation
 pictures, which are the test pictures themselves (its usual setting for MVTec AD) or half of them (for folders).
 Writes anomalib_protocol.md.
@@ -23,7 +24,7 @@ import torch
 from raylab2f.detectors.registry import detector_class, preset_config
 
 PAGE = Path(__file__).with_suffix(".md")
-MODELS = {"Padim": (), "Patchcore": ("coreset_sampling_ratio=0.002",)}
+MODELS = {"Padim": (), "Dfm": (), "Patchcore": ("coreset_sampling_ratio=0.002",)}
 SEEDS = range(1)
 MODES = {"same_as_test": "anomalib, threshold on the test pictures", "from_test": "anomalib, threshold on half of them"}
 
@@ -88,10 +89,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--model", action="append", choices=list(MODELS), help="all, if none is named")
+    parser.add_argument("by_picture", type=Path)
+    parser.add_argument("--model", action="append", choices=list(MODELS), help="Padim and Dfm, if none is named")
     parser.add_argument("--results", type=Path, default=Path("build/anomalib_protocol.jsonl"))
     options = parser.parse_args()
-    models = options.model or list(MODELS)
+    models = options.model or ["Padim", "Dfm"]
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
@@ -117,10 +119,13 @@ def main():
                 values = [row[metric] for row in rows]
                 cells.append(f"{np.mean(values):.3f}")
             lines.append(f"| {model} | {words} | {' | '.join(cells)} |")
-        [run] = [path.parent for path in options.runs.glob(f"anomalib-{model}-seed*/summary.json")]
-        for level, words in (("image", "pictures"), ("object", "tiles")):
-            cells = own_row(run, level)
-            lines.append(f"| {model} | **this project**, {words}; 95 % interval | {' | '.join(cells)} |")
+        for runs, level, words in (
+            (options.by_picture, "image", "this project with `--split-by picture`"),
+            (options.runs, "image", "**this project**, pictures"),
+            (options.runs, "object", "**this project**, tiles"),
+        ):
+            [run] = [path.parent for path in runs.glob(f"anomalib-{model}-seed*/summary.json")]
+            lines.append(f"| {model} | {words}; 95 % interval | {' | '.join(own_row(run, level))} |")
     versions = f"anomalib {version('anomalib')}, torch {torch.__version__}"
     head, _, tail = PAGE.read_text().partition("<!-- table -->") if PAGE.exists() else ("", "", "")
     rest = tail.partition("<!-- end -->")[2] or "\n"
