@@ -2,8 +2,8 @@
 
     python benchmarks/anomalib_protocol.py ../shared/data/mtd RUNS BY_PICTURE
 
-RUNS: folder of `run-cv --data mtd --folds 3 --threshold f1 --detector anomalib:Padim --detector anomalib:Dfm`; BY_PICTURE: of
-the same with `--split-by picture`.
+RUNS: folder of `run-cv --data mtd --folds 3 --threshold f1 --detector anomalib:Padim --detector anomalib:Dfm`;
+BY_PICTURE: of the same with `--split-by picture`.
 anomalib's part: its engine with its folder data module; the threshold is the one of the largest F1 on its validation
 pictures, which are the test pictures themselves (its usual setting for MVTec AD) or half of them (for folders).
 Writes anomalib_protocol.md.
