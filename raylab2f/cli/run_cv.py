@@ -27,6 +27,7 @@ from raylab2f.options.runs import PlacedRuns, place_runs
 from raylab2f.reporting.printing import plain_console
 
 if TYPE_CHECKING:
+    from raylab2f.reporting import Display
     from raylab2f.runs.folder import RunSettings
     from raylab2f.workflows.cross_validation import RunOutcome
 
@@ -151,7 +152,7 @@ def _run(asked: PlacedRuns, how: dict[str, Any], telling: Telling) -> None:
         finish_run(place, summary, cache=how["cache"], display=display, mute=settings.evaluation["mute"])
         if not telling.as_json:
             telling.show(place)
-    rankings = _rankings([(settings, place) for _, settings, place in finished])
+    rankings = _rankings([(settings, place) for _, settings, place in finished], display)
     if telling.as_json:
         telling.show(*(place for _, _, place in finished), rankings=rankings)
     elif not telling.quiet:
@@ -160,15 +161,21 @@ def _run(asked: PlacedRuns, how: dict[str, Any], telling: Telling) -> None:
     _report_failures(outcomes, asked.refused)
 
 
-def _rankings(finished: Sequence[tuple[RunSettings, str]]) -> list[dict[str, Any]]:
-    """Of the detectors, for each seed: folds of two seeds differ."""
+def _rankings(finished: Sequence[tuple[RunSettings, str]], display: Display) -> list[dict[str, Any]]:
+    """Of the detectors, for each seed: folds of two seeds differ. Where they cannot be ranked, why not is said."""
     from raylab2f.workflows.ranking import rank_runs
 
     places: dict[int, list[str]] = {}
     for settings, place in finished:
         places.setdefault(settings.seed, []).append(place)
-    found = (rank_runs(group, seed=seed) for seed, group in places.items())
-    return [ranking for ranking in found if ranking is not None]
+    rankings = []
+    for seed, group in places.items():
+        if len(group) > 1:
+            try:
+                rankings.append(rank_runs(group, seed=seed))
+            except UserError as error:
+                display.warn(f"the detectors are not ranked: {error}")
+    return rankings
 
 
 def _how_to_go_on(places: Sequence[str]) -> str:

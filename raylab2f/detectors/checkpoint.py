@@ -14,13 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from raylab2f.detectors.base import Detector
+from raylab2f.detectors.per_position import PerPosition, per_position
 from raylab2f.detectors.registry import config_from_dict, config_to_dict, detector_class
 from raylab2f.errors import UserError
 from raylab2f.files.atomic import atomic_path, write_json
 from raylab2f.files.strangers import read_json
 
-__all__ = ["described_detector", "load_detector", "load_training", "save_detector", "save_training"]
+__all__ = ["MOST_POSITIONS", "described_detector", "load_detector", "load_training", "save_detector", "save_training"]
 
+#: Detectors of one fold, at most.
+MOST_POSITIONS = 1000
 #: Channels or positions of a model's maps, at most.
 _MOST = 1 << 20
 # What a description of another kind, or of no detector, raises.
@@ -35,6 +38,7 @@ def save_detector(folder: Path, detector: Detector, feature_shapes: Sequence[tup
         "detector": detector.name,
         "config": config_to_dict(detector.config),
         "feature_shapes": [list(shape) for shape in feature_shapes],
+        "positions": list(detector.positions) if isinstance(detector, PerPosition) else [],
     }
     write_json(folder / "model.json", description)
 
@@ -48,7 +52,9 @@ def load_detector(folder: Path) -> Detector:
     except _WRONG as error:
         raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
     try:
-        detector = described_detector(cls.name, description["config"], description["feature_shapes"])
+        detector = described_detector(
+            cls.name, description["config"], description["feature_shapes"], description.get("positions", [])
+        )
     except (UserError, *_WRONG) as error:
         raise UserError(f"{folder / 'model.json'} describes no detector ({error}); train the fold again.") from error
     try:
@@ -58,8 +64,10 @@ def load_detector(folder: Path) -> Detector:
     return detector.eval()
 
 
-def described_detector(name: str, config: dict[str, Any], feature_shapes: Sequence[Sequence[int]]) -> Detector:
-    """A detector of a recorded configuration, before its tensors are put in.
+def described_detector(
+    name: str, config: dict[str, Any], feature_shapes: Sequence[Sequence[int]], positions: Sequence[int] = ()
+) -> Detector:
+    """A detector of a recorded configuration, before its tensors are put in; one for each position, if there are any.
 
     Raises:
         UserError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError: the values describe
@@ -67,7 +75,12 @@ def described_detector(name: str, config: dict[str, Any], feature_shapes: Sequen
     """
     shapes = [(int(c), int(h), int(w)) for c, h, w in feature_shapes]
     _require_buildable(shapes)
-    return detector_class(name)(config_from_dict(name, config), shapes)
+    cls, own = detector_class(name), config_from_dict(name, config)
+    if not positions:
+        return cls(own, shapes)
+    if len(positions) > MOST_POSITIONS:
+        raise ValueError(f"it asks for {len(positions)} detectors")
+    return per_position(cls)(own, shapes, positions=[int(position) for position in positions])
 
 
 def _require_buildable(shapes: Sequence[tuple[int, int, int]]) -> None:

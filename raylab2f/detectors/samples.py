@@ -27,6 +27,7 @@ class Batch:
         pictures: (B, H, W, 3) uint8 RGB, or `None` when the detector reads features only.
         foregrounds: (B, H, W) bool, true on the object, or `None` when unknown.
         prepared: what the detector's `prepare` gave for these rows; `None`: it was not asked.
+        positions: (B,) int64, see `Samples.positions`, on the host.
     """
 
     rows: Tensor
@@ -34,6 +35,7 @@ class Batch:
     pictures: Tensor | None = None
     foregrounds: Tensor | None = None
     prepared: Any = None
+    positions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,12 +65,14 @@ class Samples:
         pictures: (N, H, W, 3) uint8 RGB, or `None`.
         foregrounds: (N, H, W) bool, or `None`.
         dtype: floating type in which batches are handed out.
+        positions: (N,) int64 on the host, where in their pictures tiles lie; `None`: no matter.
     """
 
     features: list[Tensor]
     pictures: Tensor | None = None
     foregrounds: Tensor | None = None
     dtype: torch.dtype = torch.float32
+    positions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self._first)
@@ -102,6 +106,7 @@ class Samples:
             pictures=None if self.pictures is None else self.pictures[places],
             foregrounds=None if self.foregrounds is None else self.foregrounds[places],
             prepared=prepared,
+            positions=None if self.positions is None else self.positions[rows],
         )
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[Batch]:
@@ -119,6 +124,25 @@ class Samples:
     def epoch_order(self, drawn: Tensor, seed: int, epoch: int) -> Tensor:
         """The order in which an epoch takes the rows (n,) that were drawn for it, in random order."""
         return drawn
+
+    def groups(self, order: Tensor, most: int) -> list[Tensor]:
+        """Rows (n,) in the order of an epoch as its batches of at most so many; in one, tiles of one position alone."""
+        if self.positions is None:
+            return list(order.split(most))
+        own = self.positions[order]
+        places = torch.arange(len(order))
+        taken = [some for position in own.unique() for some in places[own == position].split(most)]
+        return [order[some] for some in sorted(taken, key=lambda some: int(some[0]))]
+
+    def span(self, start: int, stop: int) -> Samples:
+        """The pictures from row `start` to row `stop`, which is not among them, as a view, without positions."""
+        rows = slice(start, stop)
+        return Samples(
+            [feature[rows] for feature in self.features],
+            None if self.pictures is None else self.pictures[rows],
+            None if self.foregrounds is None else self.foregrounds[rows],
+            self.dtype,
+        )
 
     def select(self, layers: slice) -> Samples:
         """The same pictures' features of some of the layers, without anything else."""

@@ -87,6 +87,7 @@ class StreamedSamples(Samples):
         self.most_rows = most_rows
         self._room = room
         self.dtype = dtype
+        self.positions = None
         self._device = device
 
     def __getattribute__(self, name: str) -> Any:

@@ -104,15 +104,17 @@ def train_epochs(
         order = samples.epoch_order(drawn, seed, epoch)
         # Summed on the device, read once an epoch: a step never waits for the host.
         loss_sum = torch.zeros((), dtype=torch.float64, device=samples.device)
-        shares = [_share(rows, worker) for rows in order.split(schedule.batch_size)]
+        shares = [_share(rows, worker) for rows in samples.groups(order, schedule.batch_size)]
         steps = [
             Step(seed=seed, epoch=epoch, index=index, offset=share.offset, global_size=share.of)
             for index, share in enumerate(shares)
         ]
         prepared = _prepared(detector, [share.rows for share in shares], steps)
         batches = samples.batches(share.rows for share in shares)
+        seen = 0
         for share, step, ready, batch in zip(shares, steps, prepared, batches, strict=True):
-            factor = _rate_factor(schedule, epoch + step.index * schedule.batch_size / len(order))
+            factor = _rate_factor(schedule, epoch + seen / len(order))
+            seen += share.of
             for optimizer, rates in zip(optimizers, first_rates, strict=True):
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * factor

@@ -225,7 +225,7 @@ def _require_as_written(folder: Path, record: ModelRecord, name: str) -> Path:
 
 def _detector(record: ModelRecord, tensors: Mapping[str, Tensor], number: int) -> Detector:
     config = {**record.config, "init_seed": record.members[number][0]}
-    detector = described_detector(record.detector, config, record.feature_shapes)
+    detector = described_detector(record.detector, config, record.feature_shapes, record.positions)
     prefix = f"detector/{number}/"
     detector.load_state_dict({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
     return detector.eval()

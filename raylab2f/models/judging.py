@@ -123,12 +123,12 @@ class Judge:
         return [torch.cat(maps) for maps in zip(*batches, strict=True)]
 
     @torch.inference_mode()
-    def score(self, prepared: NDArray[np.uint8]) -> Judged:
-        """Judge prepared pictures (n, H, W, 3), n above 0."""
+    def score(self, prepared: NDArray[np.uint8], positions: Sequence[int] | None = None) -> Judged:
+        """Judge prepared pictures (n, H, W, 3), n above 0; of tiles, with where in their pictures they lie."""
         features = self.features(prepared)
         scores: NDArray[np.float64] = np.zeros(len(prepared))
         maps = np.zeros((), np.float32)
-        for own, shown in self._said(prepared, features):
+        for own, shown in self._said(prepared, features, positions):
             scores += own / len(self.detectors)
             maps = np.asarray(maps + shown / len(self.detectors), np.float32)
         return Judged(scores, maps, self._distances(features))
@@ -144,19 +144,20 @@ class Judge:
     @torch.inference_mode()
     def score_cut(self, cut: Cut) -> tuple[float, NDArray[np.float32]]:
         """Score of a picture, and its map (h, w) as fine as its tiles are when they are prepared."""
-        scores, maps = zip(*self._said(cut.tiles, self.features(cut.tiles)), strict=True)
+        scores, maps = zip(*self._said(cut.tiles, self.features(cut.tiles), cut.positions), strict=True)
         highest = parse_tile_score(self.record.tile_score)
         score = np.mean([join_scores(own, [len(own)], highest)[0] for own in scores])
         large = self.upsample(np.mean(maps, axis=0, dtype=np.float32))
         return float(score), cut.joined(large)
 
     def _said(
-        self, prepared: NDArray[np.uint8], features: list[torch.Tensor]
+        self, prepared: NDArray[np.uint8], features: list[torch.Tensor], positions: Sequence[int] | None
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
         """Of each detector, scores (n,) and maps (n, h, w) of prepared pictures and their features, on one scale."""
         samples = Samples(features)
         if self.detectors[0].reads_pictures:
             samples = Samples([], torch.from_numpy(prepared).to(self.device))
+        samples.positions = None if positions is None else torch.tensor(positions)
         for detector, (_, centre, scale) in zip(self.detectors, self.record.members, strict=True):
             parts = list(predict_batches(detector, samples, _BATCH))
             own = torch.cat([part for part, _ in parts]).double().numpy()
@@ -193,7 +194,8 @@ class Judge:
         turns = [prepare(picture, self.preparation, foreground=foreground, angle=angle).picture for angle in angles]
         cuts: tuple[Cut, ...] = ()
         if self.preparation.tiles is not None:
-            cuts = tuple(cut_picture(picture, self.preparation, foreground, angle) for angle in angles)
+            known, frame = self.record.positions, self.record.frame
+            cuts = tuple(cut_picture(picture, self.preparation, foreground, a, known, frame) for a in angles)
         return Ready(np.stack(turns), (picture.shape[0], picture.shape[1]), cuts)
 
     def look(

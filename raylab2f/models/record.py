@@ -77,6 +77,8 @@ class ModelRecord:
         tile_score: where pictures are cut into tiles, a picture's score from theirs, see `preparation.tiling`.
         foreground_tiles: whether its detectors saw only tiles that show foreground, so that every picture must come
             with a mask of it.
+        positions: of tiles that have a detector of their own each; none: one detector judges all.
+        frame: height and width in pixels of pictures that are cut into such tiles.
         versions: of the code that made it.
         files: sha256 of every other file of the folder that is read.
     """
@@ -99,6 +101,8 @@ class ModelRecord:
     expected: dict[str, Any]
     tile_score: str = "max"
     foreground_tiles: bool = False
+    positions: tuple[int, ...] = ()
+    frame: tuple[int, int] | None = None
     versions: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     version: int = MODEL_VERSION

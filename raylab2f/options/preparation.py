@@ -61,6 +61,10 @@ class Preparation:
     tile_score: Annotated[
         str, Option("A picture's score from its tiles': max, or the mean of the highest, such as top3.", panel=_PANEL)
     ] = "max"
+    per_position: Annotated[
+        bool,
+        Option("Train one detector for each position of tiles; pictures must be of one size.", panel=_PANEL),
+    ] = False
 
     def settings(self) -> PreparationSettings:
         """As settings; `UserError` names the option that is wrong."""
@@ -79,6 +83,7 @@ class Preparation:
             fit=self.fit or ("stretch" if canvas is None else "pad"),
             tiles=self.tiles,
             tile_score=self.tile_score,
+            per_position=self.per_position,
         )
 
 

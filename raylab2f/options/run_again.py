@@ -15,7 +15,7 @@ _EVALUATION = {"strategies": "threshold"}
 # Settings of a detector that have an option of their own.
 _OWN = ("epochs", "size", "backbone", "layers", "weights")
 # Of the preparation.
-_AS_THEY_ARE = ("mask_background", "fit", "keep_views", "keep_views_for", "tiles", "tile_score")
+_AS_THEY_ARE = ("mask_background", "fit", "keep_views", "keep_views_for", "tiles", "tile_score", "per_position")
 #: A fold's first parameters are drawn from the run's seed, whatever stands here.
 _DRAWN = "init_seed"
 

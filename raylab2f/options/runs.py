@@ -74,6 +74,8 @@ def place_runs(
     from raylab2f.runs.folder import RunSettings
 
     read, prepared = pictures.settings(data), preparation.settings()
+    if prepared.per_position and memory_budget is not None:
+        raise UserError("--memory-budget: detectors of --per-position hold all their features; leave one of them out.")
     preset = detector.preset_for(data)
     configs, refused = detector.configs(preset)
     dealt: dict[str, Any] = {name: getattr(protocol, name) for name in Protocol.__dataclass_fields__ if name != "seed"}

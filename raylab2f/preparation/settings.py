@@ -35,6 +35,7 @@ class PreparationSettings:
             `None`: they stay whole.
         tile_score: a picture's score from those of its tiles: `max`, or the mean of the highest few, such as `top3`.
             No part of a store's address.
+        per_position: train one detector for each position of tiles, rather than one for all. Likewise.
 
     Raises:
         UserError: a value that cannot be.
@@ -49,6 +50,7 @@ class PreparationSettings:
     fit: Literal["stretch", "pad"] = "stretch"
     tiles: str | None = None
     tile_score: str = "max"
+    per_position: bool = False
 
     def __post_init__(self) -> None:
         if self.keep_views_for not in ("training", "evaluation", "both"):
@@ -62,6 +64,8 @@ class PreparationSettings:
         highest = parse_tile_score(self.tile_score)
         if self.tiles is None and highest > 1:
             raise UserError(f"--tile-score {self.tile_score}: there are no tiles; give --tiles, or leave it out.")
+        if self.tiles is None and self.per_position:
+            raise UserError("--per-position: there are no tiles; give --tiles, or leave it out.")
 
     @property
     def angles(self) -> tuple[float, ...]:
@@ -76,7 +80,7 @@ class PreparationSettings:
     @property
     def whole(self) -> PreparationSettings:
         """The same of whole pictures."""
-        return replace(self, tiles=None, tile_score="max")
+        return replace(self, tiles=None, tile_score="max", per_position=False)
 
     def resolve(self, size: tuple[int, int], foregrounds: pa.Table | None = None) -> Preparation:
         """The preparation of one data set for one detector.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,17 @@ from raylab2f.preparation.embedding import Box
 from raylab2f.preparation.pipeline import Preparation
 from raylab2f.preparation.tiling import MOST_TILES, Tiling
 
-__all__ = ["TILES_FILE", "TILES_SCHEMA", "TileTable", "frame_of", "hidden_note", "in_view", "tile_id", "tiles_of"]
+__all__ = [
+    "TILES_FILE",
+    "TILES_SCHEMA",
+    "TileTable",
+    "frame_of",
+    "hidden_note",
+    "in_view",
+    "require_one_frame",
+    "tile_id",
+    "tiles_of",
+]
 
 #: In the folder of the shards of tiles.
 TILES_FILE = "tiles.parquet"
@@ -94,6 +105,22 @@ def tiles_of(pictures: pa.Table, preparation: Preparation) -> pa.Table:
     return pa.table(columns, schema=TILES_SCHEMA)
 
 
+def require_one_frame(pictures: pa.Table, preparation: Preparation) -> None:
+    """`UserError` where tiles of the same number lie elsewhere in some of the pictures, for these are of other sizes.
+
+    Arguments:
+        pictures: `with_copies` of a data set.
+    """
+    rows = pictures.select(["image_id", "height", "width", "rotation"]).to_pylist()
+    frames = {frame_of(row["height"], row["width"], row["rotation"], preparation): row["image_id"] for row in rows}
+    if len(frames) > 1:
+        (one, first), (other, second) = list(frames.items())[:2]
+        raise UserError(
+            f"--per-position: pictures must be of one size, but {first} has {one[0]}x{one[1]} pixels and {second} "
+            f"{other[0]}x{other[1]}; leave the option out, or centre the objects (--centre-embed)."
+        )
+
+
 def _tiling(preparation: Preparation) -> Tiling:
     if (tiling := preparation.tiling) is None:
         raise ValueError("these pictures are not cut into tiles")
@@ -157,6 +184,19 @@ class TileTable:
             return cls.of(table.cast(TILES_SCHEMA), preparation)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise UserError(f"{folder / TILES_FILE} is damaged; delete its folder, it will be made again.") from error
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Of every tile its number among all tiles of its picture, kept or not, row by row from 0."""
+        numbers = {
+            frame: {(box.top, box.left): number for number, box in enumerate(self.tiling.boxes(frame))}
+            for frame in set(self.frames.values())
+        }
+        return {
+            tile: numbers[self.frames[image_id]][box.top, box.left]
+            for image_id, tiles in self.tiles.items()
+            for tile, box in zip(tiles, self.boxes[image_id], strict=True)
+        }
 
     def expand(self, image_ids: Sequence[str]) -> list[str]:
         """The ids of all tiles of the pictures, in their order."""

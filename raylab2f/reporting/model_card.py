@@ -64,7 +64,9 @@ def _tiles(record: Mapping[str, Any]) -> str:
     tiles = record["preparation"].get("tiles")
     if tiles is None:
         return ""
-    return f"; of each tile of {_text(tiles)} pixels, and a picture's score is {_text(record['tile_score'])} of theirs"
+    own = f" by a detector for each of {len(record['positions'])} positions" if record.get("positions") else ""
+    score = _text(record["tile_score"])
+    return f"; of each tile of {_text(tiles)} pixels{own}, and a picture's score is {score} of theirs"
 
 
 def with_exports(card: str, certificates: Mapping[str, Mapping[str, Any]]) -> str:

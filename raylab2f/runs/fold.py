@@ -22,6 +22,7 @@ from torch import nn
 from raylab2f.detectors.base import Detector, Samples
 from raylab2f.detectors.checkpoint import load_training, save_detector, save_training
 from raylab2f.detectors.patchcore import PatchCore
+from raylab2f.detectors.per_position import PerPosition
 from raylab2f.detectors.pictures.detector import Heard, PictureDetector
 from raylab2f.detectors.precision import active_precision, precision_of, products_in
 from raylab2f.detectors.training import Worker, predict_batches, train_epochs
@@ -69,6 +70,7 @@ class FoldTask:
         epoch_scores: keep the scores after so many epochs each, for contrast; 0: do not.
         memory_budget: bytes for a process; features are read as they are needed where they exceed it.
         tile_score: from tiles to pictures, where shards and stores have tiles.
+        per_position: one detector for each position of tiles.
     """
 
     folder: str
@@ -84,6 +86,7 @@ class FoldTask:
     epoch_scores: int = 0
     memory_budget: int | None = None
     tile_score: str = "max"
+    per_position: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -145,8 +148,10 @@ def run_fold(
     folder = fetch(task.folder, alone=True)
     split = read_parquet(folder / "split.parquet")
     places = fetch(task.pictures), [fetch(store) for store in task.stores]
-    inputs = FoldInputs(task.detector, task.config, *places, split, task.memory_budget, task.tile_score)
-    train = inputs.samples(inputs.reading.rows(_image_ids(split, "train")), device, for_training=True)
+    inputs = FoldInputs(
+        task.detector, task.config, *places, split, task.memory_budget, task.tile_score, task.per_position
+    )
+    train = inputs.samples(inputs.training_rows(_image_ids(split, "train")), device, for_training=True)
     checkpoint = folder / "checkpoint.safetensors"
     heard = _heard(task, report)
     try:
@@ -243,8 +248,9 @@ def _start(
 ) -> tuple[Detector, Sequence[torch.optim.Optimizer], dict[str, Any], list[dict[str, float]]]:
     """A detector ready to train, its optimisers, what `begin` decided, and the history of epochs already done."""
     detector = inputs.create_detector(seed).to(train.device)
-    if isinstance(detector, PictureDetector):
-        detector.heard = heard
+    for part in detector.detectors.values() if isinstance(detector, PerPosition) else (detector,):
+        if isinstance(part, PictureDetector):
+            part.heard = heard
     with products_in("float32"):
         decisions = detector.begin(train, seed)
     optimizers = detector.optimizers()

@@ -11,10 +11,12 @@ import pyarrow as pa
 import torch
 
 from raylab2f.detectors.base import Detector, Samples
+from raylab2f.detectors.per_position import per_position as one_per_position
 from raylab2f.detectors.registry import config_from_dict, detector_class
 from raylab2f.features import BackboneSpec, FeatureStore, create_backbone
 from raylab2f.preparation import PictureShards
 from raylab2f.runs.fold_memory import fold_size, plan_streaming
+from raylab2f.runs.positions import positions_of
 from raylab2f.runs.streaming import streamed_samples
 from raylab2f.runs.tiled import reading_of
 
@@ -32,6 +34,7 @@ class FoldInputs:
         split: partition of every picture of the fold.
         memory_budget: bytes beyond which features are read as they are needed; `None`: all are held.
         tile_score: from tiles to pictures, where these are tiles; `reading` says how pictures are read.
+        per_position: where these are tiles, one detector for each position.
 
     Raises:
         UserError: a folder holds no such thing, or no such fold gets by with the budget.
@@ -46,12 +49,14 @@ class FoldInputs:
         split: pa.Table,
         memory_budget: int | None = None,
         tile_score: str = "max",
+        per_position: bool = False,
     ) -> None:
         self.cls = detector_class(detector)
         self.config = config_from_dict(detector, config)
         self.shards = PictureShards.open(pictures)
         self.reading = reading_of(self.shards, tile_score)
         self.stores = [FeatureStore.open(store) for store in stores]
+        self.positions = positions_of(self.reading) if per_position else ()
         size = fold_size(detector, config, self.stores, split, self.reading)
         self.streaming = plan_streaming(size, memory_budget)
 
@@ -66,10 +71,28 @@ class FoldInputs:
         if self.cls.trains_on_pictures:
             request = self.cls.feature_requests(self.config)[0]
             backbone = create_backbone(BackboneSpec(request.backbone, request.weights, request.layers))
-        return self.cls(replace(self.config, init_seed=seed), self.feature_shapes, backbone)
+        config = replace(self.config, init_seed=seed)
+        if self.positions:
+            return one_per_position(self.cls)(config, self.feature_shapes, backbone, self.positions)
+        return self.cls(config, self.feature_shapes, backbone)
+
+    def training_rows(self, image_ids: Sequence[str]) -> list[str]:
+        """The ids of what is read for pictures that train; in the order of positions where each has a detector."""
+        rows = self.reading.rows(image_ids)
+        if not self.positions:
+            return rows
+        positions = self.reading.positions(rows)
+        assert positions is not None
+        return [rows[place] for place in positions.argsort(stable=True).tolist()]
 
     def samples(self, image_ids: Sequence[str], device: torch.device, *, for_training: bool) -> Samples:
         """The named pictures, as the detector reads them."""
+        samples = self._samples(image_ids, device, for_training)
+        if self.positions:
+            samples.positions = self.reading.positions(image_ids)
+        return samples
+
+    def _samples(self, image_ids: Sequence[str], device: torch.device, for_training: bool) -> Samples:
         with_pictures = for_training and self.cls.trains_on_pictures
         if not self.cls.reads_pictures and not with_pictures:
             return self.features(image_ids, device)

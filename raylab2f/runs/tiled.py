@@ -10,7 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from raylab2f.files.strangers import read_json
 from raylab2f.preparation import PictureShards, Preparation
@@ -39,6 +41,10 @@ class Reading(ABC):
     def maps(self, image_ids: Sequence[str], maps: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, h, w) of the pictures from those of their rows, all of one size."""
 
+    @abstractmethod
+    def positions(self, rows: Sequence[str]) -> Tensor | None:
+        """(r,) int64, where in their pictures these rows lie, see `TileTable.positions`; `None` for whole pictures."""
+
 
 class Whole(Reading):
     """Pictures that are read as they are."""
@@ -54,6 +60,9 @@ class Whole(Reading):
 
     def maps(self, image_ids: Sequence[str], maps: NDArray[np.float32]) -> NDArray[np.float32]:
         return maps
+
+    def positions(self, rows: Sequence[str]) -> Tensor | None:
+        return None
 
 
 class Tiled(Reading):
@@ -88,6 +97,10 @@ class Tiled(Reading):
             boxes, frame = in_view(self.table.boxes[image_id], self.table.frames[image_id], self.preparation)
             joined.append(join_maps(own, boxes, frame, grid, tiling.overlap))
         return np.stack(joined)
+
+    def positions(self, rows: Sequence[str]) -> Tensor | None:
+        numbers = self.table.positions
+        return torch.tensor([numbers[row] for row in rows], dtype=torch.int64)
 
     def full_maps(self, image_ids: Sequence[str], maps: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """Each picture's map (H, W) at its own resolution, from those (t, h, w) of the pictures' tiles."""

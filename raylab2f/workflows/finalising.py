@@ -49,7 +49,7 @@ from raylab2f.workflows.model_thresholds import (
     strategy_of,
 )
 from raylab2f.workflows.refitting import refit_run
-from raylab2f.workflows.tiled_references import leaves_out_tiles, picture_maps, reference_tiles
+from raylab2f.workflows.tiled_references import frame_of_positions, leaves_out_tiles, picture_maps, reference_tiles
 
 __all__ = ["WAYS", "Way", "finalise_run"]
 
@@ -147,6 +147,8 @@ def finalise_run(
             expected=expected_outcomes(evidence, decision, way, fold),
             foreground_tiles=leaves_out_tiles(evidence),
             tile_score=finished.settings.preparation.tile_score,
+            positions=members[0].positions,
+            frame=frame_of_positions(evidence),
             versions={name: version_of(name) for name in _VERSIONED},
         )
         with display.stage("score reference pictures"):
@@ -196,8 +198,8 @@ def _write(
         judged = judge.score(pictures)
         maps = judge.upsample(judged.maps[good]) if good.any() else judged.maps
     else:
-        rows, pictures = reference_tiles(evidence, rows)
-        judged = judge.score(pictures)
+        rows, pictures, positions = reference_tiles(evidence, rows)
+        judged = judge.score(pictures, positions)
         calm = [name for name, is_good in zip(chosen, good, strict=True) if is_good]
         maps = picture_maps(evidence, judge, calm or chosen)
     level = float(np.quantile(maps, _CLEAR)) if good.any() else float(maps.max())

@@ -35,7 +35,7 @@ class Member:
     Arguments:
         fold: its number; `None`: that of a refit.
         folder: with its `model.safetensors` and `scores.parquet`.
-        config, feature_shapes: as its `model.json` says.
+        config, feature_shapes, positions: as its `model.json` says.
         centre, scale: of its scores, for the mean of several.
     """
 
@@ -43,6 +43,7 @@ class Member:
     folder: Path
     config: dict[str, Any]
     feature_shapes: tuple[tuple[int, int, int], ...]
+    positions: tuple[int, ...] = ()
     centre: float = 0.0
     scale: float = 1.0
 
@@ -69,7 +70,8 @@ def members_of(run: RunEvidence, way: str, fold: int | None, refitted: Path | No
 def _member(fold: int | None, folder: Path, centre: float = 0.0, scale: float = 1.0) -> Member:
     described = read_json(folder / "model.json")
     shapes = tuple((int(c), int(h), int(w)) for c, h, w in described["feature_shapes"])
-    return Member(fold, folder, described["config"], shapes, centre, scale)
+    positions = tuple(int(position) for position in described.get("positions", ()))
+    return Member(fold, folder, described["config"], shapes, positions, centre, scale)
 
 
 def strategy_of(folder: RunFolder, settings: RunSettings, strategy: str | None) -> str:

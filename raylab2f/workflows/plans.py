@@ -23,10 +23,12 @@ from raylab2f.files.mirror import local, publish
 from raylab2f.files.parquet import read_parquet
 from raylab2f.files.places import absolute, join
 from raylab2f.pitfalls import Caution, split_muted
-from raylab2f.preparation import with_copies
+from raylab2f.preparation import PictureShards, with_copies
+from raylab2f.preparation.tile_table import require_one_frame
 from raylab2f.reporting import Display
 from raylab2f.runs.fold import FoldTask
 from raylab2f.runs.folder import RunFolder, RunSettings
+from raylab2f.runs.positions import require_trained_positions
 from raylab2f.runs.possible_size import require_possible_size
 from raylab2f.runs.small_defects import small_defects_cautions
 from raylab2f.runs.splits import (
@@ -37,6 +39,7 @@ from raylab2f.runs.splits import (
     settled_training,
     training_cautions,
 )
+from raylab2f.runs.tiled import reading_of
 from raylab2f.workflows.inputs import prepare_inputs
 
 __all__ = ["RunPlan", "plan_run"]
@@ -77,13 +80,15 @@ def plan_run(
         UserError: the plan is impossible, or differs from the one that the folder holds.
     """
     check_breakdown_columns(settings, dataset.manifest)
-    if resources.workers > 1 and detector_class(settings.detector).reads_pictures:
-        raise UserError(
-            f"--workers-per-fold {resources.workers}: {settings.detector} trains in one process; leave it out."
-        )
+    per_position = settings.preparation.per_position
+    if resources.workers > 1 and (per_position or detector_class(settings.detector).reads_pictures):
+        who = "what trains by --per-position" if per_position else settings.detector
+        raise UserError(f"--workers-per-fold {resources.workers}: {who} trains in one process; leave it out.")
     settled = settled_merge(settings, dataset.manifest)
     # Mistakes in the plan are told before the pictures are prepared.
     copies = with_copies(dataset.manifest, settings.preparation.angles)
+    if per_position and settings.preparation.centre_embed is None:
+        require_one_frame(copies, settings.preparation.resolve(settings.config["size"]))
     assumed = settled is None or settled["merged"]
     splits = plan_splits(settings, dataset.manifest, copies, identity, merge=assumed)
     if not folder.exists():
@@ -112,6 +117,8 @@ def plan_run(
     }
     if merge_note["merged"] != assumed:
         splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge_note["merged"])
+    if per_position:
+        require_trained_positions(reading_of(PictureShards.open(local(inputs.seen_place))), splits)
     for fold, split in enumerate(splits):
         _check_split(folder.fold(fold) / "split.parquet", split)
     # First, for it says whose folder this is.
@@ -139,6 +146,7 @@ def plan_run(
                 epoch_scores=settings.epoch_scores,
                 memory_budget=settings.memory_budget,
                 tile_score=settings.preparation.tile_score,
+                per_position=settings.preparation.per_position,
             )
         )
     publish(folder.place, ["manifest.parquet", "pictures.parquet", "folds/*/split.parquet", "run.json"])

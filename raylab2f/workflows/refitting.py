@@ -66,6 +66,7 @@ def refit_run(run: RunEvidence, display: Display, resources: FoldResources, addr
         stores=run.inputs.seen_stores,
         memory_budget=settings.memory_budget,
         tile_score=settings.preparation.tile_score,
+        per_position=settings.preparation.per_position,
     )
     with ray_session(address), display.stage("train on all good parts") as progress:
 

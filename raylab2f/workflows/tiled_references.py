@@ -17,7 +17,7 @@ from raylab2f.preparation.tile_table import TILES_FILE, TileTable, in_view
 from raylab2f.preparation.tiling import shrink_map
 from raylab2f.workflows.evidence import RunEvidence
 
-__all__ = ["leaves_out_tiles", "picture_maps", "reference_tiles"]
+__all__ = ["frame_of_positions", "leaves_out_tiles", "picture_maps", "reference_tiles"]
 
 
 def leaves_out_tiles(evidence: RunEvidence) -> bool:
@@ -27,19 +27,28 @@ def leaves_out_tiles(evidence: RunEvidence) -> bool:
     return not all(read_parquet(local(evidence.inputs.seen_place) / TILES_FILE)["kept"].to_pylist())
 
 
-def reference_tiles(evidence: RunEvidence, rows: pa.Table) -> tuple[pa.Table, NDArray[np.uint8]]:
+def frame_of_positions(evidence: RunEvidence) -> tuple[int, int] | None:
+    """Height and width of the pictures, where each position of their tiles has a detector of its own."""
+    if not evidence.settings.preparation.per_position:
+        return None
+    [frame] = set(_tiles(evidence)[1].frames.values())
+    return frame
+
+
+def reference_tiles(evidence: RunEvidence, rows: pa.Table) -> tuple[pa.Table, NDArray[np.uint8], list[int]]:
     """In place of each reference picture the middle one of its tiles: what the model's detectors are held against.
 
     Arguments:
         rows: `image_id`, `object_id` and `label` of n pictures; the last one says nothing of what a tile shows.
 
     Returns:
-        The same of the tiles, and the tiles (n, H, W, 3) as prepared.
+        The same of the tiles, the tiles (n, H, W, 3) as prepared, and their positions.
     """
     shards, table = _tiles(evidence)
     tiles = [table.tiles[name][len(table.tiles[name]) // 2] for name in rows["image_id"].to_pylist()]
     place = rows.column_names.index("image_id")
-    return rows.set_column(place, "image_id", pa.array(tiles, pa.string())), shards.read(tiles, ["picture"])["picture"]
+    rows = rows.set_column(place, "image_id", pa.array(tiles, pa.string()))
+    return rows, shards.read(tiles, ["picture"])["picture"], [table.positions[tile] for tile in tiles]
 
 
 def picture_maps(evidence: RunEvidence, judge: Judge, image_ids: Sequence[str]) -> NDArray[np.float32]:
@@ -49,8 +58,9 @@ def picture_maps(evidence: RunEvidence, judge: Judge, image_ids: Sequence[str]) 
     maps = []
     for image_id in image_ids:
         tiles = shards.read(table.tiles[image_id], ["picture"])["picture"]
+        positions = tuple(table.positions[tile] for tile in table.tiles[image_id])
         view = in_view(table.boxes[image_id], table.frames[image_id], preparation)
-        _, map_ = judge.score_cut(Cut(tiles, *view, table.tiling))
+        _, map_ = judge.score_cut(Cut(tiles, *view, table.tiling, positions))
         maps.append(shrink_map(map_, preparation.size))
     return np.stack(maps)
 

@@ -151,8 +151,9 @@ class _Rescorer:
         for image_ids in self.reading.portions(part.image_ids, _BATCH):
             owners = [image_id for image_id in image_ids for _ in self.reading.rows([image_id])]
             altered = self._altered(part, owners, self.reading.rows(image_ids))
+            positions = self.reading.positions(self.reading.rows(image_ids))
             for number, pictures in enumerate(altered):
-                own = self.reading.scores(image_ids, self._score(pictures))
+                own = self.reading.scores(image_ids, self._score(pictures, positions))
                 scores[number, start : start + len(image_ids)] = own
             start += len(image_ids)
         return {"number": item["number"], "scores": scores.ravel()}
@@ -200,7 +201,7 @@ class _Rescorer:
         return numpy_generator(self.seed, "alter", alteration, image_id)
 
     @torch.inference_mode()
-    def _score(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _score(self, pictures: NDArray[np.uint8], positions: torch.Tensor | None) -> NDArray[np.float64]:
         assert self.detector is not None
         tensor = torch.from_numpy(pictures).to(self.device)
         requests = type(self.detector).feature_requests(self.detector.config)
@@ -210,5 +211,6 @@ class _Rescorer:
                 self.backbones[spec] = create_backbone(spec).to(self.device)
         features = stored_features([self.backbones[spec] for spec in specs], requests, tensor, self.dtype)
         samples = Samples([], tensor) if self.detector.reads_pictures else Samples(features)
+        samples.positions = positions
         ((scores, _),) = predict_batches(self.detector, samples, len(pictures))
         return scores.double().numpy()
