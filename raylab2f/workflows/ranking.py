@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from raylab2f.errors import UserError
 from raylab2f.evaluation.comparison.ranking import rank
 from raylab2f.evaluation.comparison.run_scores import agreed_settings, read_run, require_same_plan
 from raylab2f.evaluation.comparison.runs import compare_scores
@@ -22,32 +21,35 @@ __all__ = ["METRIC", "rank_runs"]
 METRIC = "auroc"
 
 
-def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any] | None:
+def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
     """Rank finished runs of several detectors on the same folds.
 
     Arguments:
-        places: their folders, with all folds finished.
+        places: their folders, at least two.
         seed: of the bootstrap.
 
     Returns:
         `metric`, `level`, `confidence`, and `ranking`: a row for each run with `run` (its folder), `detector`, `rank`,
         `mean`, `low` and `high`, `tied_with` and `worse_than` (detectors), `fold_seconds` and `fold_memory` (bytes):
-        medians over the folds, `None` where they are not known. `None` where the runs cannot be ranked: fewer than two,
-        or folds that differ, such as failed ones.
+        medians over the folds, `None` where they are not known.
+
+    Raises:
+        UserError: they cannot be ranked, such as for folds that some of them lack.
     """
-    if len(places) < 2:
-        return None
     names = distinct_names(places)
     folders = {name: RunFolder(place) for name, place in zip(names, places, strict=True)}
-    try:
-        found = [read_run(local(place), name) for name, place in zip(names, places, strict=True)]
-        require_same_plan(found)
-        comparison = compare_scores(
-            {run.name: run.scores for run in found}, metrics=(METRIC,), seed=seed, **agreed_settings(found, {})
-        )
-        ranked = rank(comparison, METRIC)
-    except UserError:
-        return None
+    found = [read_run(local(place), name) for name, place in zip(names, places, strict=True)]
+    require_same_plan(found)
+    # Parts are what a factory decides on, but some data have no good ones.
+    level = "object" if all(_estimate(folder, "object") for folder in folders.values()) else "image"
+    comparison = compare_scores(
+        {run.name: run.scores for run in found},
+        metrics=(METRIC,),
+        levels=(level,),
+        seed=seed,
+        **agreed_settings(found, {}),
+    )
+    ranked = rank(comparison, METRIC, level)
     detectors = {name: folder.settings().detector for name, folder in folders.items()}
     rows = []
     for one in ranked:
@@ -58,22 +60,26 @@ def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any] | None:
                 "detector": detectors[one.run],
                 "rank": one.rank,
                 "mean": one.mean,
-                **_interval(folder),
+                **_interval(folder, level),
                 "tied_with": [detectors[name] for name in one.tied_with],
                 "worse_than": [detectors[name] for name in one.worse_than],
                 **_costs(folder),
             }
         )
-    return {"metric": METRIC, "level": "object", "confidence": comparison.settings["confidence"], "ranking": rows}
+    return {"metric": METRIC, "level": level, "confidence": comparison.settings["confidence"], "ranking": rows}
 
 
-def _interval(folder: RunFolder) -> dict[str, float | None]:
+def _estimate(folder: RunFolder, level: str) -> dict[str, Any] | None:
     """As the run's own summary has it."""
     for estimate in read_json(folder.summary)["estimates"]:
-        if (estimate["metric"], estimate["level"]) == (METRIC, "object"):
-            interval = estimate["interval"] or {}
-            return {"low": interval.get("low"), "high": interval.get("high")}
-    return {"low": None, "high": None}
+        if (estimate["metric"], estimate["level"]) == (METRIC, level):
+            return dict(estimate)
+    return None
+
+
+def _interval(folder: RunFolder, level: str) -> dict[str, float | None]:
+    interval = (_estimate(folder, level) or {}).get("interval") or {}
+    return {"low": interval.get("low"), "high": interval.get("high")}
 
 
 def _costs(folder: RunFolder) -> dict[str, float | None]:

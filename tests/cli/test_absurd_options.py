@@ -50,8 +50,8 @@ def ends_well(*given_words):
 @pytest.fixture
 def nothing_runs(monkeypatch, tmp_path):
     begun = []
-    monkeypatch.setattr("raylab2f.cli.run_cv._run", lambda placed, how, telling: begun.append(placed))
-    monkeypatch.setattr("raylab2f.cli.run_cv._forecast", lambda placed, how: begun.append(placed))
+    monkeypatch.setattr("raylab2f.cli.run_cv._run", lambda asked, how, telling: begun.append(asked))
+    monkeypatch.setattr("raylab2f.cli.run_cv._forecast", lambda asked, how: begun.append(asked))
     monkeypatch.chdir(tmp_path)
     return begun
 
@@ -64,8 +64,8 @@ FEW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], dead
 def test_run_cv_takes_no_absurd_value(nothing_runs, chosen):
     nothing_runs.clear()
     if ends_well("run-cv", *chosen) is None:
-        [placed] = nothing_runs
-        assert placed
+        [asked] = nothing_runs
+        assert asked.runs
 
 
 @FEW
@@ -110,7 +110,8 @@ def test_home_is_meant_by_a_tilde_that_no_shell_has_replaced(nothing_runs, monke
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "run.yaml").write_text("data: ~/parts\nout: ~/runs/first\n", encoding="utf-8")
     assert ends_well("run-cv", "--config", "run.yaml") is None
-    [[(run, place)]] = nothing_runs
+    [asked] = nothing_runs
+    [(run, place)] = asked.runs
     assert (run.data.data, place) == (str(tmp_path / "home/parts"), str(tmp_path / "home/runs/first"))
 
 
