@@ -21,7 +21,7 @@ from raylab2f.runs.folder import DataSettings, RunFolder, RunSettings
 def planned(monkeypatch):
     """planned(*words) -> settings and folders of the runs that `run-cv` would begin."""
     seen = []
-    monkeypatch.setattr("raylab2f.cli.run_cv._run", lambda placed, how, telling: seen.append(placed))
+    monkeypatch.setattr("raylab2f.cli.run_cv._run", lambda asked, how, telling: seen.append(asked.runs))
 
     def plan(*words):
         seen.clear()
