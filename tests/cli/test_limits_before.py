@@ -31,7 +31,7 @@ def limits_file(tmp_path):
 def planned(monkeypatch):
     """planned(*words) -> settings of the first run that `run-cv` would begin."""
     seen = []
-    monkeypatch.setattr("raylab2f.cli.run_cv._run", lambda placed, how, telling: seen.append(placed[0][0]))
+    monkeypatch.setattr("raylab2f.cli.run_cv._run", lambda asked, how, telling: seen.append(asked.runs[0][0]))
 
     def plan(*words):
         process = raylab2f("run-cv", *words)
