@@ -52,15 +52,7 @@
     save.className = "save";
     save.textContent = "Save as CSV";
     save.addEventListener("click", () => {
-      const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-      // A spreadsheet would run what begins like a formula.
-      const plain = (text) => (/^[=+@\t]|^-(?![\d.])/.test(text) ? `'${text}` : text);
-      const lines = [...table.rows].map((row) => [...row.cells].map((cell) => quoted(plain(cell.textContent.trim()))).join(","));
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], {type: "text/csv"}));
-      link.download = `${table.dataset.file}.csv`;
-      link.click();
-      URL.revokeObjectURL(link.href);
+      report.save(table.dataset.file, [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim())));
     });
     table.closest(".scroll").after(save);
   }

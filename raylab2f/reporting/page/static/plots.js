@@ -95,6 +95,20 @@ const report = (() => {
   }
 
   const draw = {scores, roc: curve("roc", "false-alarm rate", "recall"), "precision-recall": curve("precision-recall", "recall", "precision"), recall, losses, pod};
+
+  // Rows of cells as a file of CSV, which the browser saves.
+  function save(name, rows) {
+    const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    // A spreadsheet would run what begins like a formula.
+    const plain = (text) => (/^[=+@\t]|^-(?![\d.])/.test(text) ? `'${text}` : text);
+    const lines = rows.map((row) => row.map((cell) => quoted(plain(String(cell)))).join(","));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], {type: "text/csv"}));
+    link.download = `${name}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
   const runs = JSON.parse(document.getElementById("data").textContent);
-  return {runs, draw, colour, share};
+  return {runs, draw, colour, share, save};
 })();
