@@ -47,7 +47,7 @@ class _Shares:
     prevalence: np.ndarray
 
     def parts(self, costs: Costs) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """By metric two (t, b) arrays; a pair's value is the row of its low threshold and that of its high one, added."""
+        """By metric two (t, b) arrays; a pair's value is the row of its low threshold plus that of its high one."""
         both = self.all_defective + self.all_good
         parts = {
             "review_rate": (both, -both),
@@ -146,4 +146,5 @@ def _shares(problem: Problem, level: str, thresholds: np.ndarray, weights: np.nd
         share += np.where(counts, p / (p + n), 0)
         folds += counts
     folds = np.where(folds > 0, folds, np.nan)
-    return _Shares(*(total / folds for total in totals), share / folds)
+    defective, good, all_defective, all_good = (total / folds for total in totals)
+    return _Shares(defective, good, all_defective, all_good, share / folds)
