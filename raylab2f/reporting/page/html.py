@@ -27,7 +27,7 @@ __all__ = ["render_html", "render_page"]
 
 _SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "static/plots.js", "static/thresholds.js", "static/page.js")
 #: What scripts need of the content; the rest stands in the page as text.
-_PLOTTED = ("curves", "losses", "rules", "level", "strategy", "name")
+_PLOTTED = ("curves", "learning_curve", "losses", "rules", "level", "strategy", "name")
 
 
 def render_html(content: Mapping[str, Any]) -> str:

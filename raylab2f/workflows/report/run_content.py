@@ -133,6 +133,8 @@ def run_content(
         "pixels": _rows(summary, "any", "pixel"),
         "cards": cards,
         "fold_rows": [_fold_row(record, metrics, level, strategy) for record in records],
+        # Of several runs on one page; see `report_content`.
+        "learning_curve": None,
         "losses": [row for record in records for row in _losses(record)],
         "baseline": list(summary.get("baseline", ())),
         "shortcuts": [row for row in summary["shortcuts"] if row["level"] == level],

@@ -6,7 +6,7 @@
     const redraw = () => {
       const width = Math.max(260, canvas.clientWidth || 640);
       const marks = (canvas.marks ?? []).map((x) => Plot.ruleX([x], {stroke: "currentColor", strokeWidth: 2}));
-      canvas.replaceChildren(report.draw[canvas.dataset.plot](run, width, marks));
+      canvas.replaceChildren(report.draw[canvas.dataset.plot](run, width, marks, Number(canvas.dataset.part)));
       // What is drawn is one picture with one name, that of the canvas.
       for (const part of canvas.querySelectorAll("svg [aria-label]")) part.removeAttribute("aria-label");
       canvas.redraw = redraw;

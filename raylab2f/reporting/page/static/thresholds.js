@@ -14,15 +14,14 @@
   const ends = (row) => (row.low === null ? "" : `${text(row.low)} to ${text(row.high)}`);
   const whole = (row) => (row.low === null ? text(row.mean) : `${text(row.mean)} (${ends(row)})`);
 
-  function tile(value, what, between = "") {
+  function tile(value, what, between = "", ...further) {
     const tile = document.createElement("div");
-    const strong = document.createElement("b");
-    strong.textContent = value;
-    const small = document.createElement("small");
-    small.textContent = what;
-    const span = document.createElement("span");
-    span.textContent = between;
-    tile.append(strong, span, small);
+    const part = (kind, said) => {
+      const element = document.createElement(kind);
+      element.textContent = said;
+      return element;
+    };
+    tile.append(part("b", value), part("span", between), ...[what, ...further].map((line) => part("small", line)));
     return tile;
   }
 
@@ -57,14 +56,15 @@
     const {points} = run.thresholds;
     const found = outcome(run, below, above);
     const {review, cost, at, typed} = mixed(run, found);
-    const rate = (row, what) => tile(text(row.mean), what, ends(row));
+    const rate = (row, what, ...further) => tile(text(row.mean), what, ends(row), ...further);
     const note = typed ? "; no interval at a share that is typed here" : "";
     const tiles = [tile(String(points[above].threshold), reviews ? "rejected from this score" : "threshold")];
     if (reviews) tiles.push(tile(String(points[below].threshold), "accepted below this score"));
     tiles.push(rate(found.escape_rate, words.escape_rate), rate(found.overkill_rate, words.overkill_rate));
     if (reviews) {
-      const classes = `of defective parts ${whole(found.defective_review_rate)}, of good parts ${whole(found.good_review_rate)}`;
-      tiles.push(rate(review, `${at ? `review rate: of all parts${at}` : words.review_rate}${note} (${classes})`));
+      const classes = [["defective", found.defective_review_rate], ["good", found.good_review_rate]];
+      tiles.push(rate(review, `${at ? `review rate: of all parts${at} a person looks at` : words.review_rate}${note}`,
+        ...classes.map(([name, row]) => `of ${name} ones ${whole(row)}`)));
     }
     const what = `${at ? `cost of 1,000 parts${at}` : words.expected_cost}${reviews ? ", reviews included" : ""}${note}`;
     tiles.push(rate(cost, what));
