@@ -42,5 +42,8 @@ def study_file(page_file, cache, tmp_path_factory):
     runs = [page_file.parent, with_fewer_trained(page_file.parent, folder / "half")]
     content = report_content(runs, cache=str(cache), display=Display(Console(quiet=True)))
     content["runs"][0]["pod"] = planted_detection(folder / "sized")
+    # As if the folds of the other had two thresholds each.
+    thresholds = content["runs"][1]["thresholds"]
+    thresholds["begin"] = [thresholds["points"][number]["threshold"] + 1e-6 for number in (3, 9)]
     (folder / "report.html").write_text(render_html(content), encoding="utf-8")
     return folder / "report.html"

@@ -169,6 +169,15 @@ def test_a_study_fits_is_quiet_and_is_for_everybody(opened, study_file, width, s
     assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
 
 
+def test_sliders_of_a_run_of_two_thresholds_begin_at_them(opened, study_file):
+    page, _, _ = opened(file=study_file)
+    one, two = page.locator("[data-slider]").all()
+    assert not one.locator("[data-review]").is_checked()
+    assert two.locator("[data-review]").is_checked()
+    assert [two.locator(f'[data-end="{end}"]').input_value() for end in ("low", "high")] == ["3", "9"]
+    assert "a person looks at" in two.locator(".readout").inner_text()
+
+
 def test_the_curves_of_a_study_are_saved(opened, study_file, tmp_path):
     page, _, _ = opened(file=study_file)
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")

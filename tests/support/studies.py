@@ -32,7 +32,7 @@ def with_fewer_trained(run, folder, fraction=0.5):
 
 def planted_detection(folder, **options):
     """What a page says of sizes: of dents and scratches, whose sizes decide, and of stains, of which there are few."""
-    table = scores(**{"slope": 2.0, "defective": 120, **options})
+    table = scores(**{"slope": 2.0, "defective": 240, **options})
     types = [
         "stain" if name in ("part 0", "part 2") else kind
         for name, kind in zip(table["object_id"].to_pylist(), table["defect_type"].to_pylist(), strict=True)

@@ -14,6 +14,7 @@ from raylab2f.reporting import Display
 from raylab2f.reporting.page import render_html, render_markdown
 from raylab2f.workflows.report.content import report_content
 from raylab2f.workflows.report.learning import learning_curves
+from raylab2f.workflows.report.operating import middle_pair
 
 RULES = {"replicates": 100, "strategies": ["youden"]}
 
@@ -138,3 +139,8 @@ def test_nothing_from_types_or_runs_can_run(study):
     assert first["learning_curve"]["rows"][0]["run"] == HOSTILE
     markdown = render_markdown(hostile_content(study))
     assert "<script" not in markdown.replace("\\<script", "")
+
+
+def test_sliders_begin_where_the_folds_have_two_thresholds():
+    assert middle_pair({0: 0.1, 1: 0.3, 2: 0.2}, {0: 0.9, 1: 0.5, 2: 0.8}) == [0.2, 0.8]
+    assert middle_pair({}, {0: 0.9}) is None

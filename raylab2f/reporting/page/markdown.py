@@ -121,7 +121,8 @@ def _detection(pod: Mapping[str, Any], level: str) -> Iterator[str]:
         yield _text(pod["reason"])
         yield ""
         return
-    yield f"Size: {_text(pod['size'])}, {_text(pod['unit'])}."
+    unit = f", {_text(pod['unit'])}" if pod["unit"] else ""
+    yield f"Size: {_text(pod['size'])}{unit}."
     yield ""
     for row in pod["rows"]:
         yield f"- {_text(row['defect_type'] or 'All defects')}: {_text(row['sentence'])}"

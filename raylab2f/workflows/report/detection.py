@@ -28,7 +28,7 @@ def detection_content(place: str, scores: pa.Table, summary: Mapping[str, Any], 
         level: `object` or `image`.
 
     Returns:
-        `size`, what sizes are, and their `unit`; `reason`, why nothing is said of them, or `None`; `rows`, those of
+        `size`, what sizes are, and their `unit`, empty where a column does not say; `reason`, why nothing is said of them, or `None`; `rows`, those of
         `Detection` with `points` of the curve in place of it, none where there is none, `facts` in a line, and a
         `sentence` that says as well why there is no a90 or a90/95.
     """
@@ -56,7 +56,7 @@ def detection_content(place: str, scores: pa.Table, summary: Mapping[str, Any], 
         kept = {name: value for name, value in vars(row).items() if name != "curve"}
         sentence = " ".join([f"{facts}.", *reasons])
         rows.append({**kept, "points": row.curve.to_pylist(), "facts": facts, "sentence": sentence})
-    return {"size": what.get(measure, "column size"), "unit": unit or "size", "reason": None, "rows": rows}
+    return {"size": what.get(measure, "as the column size says"), "unit": unit, "reason": None, "rows": rows}
 
 
 def _facts(row: DetectionRow, level: str) -> str:

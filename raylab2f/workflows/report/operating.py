@@ -11,7 +11,7 @@ import pyarrow as pa
 from raylab2f.evaluation import evaluate
 from raylab2f.evaluation.intervals.pair_grid import pair_grid
 
-__all__ = ["operating_points", "point_replicates", "review_points"]
+__all__ = ["middle_pair", "operating_points", "point_replicates", "review_points"]
 
 _POINTS = 61
 _REPLICATES = 1000
@@ -82,6 +82,13 @@ def review_points(
         metric: [[_rounded(row, ends) for row in values[:, low, low:].T] for low in range(len(thresholds))]
         for metric, values in found.items()
     }
+
+
+def middle_pair(low: Mapping[int, float], high: Mapping[int, float]) -> list[float] | None:
+    """Where sliders begin: the medians of the folds' low and high thresholds; `None` where the folds have but one."""
+    if not low or not high:
+        return None
+    return [float(np.median(list(values.values()))) for values in (low, high)]
 
 
 def point_replicates(summary: Mapping[str, Any]) -> int:

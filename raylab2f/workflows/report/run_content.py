@@ -23,7 +23,7 @@ from raylab2f.reporting.page.images import figure_uri
 from raylab2f.runs.folder import RunFolder
 from raylab2f.workflows.evidence import FinishedFolds, finished_folds, run_thresholds
 from raylab2f.workflows.report.detection import detection_content
-from raylab2f.workflows.report.operating import operating_points, point_replicates, review_points
+from raylab2f.workflows.report.operating import middle_pair, operating_points, point_replicates, review_points
 from raylab2f.workflows.report.parts import part_cards
 from raylab2f.workflows.report.verdict import acceptance_of_run
 
@@ -122,6 +122,7 @@ def run_content(
             "histogram": score_histogram(judged[0], judged[1]).to_pylist(),
             "points": operating,
             "pairs": pairs,
+            "begin": middle_pair(*reversed(thresholds)),
             "replicates": point_replicates(summary),
             "optimism": _optimism(summary, level, strategy),
             "scale": _scale_gap(*judged, summary, level),

@@ -97,7 +97,7 @@ const report = (() => {
         marks: [
           ...(own === undefined ? [] : [
             Plot.ruleX([own.pictures], {stroke: "currentColor", strokeDasharray: "3,3", strokeOpacity: 0.6}),
-            Plot.text([own.pictures], {x: (x) => x, frameAnchor: "top", text: () => "this run", dx: late ? -9 : 9, dy: 2, textAnchor: late ? "end" : "start"}),
+            Plot.text([own.pictures], {x: (x) => x, frameAnchor: "top", text: () => "this run", dx: late ? -9 : 9, dy: 2, textAnchor: late ? "end" : "start", stroke: colour("card"), strokeWidth: 4, fill: "currentColor"}),
           ]),
           ...shown.flatMap((metric, place) => {
             const some = rows.filter((row) => row.metric === metric), stroke = () => kinds[metric][0];
@@ -129,7 +129,7 @@ const report = (() => {
       stroke: colour("card"), strokeWidth: 4, fill: "currentColor",
     });
     return Plot.plot(base(width, 280, {
-      x: {label: `size (${run.pod.unit}) →`, type: "log", domain, ticks: Math.min(6, width / 80), tickFormat: "~g"},
+      x: {label: run.pod.unit ? `size (${run.pod.unit}) →` : "size →", type: "log", domain, ticks: Math.min(6, width / 80), tickFormat: "~g"},
       y: {label: "↑ probability of detection", domain: [0, 1], grid: true},
       marks: [
         Plot.areaY(rows, {x: "size", y1: "low", y2: "high", fill: colour("bad"), fillOpacity: 0.2}),

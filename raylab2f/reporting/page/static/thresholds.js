@@ -107,10 +107,16 @@
     for (const control of [high, low, review]) control.addEventListener("input", show);
     field.querySelector("[data-save-pairs]").addEventListener("click", () => report.save("threshold-pairs", pairTable(run)));
     document.addEventListener("prevalence", show);
-    // Where escapes and overkills are as rare as can be at once.
-    const worst = (p) => (p.escape_rate.mean ?? 1) + (p.overkill_rate.mean ?? 1);
-    high.value = String(points.reduce((best, point, index) => (worst(point) < worst(points[best]) ? index : best), 0));
-    low.value = high.value;
+    const least = (of) => points.reduce((best, point, index) => (of(point) < of(points[best]) ? index : best), 0);
+    const nearest = (threshold) => String(least((point) => Math.abs(point.threshold - threshold)));
+    if (run.thresholds.begin === null) {
+      // Where escapes and overkills are as rare as can be at once.
+      high.value = String(least((point) => (point.escape_rate.mean ?? 1) + (point.overkill_rate.mean ?? 1)));
+      low.value = high.value;
+    } else {
+      review.checked = true;
+      [low.value, high.value] = run.thresholds.begin.map(nearest);
+    }
     field.show = show;
     show();
   }
