@@ -28,9 +28,9 @@ def detection_content(place: str, scores: pa.Table, summary: Mapping[str, Any], 
         level: `object` or `image`.
 
     Returns:
-        `size`, what sizes are, and their `unit`, empty where a column does not say; `reason`, why nothing is said of them, or `None`; `rows`, those of
-        `Detection` with `points` of the curve in place of it, none where there is none, `facts` in a line, and a
-        `sentence` that says as well why there is no a90 or a90/95.
+        `size`, what sizes are, and their `unit`, empty where a column does not say; `reason`, why nothing is said of
+        them, or `None`; `rows`, those of `Detection` with `points` of the curve in place of it, none where there is
+        none, `facts` in a line, and a `sentence` that says as well why there is no a90 or a90/95.
     """
     rules = summary["settings"]
     try:

@@ -97,7 +97,7 @@ const report = (() => {
         marks: [
           ...(own === undefined ? [] : [
             Plot.ruleX([own.pictures], {stroke: "currentColor", strokeDasharray: "3,3", strokeOpacity: 0.6}),
-            Plot.text([own.pictures], {x: (x) => x, frameAnchor: "top", text: () => "this run", dx: late ? -9 : 9, dy: 2, textAnchor: late ? "end" : "start", stroke: colour("card"), strokeWidth: 4, fill: "currentColor"}),
+            Plot.text([own.pictures], {x: (x) => x, frameAnchor: ranked ? "bottom" : "top", text: () => "this run", dx: late ? -9 : 9, dy: ranked ? -4 : 2, textAnchor: late ? "end" : "start", stroke: colour("card"), strokeWidth: 4, fill: "currentColor"}),
           ]),
           ...shown.flatMap((metric, place) => {
             const some = rows.filter((row) => row.metric === metric), stroke = () => kinds[metric][0];
