@@ -11,6 +11,7 @@ import pyarrow as pa
 from raylab2f.api.evaluation import score_table
 from raylab2f.api.functions import offered
 from raylab2f.api.results import Result, html_list, html_table
+from raylab2f.errors import UserError
 from raylab2f.files.places import place_of
 from raylab2f.options.declaration import Option
 from raylab2f.options.evaluation import PrevalenceOption, ReplicatesOption
@@ -69,7 +70,7 @@ def accept(
     scores: Any,
     limits: Limits,
     files: ScoreFiles,
-    at: Annotated[float | None, Option()] = None,
+    at: Annotated[tuple[float, ...], Option()] = (),
     strategy: Annotated[str | None, Option()] = None,
     object_score: Annotated[str | None, Option()] = None,
     prevalence: PrevalenceOption = None,
@@ -84,8 +85,8 @@ def accept(
 
     Arguments:
         scores: as for `raylab2f.evaluate`; a run's folder is judged as the run was, unless arguments say otherwise.
-        at: the threshold of one finished model, whose scores these are, on parts that nothing else has seen; `None`:
-            the scores are of folds.
+        at: the threshold of one finished model, whose scores these are, on parts that nothing else has seen; both, the
+            low one first, where a person looks between; none: the scores are of folds.
 
     Raises:
         UserError: limits, a table or an option that make no sense.
@@ -116,12 +117,37 @@ def accept(
     }
     rules: dict[str, Any] = {name: as_run[name] for name in own if name in as_run}
     rules |= {name: value for name, value in own.items() if value is not None}
-    if at is not None:
-        rules.pop("cost_review", None)  # one threshold reviews nothing
-        return AcceptanceResult(judge_finished(table, at, set_limits.limits, seed=seed, **rules))
+    if at:
+        low, high = _fixed(at, strategy, set_limits.strategy)
+        if low is None:
+            rules.pop("cost_review", None)  # one threshold reviews nothing
+        found = judge_finished(table, high, set_limits.limits, low_threshold=low, seed=seed, **rules)
+        return AcceptanceResult(found)
     chosen = strategy or set_limits.strategy or (as_run.get("strategies") or ["youden"])[0]
     found = judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)
     return AcceptanceResult(replace(found, limits_before=before, warnings=(*warnings, *found.warnings)))
+
+
+def _fixed(at: tuple[float, ...], strategy: str | None, of_limits: str | None) -> tuple[float | None, float]:
+    """The low threshold, if there is one, and the high one.
+
+    Raises:
+        UserError: a strategy that would choose as well, one threshold for a strategy of two, or more than two.
+    """
+    from raylab2f.evaluation.decisions.strategies import parse_strategy
+
+    if strategy is not None:
+        raise UserError(f"--strategy {strategy}: with --at nothing is chosen; leave one of them out.")
+    if len(at) > 2:
+        raise UserError(f"--at: a model has one threshold, or two with a person between, not {len(at)}; give those.")
+    if len(at) == 2:
+        return at[0], at[1]
+    if of_limits is not None and parse_strategy(of_limits).reviews:
+        raise UserError(
+            f"--at {at[0]:g}: the limits are for the strategy '{of_limits}', which has two thresholds; give both, "
+            "--at LOW --at HIGH."
+        )
+    return None, at[0]
 
 
 def _limits_of_run(scores: Any) -> LimitSet | None:

@@ -41,9 +41,12 @@ def accept(
     limits: Limits,
     files: ScoreFiles,
     at: Annotated[
-        float | None,
-        Option("The scores are of one finished model with this threshold, on parts that nothing else has seen."),
-    ] = None,
+        tuple[float, ...],
+        Option(
+            "The scores are of one finished model with this threshold, on parts that nothing else has seen; twice, low "
+            "and high, where a person looks between."
+        ),
+    ] = (),
     strategy: Annotated[
         str | None, Option("By which folds choose thresholds.", usual="the limits' or the run's, else youden")
     ] = None,
@@ -150,7 +153,10 @@ def _evidence(acceptance: Acceptance) -> str:
     parts = f"{objects['defective']:,} defective and {objects['good']:,} good parts"
     settings = acceptance.settings
     if acceptance.evidence == "finished model":
-        return f"Evidence: one finished model, threshold {settings['threshold']:g}, on {parts}; exact bounds."
+        fixed = f"threshold {settings['threshold']:g}"
+        if "low_threshold" in settings:
+            fixed = f"accepting below {settings['low_threshold']:g}, rejecting from {settings['threshold']:g}"
+        return f"Evidence: one finished model, {fixed}, on {parts}; exact bounds."
     return (
         f"Evidence: a procedure, {settings['folds']} folds over {parts}, each with a model and a threshold of its own "
         f"({', '.join(settings['strategies'])}); what is judged is this way of making models, and no single one."

@@ -38,7 +38,7 @@ def rank_choosing(
 def choose_thresholds(strategy: Strategy, ranking: Ranking, weights: np.ndarray) -> np.ndarray:
     """(2, b) low and high thresholds for (objects, b) weights of the objects; NaN where a weighting gives none."""
     if strategy.is_given:
-        return np.full((2, weights.shape[1]), strategy["threshold"])
+        return np.repeat(np.array(strategy.given)[:, None], weights.shape[1], axis=1)
     if strategy.by_share:
         weights = weights * nominal_shares(ranking, len(weights))[:, None]
     cut = np.stack(cut_pairs(strategy, sweep(ranking, weights)))

@@ -3,6 +3,8 @@
 import shutil
 
 import pytest
+from rich.console import Console
+from studies import planted_detection, with_fewer_trained
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -26,4 +28,22 @@ def page_file(finished_run, run, tmp_path_factory):
     shutil.copytree(finished_run[0], folder)
     metrics = ["--threshold", "target-fpr:0.5", "--threshold", "target-recall:0.4", "--prevalence", "0.02"]
     run("--detector", "glass", "--folds", 3, "--out", folder, "--resume", *metrics)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="session")
+def study_file(page_file, cache, tmp_path_factory):
+    """A page of that run and of one like it that trained on half as many parts, with defects of several types."""
+    from raylab2f.reporting import Display
+    from raylab2f.reporting.page import render_html
+    from raylab2f.workflows.report.content import report_content
+
+    folder = tmp_path_factory.mktemp("study")
+    runs = [page_file.parent, with_fewer_trained(page_file.parent, folder / "half")]
+    content = report_content(runs, cache=str(cache), display=Display(Console(quiet=True)))
+    content["runs"][0]["pod"] = planted_detection(folder / "sized")
+    # As if the folds of the other had two thresholds each.
+    thresholds = content["runs"][1]["thresholds"]
+    thresholds["begin"] = [thresholds["points"][number]["threshold"] + 1e-6 for number in (3, 9)]
+    (folder / "report.html").write_text(render_html(content), encoding="utf-8")
     return folder / "report.html"

@@ -107,13 +107,49 @@ def test_limits_on_reviews_that_cannot_be_judged_are_one_sentence(scores):
     for options, words in (
         (("--strategy", "youden"), "with the strategy 'youden' nothing is reviewed"),
         (("--strategy", TWO_SIDED), "limit review_rate_at_prevalence: the factory's share of defective parts"),
-        (("--at", 1.0), "with one threshold (--at) nothing is reviewed"),
+        (("--at", 1.0), "with one threshold (--at) nothing is reviewed; give both thresholds, --at LOW --at HIGH"),
+        (("--at", 1.0, "--strategy", TWO_SIDED), f"--strategy {TWO_SIDED}: with --at nothing is chosen"),
+        (("--at", 2.0, "--at", 1.0, "--prevalence", 0.1), "--at 2: the low threshold is not above the high one, 1"),
+        (("--at", 0.5, "--at", 1.0, "--at", 2.0), "--at: a model has one threshold, or two"),
+        (("--at", 0.5, "--at", "nan", "--prevalence", 0.1), "--at: nan does not fit"),
         (("--strategy", "review-cost", "--cost-review", 0), "cost of a review is a number above 0"),
     ):
         result = run("accept", scores, "--max-review", 0.2, *options)
         assert result.returncode == 2, result.stdout
         assert words in result.stderr
         assert result.stderr.strip().count("\n") == 0
+
+
+def test_a_model_with_two_fixed_thresholds_is_judged_by_its_decisions(scores, tmp_path):
+    path = tmp_path / "limits.yaml"
+    path.write_text("review_rate_at_prevalence: 0.9\nescape_rate: 0.2\nautomatic_escape_rate: 0.5\n", encoding="utf-8")
+    how = ("accept", scores, "--limits", path, "--prevalence", 0.02, "--at", 0.7, "--at", 1.9)
+    said = run(*how)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "accepting below 0.7, rejecting from 1.9" in said.stdout
+    values = json.loads(run(*how, "--json").stdout)
+    rows = [line.split(",") for line in scores.read_text(encoding="utf-8").splitlines()[1:]]
+    by_class = {label: np.array([float(score) for *_, one, score in rows if one == label]) for label in "01"}
+    review = {label: ((score >= 0.7) & (score < 1.9)).mean() for label, score in by_class.items()}
+    escape = (by_class["1"] < 0.7).mean()
+    assert {row["metric"]: row["estimate"] for row in values["limits"]} == pytest.approx(
+        {
+            "review_rate_at_prevalence": 0.02 * review["1"] + 0.98 * review["0"],
+            "escape_rate": escape,
+            "automatic_escape_rate": escape / (1 - review["1"]),
+        }
+    )
+    assert [row["metric"] for row in values["agreement"]["rows"]] == ["escape_rate", "overkill_rate"]
+
+
+def test_limits_of_a_strategy_of_two_thresholds_want_both(scores, tmp_path):
+    path = tmp_path / "limits.yaml"
+    path.write_text(f"strategy: {TWO_SIDED}\nescape_rate: 0.2\n", encoding="utf-8")
+    refused = run("accept", scores, "--limits", path, "--at", 1.0)
+    assert refused.returncode == 2
+    assert refused.stderr.strip().count("\n") == 0
+    assert "has two thresholds; give both, --at LOW --at HIGH" in refused.stderr
+    assert run("accept", scores, "--limits", path, "--at", 0.7, "--at", 1.0).returncode in (0, 3, 4)
 
 
 def test_runs_are_compared_with_the_costs_that_they_were_judged_with(write_run, tmp_path):

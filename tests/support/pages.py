@@ -2,7 +2,9 @@
 
 from html.parser import HTMLParser
 
-__all__ = ["Page"]
+__all__ = ["HOSTILE", "Page", "hostile_content"]
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>`|[x](javascript:alert(3))\u2028</script><!--'
 
 
 class Page(HTMLParser):
@@ -37,3 +39,16 @@ class Page(HTMLParser):
 
     def handle_data(self, text):
         (self.texts if self._inside is None else self._inside).append(text)
+
+
+def hostile_content(value):
+    """The same with every text replaced, but for pictures and the words that templates ask for."""
+    known = {"shown", "refuted", "not yet shown", "procedure", "recall", "overkill_rate", "roc", "precision-recall"}
+    known |= {"escape_rate", "auroc", "image", "object", "fail", "warn", "caution", "good", "defective", "defect type"}
+    if isinstance(value, dict):
+        return {key: hostile_content(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [hostile_content(item) for item in value]
+    if isinstance(value, str) and value not in known and not value.startswith("data:image/"):
+        return HOSTILE
+    return value

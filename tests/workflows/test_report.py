@@ -8,15 +8,13 @@ import shutil
 
 import pytest
 from in_process import raylab2f
-from pages import Page
+from pages import HOSTILE, Page, hostile_content
 from rich.console import Console
 
 from raylab2f import evaluate
 from raylab2f.reporting import Display
 from raylab2f.reporting.page import render_html, render_markdown
 from raylab2f.workflows.report.content import report_content
-
-HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>`|[x](javascript:alert(3))\u2028</script><!--'
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +46,14 @@ def test_a_page_loads_nothing_and_runs_only_what_its_policy_names(content):
     assert "unsafe-inline" not in page.policy.partition("style-src")[0]
 
 
-def _hostile(value):
-    """The same with every text replaced, but for pictures and the words that templates ask for."""
-    known = {"shown", "refuted", "not yet shown", "procedure", "recall", "overkill_rate", "roc", "precision-recall"}
-    known |= {"escape_rate", "image", "object", "fail", "warn", "caution", "good", "defective", "defect type"}
-    if isinstance(value, dict):
-        return {key: _hostile(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_hostile(item) for item in value]
-    if isinstance(value, str) and value not in known and not value.startswith("data:image/"):
-        return HOSTILE
-    return value
-
-
 def test_nothing_from_names_labels_or_tables_can_run(content):
-    honest, hostile = Page(render_html(content)), Page(render_html(_hostile(content)))
+    honest, hostile = Page(render_html(content)), Page(render_html(hostile_content(content)))
     assert hostile.scripts == honest.scripts
     assert hostile.tags == honest.tags
     assert not hostile.handlers
     assert all(link.startswith("data:image/") for link in hostile.links)
     assert json.loads("".join(hostile.data))[0]["name"] == HOSTILE
-    markdown = render_markdown(_hostile(content))
+    markdown = render_markdown(hostile_content(content))
     assert "<script" not in markdown.replace("\\<script", "")
     assert "[x](" not in markdown.replace("\\[x\\](", "")
 
@@ -82,6 +67,26 @@ def test_the_slider_shows_what_evaluate_gives_for_that_threshold(content, finish
         assert (row.mean, row.interval.low, row.interval.high) == pytest.approx(
             tuple(point[metric][name] for name in ("mean", "low", "high")), nan_ok=True
         )
+
+
+def test_two_thresholds_show_what_evaluate_gives_for_that_pair(content, finished_run):
+    run = content["runs"][0]
+    points, pairs = run["thresholds"]["points"], run["thresholds"]["pairs"]
+    low, high = len(points) // 4, len(points) // 2
+    name = f"fixed-pair:{points[low]['threshold']!r},{points[high]['threshold']!r}"
+    found = evaluate(str(finished_run[0]), threshold=name, replicates=200).summary
+    assert set(pairs) == {"review_rate", "defective_review_rate", "good_review_rate", "expected_cost"}
+    for metric, rows in pairs.items():
+        row = found.find(metric, level=run["level"])
+        expected = (row.mean, row.interval.low, row.interval.high)
+        assert rows[low][high - low] == pytest.approx(expected, rel=1e-4), metric
+    # What is accepted and rejected without a person is told by the two thresholds alone.
+    for metric, place in (("escape_rate", low), ("overkill_rate", high)):
+        row = found.find(metric, level=run["level"])
+        assert (row.mean, row.interval.low, row.interval.high) == pytest.approx(
+            tuple(points[place][metric][name] for name in ("mean", "low", "high"))
+        )
+    assert [len(row) for row in pairs["review_rate"]] == list(range(len(points), 0, -1))
 
 
 def test_cards_show_the_parts_that_were_judged_wrongly(content, finished_run):

@@ -126,11 +126,9 @@ def prevalence_missing(metric: str) -> UserError:
     return UserError(f"limit {metric}: the factory's share of defective parts is not known; give --prevalence.")
 
 
-def needs_review(metric: str, strategy: str) -> UserError:
+def needs_review(metric: str, strategy: str, mend: str) -> UserError:
     """What is said of a limit on reviews where there are none; `strategy`: what decides instead."""
-    return UserError(
-        f"limit {metric}: with {strategy} nothing is reviewed; judge folds with --strategy two-sided or review-cost."
-    )
+    return UserError(f"limit {metric}: with {strategy} nothing is reviewed; {mend}.")
 
 
 def check_limits(limits: Sequence[Limit]) -> None:

@@ -95,7 +95,11 @@ def _find(summary: Summary, metric: str, level: str) -> EstimateRow:
             return row
     known = {row.metric for row in rows}
     if metric in REVIEWING and "review_rate" not in known:
-        raise needs_review(metric, f"the strategy '{summary.settings['strategies'][0]}'")
+        raise needs_review(
+            metric,
+            f"the strategy '{summary.settings['strategies'][0]}'",
+            "judge folds with --strategy two-sided or review-cost",
+        )
     if metric in (COST, "review_rate_at_prevalence"):
         raise prevalence_missing(metric)
     limitable = sorted(name for name in known if name in REVIEWING or base_rate(name) in OBJECT_RATES)

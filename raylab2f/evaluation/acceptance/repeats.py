@@ -35,7 +35,8 @@ class RepeatAgreement:
         runs: how often a part was seen, at least and at most.
         estimate, low, high: share decided alike, with its exact two-sided 95 % interval.
         grey_zone: lowest and highest score of the parts that were not; `None` where all were.
-        grey_parts: those parts, at most 20: `object_id`, `label`, `rejected` of `runs`, `low` and `high` score.
+        grey_parts: those parts, at most 20: `object_id`, `label`, `rejected` and `reviewed` of `runs`, `low` and `high`
+            score.
     """
 
     parts: int
@@ -67,29 +68,33 @@ def first_repeats(scores: Scores) -> np.ndarray | None:
     return place == first[scores.object]
 
 
-def repeat_agreement(scores: Scores, threshold: float, rule: ObjectScore) -> RepeatAgreement | None:
+def repeat_agreement(scores: Scores, thresholds: tuple[float, float], rule: ObjectScore) -> RepeatAgreement | None:
     """The agreement of one model with itself; `None` where no part was seen more than once.
 
     Arguments:
         scores: of one model, with `repeat` among its groups.
-        threshold: what scores as high or higher is rejected.
+        thresholds: what scores less than the first is accepted, what scores as high as the second or higher rejected.
         rule: from the scores of a part's pictures of one repeat to its score.
     """
     names, number = np.unique(scores.groups["repeat"], return_inverse=True)
     owner, score = aggregate_scores(scores.score, scores.object * len(names) + number, rule)
     part = owner // len(names)
     parts, start, runs = np.unique(part, return_index=True, return_counts=True)
-    rejected = np.add.reduceat((score >= threshold).astype(np.int64), start)
+    accepted, rejected = (
+        np.add.reduceat(decided.astype(np.int64), start) for decided in (score < thresholds[0], score >= thresholds[1])
+    )
+    reviewed = runs - accepted - rejected
+    most = np.maximum.reduce([accepted, reviewed, rejected])
     low, high = np.minimum.reduceat(score, start), np.maximum.reduceat(score, start)
     several = runs > 1
     if not several.any():
         return None
-    alike = (rejected == 0) | (rejected == runs)
+    alike = most == runs
     grey = np.flatnonzero(several & ~alike)
     share = float(alike[several].mean())
     ends = clopper_pearson_interval(np.array([share]), int(several.sum()), _CONFIDENCE)
     # Those of which the fewest decisions are the other way come last.
-    worst = grey[np.argsort(-np.minimum(rejected, runs - rejected)[grey] / runs[grey], kind="stable")]
+    worst = grey[np.argsort((most - runs)[grey] / runs[grey], kind="stable")]
     return RepeatAgreement(
         parts=int(several.sum()),
         alike=int(alike[several].sum()),
@@ -103,6 +108,7 @@ def repeat_agreement(scores: Scores, threshold: float, rule: ObjectScore) -> Rep
                 "object_id": str(scores.object_names[parts[index]]),
                 "label": int(scores.object_anomalous[parts[index]]),
                 "rejected": int(rejected[index]),
+                "reviewed": int(reviewed[index]),
                 "runs": int(runs[index]),
                 "low": float(low[index]),
                 "high": float(high[index]),

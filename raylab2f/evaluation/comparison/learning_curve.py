@@ -10,7 +10,7 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.comparison.run_scores import RunScores, agreed_settings, require_same_plan
 from raylab2f.evaluation.summary import Interval, evaluate
 
-__all__ = ["DEFAULT_METRICS", "CurvePoint", "learning_curve"]
+__all__ = ["DEFAULT_METRICS", "CurvePoint", "curve_groups", "learning_curve"]
 
 DEFAULT_METRICS = ("balanced_accuracy", "auroc")
 
@@ -90,6 +90,36 @@ def learning_curve(
         for fraction, run in sorted(fractions.items())
         for point in _points(run, fraction, metrics, level, options | {"replicates": replicates, "seed": seed})
     )
+
+
+def curve_groups(runs: Sequence[RunScores]) -> list[list[RunScores]]:
+    """Runs that differ in their training fraction alone, of which `learning_curve` makes one curve.
+
+    Returns:
+        Groups of two or more, in the order of the runs; runs without such a companion are in none.
+    """
+    groups: list[list[RunScores]] = []
+    for run in runs:
+        if run.settings.get("train_fraction") is None:
+            continue
+        for group in groups:
+            if _of_one_curve(group, run):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return [group for group in groups if len(group) > 1]
+
+
+def _of_one_curve(group: Sequence[RunScores], run: RunScores) -> bool:
+    if run.settings["train_fraction"] in [other.settings["train_fraction"] for other in group]:
+        return False
+    try:
+        require_same_plan([group[0], run], training=False)
+        _require_alike(group[0], run)
+    except UserError:
+        return False
+    return True
 
 
 def _require_alike(first: RunScores, other: RunScores) -> None:

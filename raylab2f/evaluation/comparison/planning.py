@@ -235,7 +235,7 @@ def _cluster(scores: Scores, anomalous: bool, strategy: str) -> Clustering:
 def _choose(scores: Scores, rows: np.ndarray, strategy: str) -> float | None:
     parsed = parse_strategy(strategy)
     if parsed.is_given:
-        return parsed["threshold"]
+        return parsed.given[1]
     ranking = rank_scores(scores.score[rows], np.arange(int(rows.sum())), scores.label[rows])
     cut = int(cut_pairs(parsed, sweep(ranking, np.ones((int(rows.sum()), 1))))[1][0])
     return None if cut < 0 else float(threshold_values(ranking)[cut])

@@ -37,7 +37,10 @@ REVIEW_STRATEGIES: Mapping[str, Mapping[str, float | None]] = {
 }
 
 #: What chooses nothing: its parameters, which have no defaults.
-GIVEN: Mapping[str, Mapping[str, float | None]] = {"fixed": {"threshold": None}}
+GIVEN: Mapping[str, Mapping[str, float | None]] = {
+    "fixed": {"threshold": None},
+    "fixed-pair": {"low": None, "high": None},
+}
 
 # Its escape and overkill are shares; other strategies have costs of these names.
 _SHARES = "two-sided"
@@ -77,6 +80,12 @@ class Strategy:
         return self.name in GIVEN
 
     @property
+    def given(self) -> tuple[float, float]:
+        """Low and high threshold of a strategy that chooses nothing; the same where it has one."""
+        values = [self[name] for name in GIVEN[self.name]]
+        return values[0], values[-1]
+
+    @property
     def by_share(self) -> bool:
         """Whether each nominal row counts as its share of its object, see `nominal_shares`."""
         return self.name == "conformal"
@@ -84,7 +93,7 @@ class Strategy:
     @property
     def reviews(self) -> bool:
         """Whether there are two thresholds, between which a person looks."""
-        return self.name in REVIEW_STRATEGIES
+        return self.name in REVIEW_STRATEGIES or len(GIVEN.get(self.name, ())) > 1
 
     def __getitem__(self, parameter: str) -> float:
         value = self.parameters[parameter]
@@ -124,12 +133,27 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
         except ValueError:
             raise UserError(f"Threshold strategy '{text}': '{value}' is not a number.") from None
     if name in GIVEN:
-        if not all(value is not None and math.isfinite(value) for value in parameters.values()):
-            raise UserError(f"Threshold strategy '{text}': give the score from which parts are rejected: {name}:0.5.")
-        return Strategy(name, parameters, text)
+        strategy = Strategy(name, parameters, text)
+        _check_given(strategy)
+        return strategy
     for key, number in parameters.items():
         _check_parameter(text, key, number)
     return Strategy(name, parameters, text)
+
+
+def _check_given(strategy: Strategy) -> None:
+    known = all(value is not None and math.isfinite(value) for value in strategy.parameters.values())
+    if not strategy.reviews:
+        if not known:
+            raise UserError(
+                f"Threshold strategy '{strategy.text}': give the score from which parts are rejected: "
+                f"{strategy.name}:0.5."
+            )
+    elif not known or strategy["low"] > strategy["high"]:
+        raise UserError(
+            f"Threshold strategy '{strategy.text}': give the score below which parts are accepted and the one, not "
+            f"lower, from which they are rejected: {strategy.name}:0.3,0.7."
+        )
 
 
 def _check_parameter(text: str, key: str, value: float | None) -> None:

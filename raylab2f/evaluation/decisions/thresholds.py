@@ -108,10 +108,10 @@ def choose_threshold(
     """
     if isinstance(strategy, str):
         strategy = parse_strategy(strategy)
-    if strategy.is_given:
-        return Choice(strategy["threshold"])
     if strategy.reviews:
         raise UserError(f"The strategy '{strategy.text}' has two thresholds; choose them with choose_pair.")
+    if strategy.is_given:
+        return Choice(strategy.given[1])
     ranking = rank_scores(np.asarray(scores, dtype=np.float64), np.arange(len(scores)), np.asarray(labels, dtype=bool))
     counts = np.ones((len(scores), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
     curve = sweep(ranking, counts)

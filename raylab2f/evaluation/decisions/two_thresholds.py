@@ -13,6 +13,8 @@ c_o (1 - q) P(rejected if nominal) \
 + c_r P(reviewed) | `escape=10`, `overkill=1`, `review=0.25`, \
 `prevalence` q = the partition's share of anomalous ones |
 
+`fixed-pair:LOW,HIGH` chooses nothing: these are the thresholds of every fold, at either level.
+
 A review is assumed to decide rightly: it costs c_r and no error.
 
 Where they lie. Both are chosen on the threshold partition, and only the order of the scores matters. The low threshold
@@ -78,6 +80,8 @@ def choose_pair(
     """
     if isinstance(strategy, str):
         strategy = parse_strategy(strategy)
+    if strategy.is_given:
+        return PairChoice(*strategy.given)
     ranking = rank_scores(np.asarray(scores, dtype=np.float64), np.arange(len(scores)), np.asarray(labels, dtype=bool))
     counts = np.ones((len(scores), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
     curve = sweep(ranking, counts)

@@ -164,8 +164,8 @@ def _judged(
 
 
 def _thresholds(problem: Problem, weights: np.ndarray, place: int) -> np.ndarray:
-    """(folds, b) thresholds of one level."""
-    return judge(problem, arrange_weights(weights)).thresholds[place, 0]
+    """(folds, b) thresholds of one level: what is not accepted is found, by a person where there are two."""
+    return judge(problem, arrange_weights(weights)).low_thresholds[place, 0]
 
 
 def _shares(value: np.ndarray, fold: np.ndarray, first: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

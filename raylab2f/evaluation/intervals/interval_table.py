@@ -37,7 +37,7 @@ from raylab2f.evaluation.outcomes.metrics import (
 )
 from raylab2f.evaluation.scores import Scores
 
-__all__ = ["IntervalTable", "Replicator", "build_intervals", "overlap_ratio"]
+__all__ = ["IntervalTable", "Replicator", "build_intervals", "deviation_ends", "overlap_ratio"]
 
 # (problem, replicates, seed) -> (estimates, replicates); a way to spread the bootstrap over processes.
 Replicator = Callable[[Problem, int, int], np.ndarray]
@@ -161,6 +161,32 @@ def _from_deviation(
         least=least,
     )
     return _ratio_ends(problem, means, (smallest + span * low, smallest + span * high))
+
+
+def deviation_ends(
+    problem: Problem, estimate: Estimate, means: np.ndarray, drawn: np.ndarray, confidence: float
+) -> Ends:
+    """The method `object-bootstrap` for one estimate of `REVIEW_METRICS` that is no ratio, at many thresholds at once.
+
+    Arguments:
+        problem: with the estimate among its own.
+        estimate: what is estimated.
+        means: (e,) its values.
+        drawn: (e, b) these in replicates of the bootstrap.
+        confidence: in (0, 1).
+    """
+    smallest, largest = _scale(problem, estimate)
+    span = largest - smallest if largest > smallest else 1.0
+    low, high = deviation_interval(
+        np.clip((means - smallest) / span, 0, 1),
+        (drawn - smallest) / span,
+        objects=np.tile(_class_objects(problem, estimate, problem.judged_classes(), 0.0), (len(means), 1)),
+        degrees=problem.degrees,
+        ranking=np.zeros(len(means), dtype=bool),
+        confidence=confidence,
+    )
+    least, most = metric_range(estimate.metric)
+    return np.clip(smallest + span * low, least, most), np.clip(smallest + span * high, least, most)
 
 
 def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:

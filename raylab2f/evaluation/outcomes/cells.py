@@ -13,7 +13,7 @@ from raylab2f.evaluation.decisions.thresholds import threshold_values
 from raylab2f.evaluation.outcomes.parts import list_parts
 from raylab2f.evaluation.scores import Scores
 
-__all__ = ["Cell", "Judged", "Level"]
+__all__ = ["Cell", "Judged", "Level", "judge_ranking"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Level:
         parts = []
         for part in self.parts:
             chosen = _restrict(ranking, part.rows[which])
-            parts.append((_judged(chosen, own), _judged(chosen, of_objects)))
+            parts.append((judge_ranking(chosen, own), judge_ranking(chosen, of_objects)))
         values = np.append(own, np.nan)
-        return Cell(threshold, values, _judged(ranking, own), _judged(ranking, of_objects), tuple(parts))
+        return Cell(threshold, values, judge_ranking(ranking, own), judge_ranking(ranking, of_objects), tuple(parts))
 
 
 def _restrict(ranking: Ranking, rows: np.ndarray) -> Ranking:
@@ -89,6 +89,7 @@ def _restrict(ranking: Ranking, rows: np.ndarray) -> Ranking:
     return Ranking(ranking.score[groups], group, ranking.owner[rows], ranking.label[rows], ranking.row[rows])
 
 
-def _judged(ranking: Ranking, values: np.ndarray) -> Judged:
+def judge_ranking(ranking: Ranking, values: np.ndarray) -> Judged:
+    """How many groups of a ranking each of (cuts,) thresholds flags."""
     flagged = len(ranking.score) - np.searchsorted(ranking.score[::-1], values, side="left")
     return Judged(ranking, np.append(flagged, 0))

@@ -159,7 +159,7 @@ def build_problem(
     levels = LEVELS if unit == "object" and no_object_level is None else LEVELS[:1]
     left_out = tuple(s for s in strategies if "object" not in levels and s.on_objects)
     strategies = tuple(s for s in strategies if s not in left_out)
-    given = np.array([strategy["threshold"] for strategy in strategies if strategy.is_given])
+    given = np.array([threshold for strategy in strategies if strategy.is_given for threshold in strategy.given])
     sides = {level: Level(scores, level, object_score, unit, by) for level in levels}
     cells = []
     for index, name in enumerate(scores.folds):
@@ -235,9 +235,9 @@ def judge(problem: Problem, weights: np.ndarray) -> Outcomes:
                     shares = nominal_shares(cell[source].threshold, len(weights))
                     curve = sweep(cell[source].threshold, weights * shares[:, None])
                 if strategy.is_given:
-                    # The last cuts but one, of which the curves say nothing.
-                    own = len(cell[source].values) - 1 - len(given) + given.index(number)
-                    low = high = np.full(replicates, own)
+                    # The last cuts but one, a low and a high one for each, of which the curves say nothing.
+                    own = len(cell[source].values) - 1 - 2 * (len(given) - given.index(number))
+                    low, high = np.full((2, replicates), [[own], [own + 1]])
                 else:
                     low, high = cut_pairs(strategy, curve)
                 for row, cut in enumerate((low, high)):

@@ -27,7 +27,7 @@ __all__ = ["render_html", "render_page"]
 
 _SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "static/plots.js", "static/thresholds.js", "static/page.js")
 #: What scripts need of the content; the rest stands in the page as text.
-_PLOTTED = ("curves", "losses", "rules", "level", "strategy", "name")
+_PLOTTED = ("curves", "learning_curve", "losses", "rules", "level", "strategy", "name")
 
 
 def render_html(content: Mapping[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _by_metric(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
 def _plotted(run: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {name: run[name] for name in _PLOTTED}
     thresholds = run["thresholds"]
-    kept["thresholds"] = {name: thresholds[name] for name in ("histogram", "points", "by_fold")}
+    kept["thresholds"] = {name: thresholds[name] for name in ("histogram", "points", "pairs", "begin", "by_fold")}
     kept["parts"] = [row for row in run["parts"] if row["rate"] == "recall"]
     kept["pod"] = run["pod"]
     kept["recall"] = next((1 - row["mean"] for row in run["figures"] if row["metric"] == "escape_rate"), None)

@@ -12,6 +12,7 @@ from raylab2f.reporting.page.sentences import (
     method_sentences,
     number_text,
     outcome_sentence,
+    share_text,
 )
 
 __all__ = ["render_markdown"]
@@ -76,10 +77,9 @@ def _run(run: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         parts = [(row["kind"], row["part"], row["rate"], figure_text(row), row["objects"]) for row in run["parts"]]
         yield from _table(("by", "which", "rate", "mean", "parts"), parts)
-    if run["pod"]:
-        yield _text(run["pod"]["sentence"])
-        yield ""
+    yield from _detection(run["pod"], run["level"])
     yield from _worst(run["cards"])
+    yield from _learning(run["learning_curve"])
     yield "### Method"
     yield ""
     yield " ".join(_text(sentence) for sentence in method_sentences(run))
@@ -114,6 +114,35 @@ def _limits(acceptance: Mapping[str, Any] | None, error: str | None) -> Iterator
     yield from _table(("limit", "level", "seen", "at most", "at least", "confidence", "verdict"), rows)
 
 
+def _detection(pod: Mapping[str, Any], level: str) -> Iterator[str]:
+    yield "### Probability of detection by size"
+    yield ""
+    if pod["reason"]:
+        yield _text(pod["reason"])
+        yield ""
+        return
+    unit = f", {_text(pod['unit'])}" if pod["unit"] else ""
+    yield f"Size: {_text(pod['size'])}{unit}."
+    yield ""
+    for row in pod["rows"]:
+        yield f"- {_text(row['defect_type'] or 'All defects')}: {_text(row['sentence'])}"
+    yield ""
+    if len(pod["rows"]) > 1:
+        columns = ("smallest", "largest", "a90", "a90_95")
+        rows = [
+            (
+                row["defect_type"] or "all",
+                f"{row['judged']:,}",
+                share_text(row["found"]),
+                *(number_text(row[name]) or "none" for name in columns),
+            )
+            for row in pod["rows"]
+        ]
+        parts = "parts" if level == "object" else "pictures"
+        headings = ("defects", parts, "found", "smallest", "largest", "a90", "a90/95")
+        yield from _table(headings, rows)
+
+
 def _worst(cards: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("escapes", "overkills"):
         some = cards[kind][:_MOST_PARTS]
@@ -124,6 +153,28 @@ def _worst(cards: Mapping[str, Any]) -> Iterator[str]:
                 (card["object_id"], card["defect_type"] or "", f"{card['wrong']} of {card['folds']}") for card in some
             ]
             yield from _table(("part", "defect", "folds wrong"), rows)
+
+
+def _learning(curve: Mapping[str, Any] | None) -> Iterator[str]:
+    if curve is None:
+        return
+    yield "### Learning curve"
+    yield ""
+    if curve["reason"]:
+        yield _text(curve["reason"])
+        yield ""
+        return
+    rows = [
+        (
+            f"{row['fraction']:g}",
+            f"{row['pictures']:.0f}",
+            row["run"],
+            METRIC_NAMES.get(row["metric"], row["metric"]),
+            figure_text(row),
+        )
+        for row in curve["rows"]
+    ]
+    yield from _table(("share of the training parts", "pictures", "run", "figure", "mean"), rows)
 
 
 def _comparison(comparison: Mapping[str, Any]) -> Iterator[str]:

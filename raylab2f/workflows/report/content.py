@@ -9,7 +9,7 @@ from typing import Any
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation.acceptance.limits import Limit
-from raylab2f.evaluation.comparison.run_scores import agreed_settings, read_run, require_same_plan
+from raylab2f.evaluation.comparison.run_scores import RunScores, agreed_settings, read_run, require_same_plan
 from raylab2f.evaluation.comparison.runs import compare_scores
 from raylab2f.files.atomic import atomic_path
 from raylab2f.files.mirror import fetch, local, publish
@@ -17,6 +17,7 @@ from raylab2f.files.places import distinct_names, place_of
 from raylab2f.reporting import Display
 from raylab2f.reporting.page import render_html, render_markdown
 from raylab2f.versions import version_of
+from raylab2f.workflows.report.learning import learning_curves
 from raylab2f.workflows.report.run_content import run_content
 
 __all__ = ["REPORT_FILES", "report_content", "write_report"]
@@ -49,12 +50,13 @@ def report_content(
         )
         for place, name in zip(found, names, strict=True)
     ]
+    comparison = _together(found, names, runs) if len(found) > 1 else None
     return {
         "version": version_of("raylab2f"),
         "made": datetime.datetime.now(tz=datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "title": names[0] if len(names) == 1 else f"{len(names)} runs: {', '.join(names)}",
         "runs": runs,
-        "comparison": _comparison(found, names) if len(found) > 1 else None,
+        "comparison": comparison,
     }
 
 
@@ -66,16 +68,37 @@ def write_report(content: dict[str, Any], place: str) -> None:
     publish(place, REPORT_FILES)
 
 
-def _comparison(places: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    """Differences between the runs; a `reason` instead where they cannot be compared."""
+def _together(places: Sequence[str], names: Sequence[str], contents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The comparison of several runs; each that is on a learning curve gets it."""
     try:
         runs = [read_run(fetch(place), name) for place, name in zip(places, names, strict=True)]
+    except UserError as error:
+        return _not_compared(f"These runs cannot be compared: {error}")
+    curves = learning_curves(runs, contents)
+    for content in contents:
+        content["learning_curve"] = curves.get(content["name"])
+    if len(curves) == len(runs) and all(curve is curves[names[0]] for curve in curves.values()):
+        # Which pictures train differs, so that nothing is paired in full; that is no failure, but what was studied.
+        return _not_compared(
+            "These runs differ in nothing but how many parts trained; how the outcome grows with them is the learning "
+            "curve, under Folds of each run."
+        )
+    return _comparison(runs)
+
+
+def _not_compared(reason: str) -> dict[str, Any]:
+    return {"reason": reason, "rows": [], "warnings": []}
+
+
+def _comparison(runs: Sequence[RunScores]) -> dict[str, Any]:
+    """Differences between the runs; a `reason` instead where they cannot be compared."""
+    try:
         require_same_plan(runs)
         compared = compare_scores(
             {run.name: run.scores for run in runs}, metrics=_COMPARED, **agreed_settings(runs, {"strategies": None})
         )
     except UserError as error:
-        return {"reason": f"These runs cannot be compared: {error}", "rows": [], "warnings": []}
+        return _not_compared(f"These runs cannot be compared: {error}")
     rows = []
     for difference in compared.differences:
         paired = difference.bootstrap

@@ -1,20 +1,24 @@
-"""Rates at one threshold that all folds share, on a grid: what a slider runs over."""
+"""Outcomes at one threshold that all folds share, or at two, on a grid: what sliders run over."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from raylab2f.evaluation import evaluate
+from raylab2f.evaluation.intervals.pair_grid import pair_grid
 
-__all__ = ["operating_points", "point_replicates"]
+__all__ = ["middle_pair", "operating_points", "point_replicates", "review_points"]
 
 _POINTS = 61
 _REPLICATES = 1000
 _METRICS = ("escape_rate", "overkill_rate", "expected_cost", "cost_at_prevalence")
+_PAIR_RULES = ("confidence", "object_score", "prevalence", "cost_escape", "cost_overkill", "cost_review")
+# What is shown has three digits; there are two thousand pairs.
+_DIGITS = 5
 
 
 def operating_points(
@@ -55,6 +59,38 @@ def operating_points(
     return list(points.values())
 
 
+def review_points(
+    scores: pa.Table, summary: Mapping[str, Any], level: str, points: Sequence[Mapping[str, Any]]
+) -> dict[str, list[list[list[float | None]]]]:
+    """For every two of the points' thresholds what `evaluate` gives with the strategy `fixed-pair`, with its interval.
+
+    Arguments:
+        scores, summary, level: as for `operating_points`.
+        points: as it returns them.
+
+    Returns:
+        By metric of `pair_grid`, by number of the low threshold, and by that of the high one less that of the low one:
+        mean, low and high end; without ends where the run's intervals are of another method than `object-bootstrap`.
+    """
+    rules = {name: summary["settings"][name] for name in _PAIR_RULES if name in summary["settings"]}
+    thresholds = np.array([point["threshold"] for point in points], dtype=np.float64)
+    found = pair_grid(
+        scores, thresholds, level=level, replicates=point_replicates(summary), seed=summary["seed"], **rules
+    )
+    ends = summary["settings"]["interval"] == "object-bootstrap"
+    return {
+        metric: [[_rounded(row, ends) for row in values[:, low, low:].T] for low in range(len(thresholds))]
+        for metric, values in found.items()
+    }
+
+
+def middle_pair(low: Mapping[int, float], high: Mapping[int, float]) -> list[float] | None:
+    """Where sliders begin: the medians of the folds' low and high thresholds; `None` where the folds have but one."""
+    if not low or not high:
+        return None
+    return [float(np.median(list(values.values()))) for values in (low, high)]
+
+
 def point_replicates(summary: Mapping[str, Any]) -> int:
     """Of the bootstrap behind the points' intervals."""
     return min(_REPLICATES, summary["settings"]["replicates"])
@@ -66,3 +102,8 @@ def _grid(score: np.ndarray, label: np.ndarray) -> list[float]:
     ends = [np.quantile(score[label == one], shares) for one in (False, True) if (label == one).any()]
     # Few digits, so that whoever types what the page shows gets what it shows.
     return sorted({float(f"{value:.5g}") for value in np.concatenate(ends)})
+
+
+def _rounded(row: np.ndarray, ends: bool) -> list[float | None]:
+    values = row if ends else (row[0], np.nan, np.nan)
+    return [float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in values]

@@ -23,7 +23,7 @@ from raylab2f.reporting.page.images import figure_uri
 from raylab2f.runs.folder import RunFolder
 from raylab2f.workflows.evidence import FinishedFolds, finished_folds, run_thresholds
 from raylab2f.workflows.report.detection import detection_content
-from raylab2f.workflows.report.operating import operating_points, point_replicates
+from raylab2f.workflows.report.operating import middle_pair, operating_points, point_replicates, review_points
 from raylab2f.workflows.report.parts import part_cards
 from raylab2f.workflows.report.verdict import acceptance_of_run
 
@@ -86,6 +86,7 @@ def run_content(
         judged = level_scores(checked, level, rules["object_score"])
         curves = curve_bands(scores, levels=(level,), object_score=rules["object_score"], seed=summary["seed"])
         operating = operating_points(scores, summary, level, judged[0], judged[1])
+        pairs = review_points(scores, summary, level, operating)
     with display.stage("report: sizes"):
         pod = detection_content(found.folder.place, scores, summary, level)
     acceptance, limits_error = None, None
@@ -120,6 +121,8 @@ def run_content(
             "by_fold": sorted({chosen[k] for chosen in thresholds for k in found.numbers if k in chosen}),
             "histogram": score_histogram(judged[0], judged[1]).to_pylist(),
             "points": operating,
+            "pairs": pairs,
+            "begin": middle_pair(*reversed(thresholds)),
             "replicates": point_replicates(summary),
             "optimism": _optimism(summary, level, strategy),
             "scale": _scale_gap(*judged, summary, level),
@@ -131,6 +134,8 @@ def run_content(
         "pixels": _rows(summary, "any", "pixel"),
         "cards": cards,
         "fold_rows": [_fold_row(record, metrics, level, strategy) for record in records],
+        # Of several runs on one page; see `report_content`.
+        "learning_curve": None,
         "losses": [row for record in records for row in _losses(record)],
         "baseline": list(summary.get("baseline", ())),
         "shortcuts": [row for row in summary["shortcuts"] if row["level"] == level],

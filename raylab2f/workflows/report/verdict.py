@@ -13,7 +13,7 @@ from raylab2f.runs.folder import RunSettings
 
 __all__ = ["acceptance_of_run"]
 
-_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "by", "replicates")
+_RULES = ("object_score", "prevalence", "cost_escape", "cost_overkill", "cost_review", "by", "replicates")
 
 
 def acceptance_of_run(
@@ -36,7 +36,7 @@ def acceptance_of_run(
     limits = tuple(later) or recorded.limits
     if not limits:
         return None
-    rules = {name: summary["settings"][name] for name in _RULES}
+    rules = {name: summary["settings"][name] for name in _RULES if name in summary["settings"]}
     strategy = recorded.strategy or summary["settings"]["strategies"][0]
     found = judge_procedure(scores, limits, strategy=strategy, seed=summary["seed"], **rules)
     return {**found.to_dict(), "limits_before": set(limits) <= set(recorded.limits)}

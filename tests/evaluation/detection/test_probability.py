@@ -47,6 +47,13 @@ def test_neither_the_order_of_rows_nor_names_matter():
     assert (found.a90, found.a90_95) == pytest.approx((expected.a90, expected.a90_95))
 
 
+def test_what_a_person_looks_at_is_found():
+    table = scores(slope=2.0)
+    pair, low = (judged(table, strategy=name).rows[0] for name in ("fixed-pair:1.5,4.0", "fixed:1.5"))
+    assert pair.found == low.found > judged(table, strategy="fixed:4.0").rows[0].found
+    assert pair.a90 == low.a90
+
+
 @pytest.mark.parametrize("level", ["object", "image"])
 def test_types_have_curves_of_their_own(level):
     rows = judged(scores(slope=2.0), level=level).rows

@@ -6,7 +6,7 @@
     const redraw = () => {
       const width = Math.max(260, canvas.clientWidth || 640);
       const marks = (canvas.marks ?? []).map((x) => Plot.ruleX([x], {stroke: "currentColor", strokeWidth: 2}));
-      canvas.replaceChildren(report.draw[canvas.dataset.plot](run, width, marks));
+      canvas.replaceChildren(report.draw[canvas.dataset.plot](run, width, marks, Number(canvas.dataset.part)));
       // What is drawn is one picture with one name, that of the canvas.
       for (const part of canvas.querySelectorAll("svg [aria-label]")) part.removeAttribute("aria-label");
       canvas.redraw = redraw;
@@ -52,15 +52,7 @@
     save.className = "save";
     save.textContent = "Save as CSV";
     save.addEventListener("click", () => {
-      const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-      // A spreadsheet would run what begins like a formula.
-      const plain = (text) => (/^[=+@\t]|^-(?![\d.])/.test(text) ? `'${text}` : text);
-      const lines = [...table.rows].map((row) => [...row.cells].map((cell) => quoted(plain(cell.textContent.trim()))).join(","));
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], {type: "text/csv"}));
-      link.download = `${table.dataset.file}.csv`;
-      link.click();
-      URL.revokeObjectURL(link.href);
+      report.save(table.dataset.file, [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim())));
     });
     table.closest(".scroll").after(save);
   }

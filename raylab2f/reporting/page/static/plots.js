@@ -80,21 +80,83 @@ const report = (() => {
     }));
   }
 
-  function pod(run, width) {
-    const rows = run.pod.points;
-    const found = run.pod.a90 === null ? [] : [run.pod.a90];
+  function learning(metrics) {
+    const kinds = {escape_rate: ["escapes", "bad"], overkill_rate: ["overkill", "good"], review_rate: ["reviews", "open"], auroc: ["AUROC", "accent"]};
+    const ranked = metrics.includes("auroc");
+    const said = (value) => (ranked ? value.toPrecision(3) : share(value));
+    return (run, width) => {
+      const rows = run.learning_curve.rows.filter((row) => metrics.includes(row.metric) && row.mean !== null);
+      const shown = metrics.filter((metric) => rows.some((row) => row.metric === metric));
+      const own = rows.find((row) => row.run === run.name);
+      const most = Math.max(...rows.map((row) => row.pictures));
+      const late = own !== undefined && own.pictures > 0.7 * most;
+      return Plot.plot(base(width, 300, {
+        x: {label: "pictures that trained, mean over folds →", domain: [0, 1.06 * most], grid: true, ticks: Math.min(8, width / 70)},
+        y: {label: ranked ? "↑ AUROC" : "↑ rate", grid: true, nice: true, zero: !ranked},
+        color: {domain: shown.map((metric) => kinds[metric][0]), range: shown.map((metric) => colour(kinds[metric][1])), legend: true},
+        marks: [
+          ...(own === undefined ? [] : [
+            Plot.ruleX([own.pictures], {stroke: "currentColor", strokeDasharray: "3,3", strokeOpacity: 0.6}),
+            Plot.text([own.pictures], {x: (x) => x, frameAnchor: ranked ? "bottom" : "top", text: () => "this run", dx: late ? -9 : 9, dy: ranked ? -4 : 2, textAnchor: late ? "end" : "start", stroke: colour("card"), strokeWidth: 4, fill: "currentColor"}),
+          ]),
+          ...shown.flatMap((metric, place) => {
+            const some = rows.filter((row) => row.metric === metric), stroke = () => kinds[metric][0];
+            // Side by side, so that intervals of several figures at one place can be told apart.
+            const dx = 5 * (place - (shown.length - 1) / 2);
+            return [
+              Plot.ruleX(some.filter((row) => row.low !== null), {x: "pictures", y1: "low", y2: "high", stroke, strokeWidth: 2, strokeOpacity: 0.55, dx}),
+              Plot.lineY(some, {x: "pictures", y: "mean", stroke, strokeWidth: 2, dx}),
+              Plot.dot(some, {x: "pictures", y: "mean", r: 4.5, fill: stroke, dx}),
+            ];
+          }),
+          Plot.tip(rows, Plot.pointer({fill: colour("card"), x: "pictures", y: "mean", title: (r) =>
+            `${kinds[r.metric][0]} ${said(r.mean)}${r.low === null ? "" : ` (${said(r.low)} to ${said(r.high)})`}\n` +
+            `${share(r.fraction)} of the training parts, ${Math.round(r.pictures)} pictures\n${r.run}`})),
+        ],
+      }));
+    };
+  }
+
+  function pod(run, width, marks, part) {
+    const {points: rows, a90, a90_95: sure} = run.pod.rows[part];
+    // One axis for all types, so that curves can be held against each other.
+    const sizes = run.pod.rows.flatMap((row) => row.points.map((point) => point.size));
+    const named = [[a90, "a90", 0.16], [sure, "a90/95", 0.06]].filter(([size]) => size !== null);
+    const domain = [Math.min(...sizes), Math.max(...sizes)];
+    const late = (size) => Math.log(size / domain[0]) > 0.7 * Math.log(domain[1] / domain[0]);
+    const label = (chosen, dx, textAnchor) => Plot.text(named.filter(([size]) => late(size) === chosen), {
+      x: (d) => d[0], y: (d) => d[2], text: (d) => `${d[1]} ${Number(d[0].toPrecision(3))}`, dx, textAnchor, fontWeight: 600,
+      stroke: colour("card"), strokeWidth: 4, fill: "currentColor",
+    });
     return Plot.plot(base(width, 280, {
-      x: {label: `size (${run.pod.unit}) →`, type: "log", ticks: 6, tickFormat: "~g"}, y: {label: "↑ probability of detection", domain: [0, 1], grid: true},
+      x: {label: run.pod.unit ? `size (${run.pod.unit}) →` : "size →", type: "log", domain, ticks: Math.min(6, width / 80), tickFormat: "~g"},
+      y: {label: "↑ probability of detection", domain: [0, 1], grid: true},
       marks: [
         Plot.areaY(rows, {x: "size", y1: "low", y2: "high", fill: colour("bad"), fillOpacity: 0.2}),
         Plot.lineY(rows, {x: "size", y: "probability", stroke: colour("bad"), strokeWidth: 2}),
-        Plot.ruleX(found, {stroke: "currentColor", strokeDasharray: "3,3"}),
+        Plot.ruleX(named, {x: (d) => d[0], stroke: "currentColor", strokeDasharray: "3,3", strokeOpacity: 0.7}),
+        label(false, 5, "start"), label(true, -5, "end"),
         Plot.tip(rows, Plot.pointerX({fill: colour("card"), x: "size", y: "probability", title: (r) => `${r.size.toPrecision(3)} ${run.pod.unit}: ${share(r.probability)} (${share(r.low)} to ${share(r.high)})`})),
       ],
     }));
   }
 
-  const draw = {scores, roc: curve("roc", "false-alarm rate", "recall"), "precision-recall": curve("precision-recall", "recall", "precision"), recall, losses, pod};
+  const draw = {scores, roc: curve("roc", "false-alarm rate", "recall"), "precision-recall": curve("precision-recall", "recall", "precision"), recall, losses, pod,
+    "learning-errors": learning(["escape_rate", "overkill_rate", "review_rate"]), "learning-auroc": learning(["auroc"])};
+
+  // Rows of cells as a file of CSV, which the browser saves.
+  function save(name, rows) {
+    const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    // A spreadsheet would run what begins like a formula.
+    const plain = (text) => (/^[=+@\t]|^-(?![\d.])/.test(text) ? `'${text}` : text);
+    const lines = rows.map((row) => row.map((cell) => quoted(plain(String(cell)))).join(","));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], {type: "text/csv"}));
+    link.download = `${name}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
   const runs = JSON.parse(document.getElementById("data").textContent);
-  return {runs, draw, colour, share};
+  return {runs, draw, colour, share, save};
 })();
