@@ -20,6 +20,7 @@ __all__ = ["DETECTORS", "config_from_dict", "config_to_dict", "detector_class", 
 #: raylab2f's own, by the module and the class. Only what a run needs is imported: FrEIA alone takes a second.
 DETECTORS: Mapping[str, tuple[str, str]] = {
     "csflow": ("raylab2f.detectors.csflow", "CSFlow"),
+    "dfm": ("raylab2f.detectors.subspace", "Dfm"),
     "glass": ("raylab2f.detectors.glass", "Glass"),
     "mahalanobis": ("raylab2f.detectors.gaussian", "Mahalanobis"),
     "padim": ("raylab2f.detectors.gaussian", "Padim"),

@@ -15,7 +15,7 @@ __all__ = ["DetectorChoice"]
 
 _PANEL = "Detector"
 # The registry's, which would import torch for a page of help.
-_OWN = ("csflow", "glass", "mahalanobis", "padim", "patchcore")
+_OWN = ("csflow", "dfm", "glass", "mahalanobis", "padim", "patchcore")
 
 
 @dataclass(frozen=True)

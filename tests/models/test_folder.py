@@ -26,7 +26,7 @@ def scores(judge):
     return np.concatenate([opinion.scores for opinion in judge.look(PICTURES)])
 
 
-@pytest.mark.parametrize("detector", ["mahalanobis", "padim", "patchcore", "glass", "csflow"])
+@pytest.mark.parametrize("detector", ["dfm", "mahalanobis", "padim", "patchcore", "glass", "csflow"])
 def test_what_is_written_judges_as_what_was_there(tmp_path, detector):
     judge = small_judge(detector)
     write_small_model(tmp_path / "model", judge)

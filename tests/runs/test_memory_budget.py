@@ -69,7 +69,7 @@ def size(detector, preset="paper", train=10_000, shapes=((512, 40, 40),)):
     return FoldSize(detector, preset_config(detector, preset), shapes, "float16", train, 500)
 
 
-@pytest.mark.parametrize("detector", ["padim", "mahalanobis", "patchcore", "csflow", "glass"])
+@pytest.mark.parametrize("detector", ["padim", "mahalanobis", "dfm", "patchcore", "csflow", "glass"])
 def test_ten_thousand_pictures_of_40_by_40_by_512_are_read_within_8_gib(detector):
     asked = size(detector)
     assert asked.held > 16e9
@@ -81,7 +81,7 @@ def test_ten_thousand_pictures_of_40_by_40_by_512_are_read_within_8_gib(detector
 
 
 @given(
-    detector=st.sampled_from(["padim", "mahalanobis", "patchcore", "csflow", "glass"]),
+    detector=st.sampled_from(["padim", "mahalanobis", "dfm", "patchcore", "csflow", "glass"]),
     train=st.integers(1, 50_000),
     channels=st.integers(2, 1024),
     side=st.integers(1, 80),

@@ -12,7 +12,7 @@ from raylab2f.detectors.base import Batch
 from raylab2f.detectors.checkpoint import load_detector
 from raylab2f.features import FeatureStore
 
-FITTED = ("mahalanobis", "padim", "patchcore")
+FITTED = ("dfm", "mahalanobis", "padim", "patchcore")
 
 
 @pytest.fixture(scope="module")
