@@ -9,7 +9,9 @@ import numpy as np
 
 from raylab2f.evaluation.decisions.object_scores import ObjectScore
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks, jackknife_means
+from raylab2f.evaluation.intervals.bounds import outer_skewed_bounds
 from raylab2f.evaluation.intervals.methods import (
+    BOUNDS,
     Ends,
     bca_interval,
     clopper_pearson_interval,
@@ -80,7 +82,7 @@ def build_intervals(
         problem: ranked scores by object.
         outcomes: of the data themselves (one weighting, all ones).
         object_score: from picture scores to object scores.
-        methods: names of `INTERVALS`.
+        methods: names of `INTERVALS`, or `BOUNDS`.
         confidence: in (0, 1).
         replicates: of the bootstrap over objects.
         seed: the run's seed.
@@ -97,6 +99,8 @@ def build_intervals(
         lost = np.isnan(drawn).mean(axis=1)
         if "object-bootstrap" in methods:
             ends["object-bootstrap"] = _from_deviation(problem, means, drawn, folds, confidence)
+        if BOUNDS in methods:
+            ends[BOUNDS] = _from_deviation(problem, means, drawn, folds, confidence, one_sided=True)
         if "object-bootstrap-percentile" in methods:
             ends["object-bootstrap-percentile"] = percentile_interval(drawn, confidence)
         if "object-bootstrap-bca" in methods:
@@ -128,9 +132,14 @@ def build_intervals(
 
 
 def _from_deviation(
-    problem: Problem, means: np.ndarray, drawn: np.ndarray, folds: np.ndarray, confidence: float
+    problem: Problem,
+    means: np.ndarray,
+    drawn: np.ndarray,
+    folds: np.ndarray,
+    confidence: float,
+    one_sided: bool = False,
 ) -> Ends:
-    """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back.
+    """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back; `one_sided`: see `bounds`.
 
     Where objects of one class are too few, for ranking metrics, with what `mixed_objects` says is missing.
     """
@@ -151,16 +160,31 @@ def _from_deviation(
         auroc = np.array([estimate.metric == "auroc" for estimate in problem.estimates])
         centre = means - np.where(auroc, within_object_excess(problem), 0.0)
         least = np.where(ranking, fold_deviation(problem, folds) / span, 0.0)
+    of_class = np.array([base_rate(estimate.metric) in CLASS_RATES for estimate in problem.estimates])
+    fewest = np.array(objects, dtype=np.float64).min(axis=1)
     low, high = deviation_interval(
         np.clip((centre - smallest) / span, 0, 1),
         (drawn - smallest[:, None]) / span[:, None],
         objects=np.array(objects, dtype=np.float64),
-        degrees=problem.degrees,
+        degrees=np.where(one_sided & of_class, np.maximum(fewest - 1, 1), problem.degrees),
         ranking=ranking,
         confidence=confidence,
         least=least,
     )
+    if one_sided:
+        chosen = of_class & _many_pictures(problem) & (fewest > 0)
+        ends = outer_skewed_bounds(
+            (low[chosen], high[chosen]), means[chosen], drawn[chosen], fewest[chosen], confidence
+        )
+        low[chosen], high[chosen] = ends
     return _ratio_ends(problem, means, (smallest + span * low, smallest + span * high))
+
+
+def _many_pictures(problem: Problem) -> np.ndarray:
+    """(e,) bool, estimates at picture level where objects have several pictures; else pictures are objects."""
+    owners = [cell["image"].inference.ranking.owner for cell in problem.cells]
+    several = any(len(np.unique(owner)) < len(owner) for owner in owners)
+    return np.array([several and estimate.level == "image" for estimate in problem.estimates])
 
 
 def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:
