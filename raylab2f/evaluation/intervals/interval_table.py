@@ -10,6 +10,7 @@ import numpy as np
 from raylab2f.evaluation.decisions.object_scores import ObjectScore
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks, jackknife_means
 from raylab2f.evaluation.intervals.bounds import outer_skewed_bounds
+from raylab2f.evaluation.intervals.half_samples import threshold_deviation
 from raylab2f.evaluation.intervals.methods import (
     BOUNDS,
     Ends,
@@ -34,6 +35,7 @@ from raylab2f.evaluation.outcomes.metrics import (
     OBJECT_RATES,
     PREVALENCE_RATIOS,
     RANKING_METRICS,
+    REVIEWED_SHARES,
     base_rate,
     metric_range,
 )
@@ -141,7 +143,8 @@ def _from_deviation(
 ) -> Ends:
     """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back; `one_sided`: see `bounds`.
 
-    Where objects of one class are too few, for ranking metrics, with what `mixed_objects` says is missing.
+    Where objects of one class are too few, for ranking metrics, with what `mixed_objects` says is missing; for shares
+    that are reviewed, which move with two thresholds, with what `half_samples` says.
     """
     smallest, largest = np.array([_scale(problem, estimate) for estimate in problem.estimates]).T
     span = np.where(largest > smallest, largest - smallest, 1.0)
@@ -160,6 +163,9 @@ def _from_deviation(
         auroc = np.array([estimate.metric == "auroc" for estimate in problem.estimates])
         centre = means - np.where(auroc, within_object_excess(problem), 0.0)
         least = np.where(ranking, fold_deviation(problem, folds) / span, 0.0)
+    reviewing = np.array([base_rate(estimate.metric) in REVIEWED_SHARES for estimate in problem.estimates])
+    if reviewing.any():
+        least = np.where(reviewing, threshold_deviation(problem, folds), least)
     of_class = np.array([base_rate(estimate.metric) in CLASS_RATES for estimate in problem.estimates])
     fewest = np.array(objects, dtype=np.float64).min(axis=1)
     low, high = deviation_interval(
