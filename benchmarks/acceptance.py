@@ -133,6 +133,8 @@ def _report(results: dict[Setting, tuple[np.ndarray, np.ndarray]], options: argp
     worst = 0.0
     for setting, (truth, ends) in results.items():
         for row, (level, rate) in enumerate((level, rate) for level in LEVELS for rate in RATES):
+            if np.isnan(truth[row]):
+                continue
             low, high = ends[:, row, 0], ends[:, row, 1]
             shown = [float((high <= multiple * truth[row]).mean()) for multiple in MULTIPLES]
             refuted = float((low > truth[row]).mean())

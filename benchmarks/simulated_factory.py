@@ -70,7 +70,8 @@ class Setting:
         defective: anomalous pictures of each anomalous object; 0: all. Otherwise there are no nominal objects, and the
             good pictures of a third of the objects train.
         fewest: where not 0, one object has so many pictures, the next one more, and so on up to `pictures`, in turn.
-            Only rates are simulated then: the AUROC of objects and the control values are of no use.
+            Then there is no object level, for partitions balanced by pictures hold another mix of parts in every class
+            than the factory, and the control values are of no use.
     """
 
     anomalous: int
@@ -252,19 +253,16 @@ def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) 
         which = [rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)[:, :half] for n in setting.sizes]
         kept = [setting.exists(n)[drawn] for n, drawn in zip(setting.sizes, which, strict=True)]
         scores[~np.concatenate(kept, axis=1)] = -np.inf
-    sizes = setting.exists(pictures * len(some)).sum(axis=1) if setting.fewest else np.array([pictures])
     values = []
     for by_object in (False, True):
         chosen = scores.max(axis=2) if by_object else scores.reshape(count, -1)
         threshold = youden_thresholds(chosen, chosen.shape[1] // 2)
-        recall, specificity = np.zeros(count), np.zeros(count)
-        # Objects of each number of pictures, as often as there are of them.
-        for m, share in zip(*np.unique(sizes if by_object else [1], return_counts=True), strict=True):
-            share = share / len(sizes) if by_object else 1.0
-            recall += share * (1 - share_below(threshold - setting.separation, variance, setting.spread, rho, m))
-            specificity += share * share_below(threshold, variance, 0.0, rho, m)
         m = pictures if by_object else 1
+        recall = 1 - share_below(threshold - setting.separation, variance, setting.spread, rho, m)
+        specificity = share_below(threshold, variance, 0.0, rho, m)
         values += [(recall + specificity) / 2, recall, specificity, _auroc(setting, variance, m)]
+    if setting.fewest:
+        values[4:] = [np.full(count, np.nan)] * 4
     return np.stack(values)
 
 
