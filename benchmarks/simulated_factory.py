@@ -69,9 +69,6 @@ class Setting:
         leverage, noise: of the detector, see the module.
         defective: anomalous pictures of each anomalous object; 0: all. Otherwise there are no nominal objects, and the
             good pictures of a third of the objects train.
-        fewest: where not 0, one object has so many pictures, the next one more, and so on up to `pictures`, in turn.
-            Then there is no object level, for partitions balanced by pictures hold another mix of parts in every class
-            than the factory, and the control values are of no use.
     """
 
     anomalous: int
@@ -84,13 +81,11 @@ class Setting:
     leverage: float = 1.0
     noise: float = 0.3
     defective: int = 0
-    fewest: int = 0
 
     @property
     def name(self) -> str:
         """Short and unique."""
-        several = f"{self.fewest} to {self.pictures}" if self.fewest else f"{self.pictures}"
-        text = f"{self.anomalous}+{self.nominal} x {several}"
+        text = f"{self.anomalous}+{self.nominal} x {self.pictures}"
         text += f" ({self.defective} defective)" if self.defective else ""
         text += f", rho {self.rho:g}, sep {self.separation:g}"
         return text + (f", spread {self.spread:g}" if self.spread else "")
@@ -101,22 +96,11 @@ class Setting:
         return self.anomalous // 3 if self.defective else self.nominal - self.anomalous
 
     @property
-    def sizes(self) -> tuple[int, int]:
-        """Objects of either class."""
-        return self.anomalous, self.nominal
-
-    @property
     def labels(self) -> np.ndarray:
         """(objects, pictures) bool, anomalous; anomalous objects come first."""
         label = np.zeros((self.anomalous + self.nominal, self.pictures), dtype=bool)
         label[: self.anomalous, : self.defective or self.pictures] = True
         return label
-
-    def exists(self, objects: int) -> np.ndarray:
-        """(objects, pictures) bool, which pictures objects have."""
-        fewest = self.fewest or self.pictures
-        count = fewest + np.arange(objects) % (self.pictures + 1 - fewest)
-        return np.arange(self.pictures) < count[:, None]
 
 
 @dataclass(frozen=True)
@@ -137,14 +121,14 @@ class Plan:
 def plan_folds(setting: Setting, seed: int, split_by: str = "object") -> Plan:
     """The protocol's folds for a sample of this setting; anomalous objects come first."""
     objects = setting.anomalous + setting.nominal
+    owner = np.repeat(np.arange(objects), setting.pictures)
     label = setting.labels.ravel()
-    numbers = np.flatnonzero(setting.exists(objects).ravel())
-    ids = [f"{number:06d}" for number in numbers]
+    ids = [f"{number:06d}" for number in range(len(owner))]
     manifest = pa.table(
         {
             "image_id": ids,
-            "object_id": [f"{number // setting.pictures:06d}" for number in numbers],
-            "label": pa.array(label[numbers].astype(int), pa.int8()),
+            "object_id": [f"{o:06d}" for o in owner],
+            "label": pa.array(label.astype(int), pa.int8()),
             "given_split": ["train"] * len(ids),
         }
     )
@@ -240,8 +224,7 @@ def _perfect_auroc(setting: Setting, pictures: int) -> float:
 def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) -> np.ndarray:
     """(estimands, count) outcome on infinitely many new objects, for simulated detectors and thresholds."""
     half, pictures, rho = setting.anomalous // 2, setting.pictures, setting.rho
-    some = setting.exists(setting.nominal or setting.anomalous)[:, setting.defective :].sum(axis=1)
-    of_mean = (rho * (some**2).mean() + (1 - rho) * some.mean()) / some.mean() ** 2 / setting.training
+    of_mean = (rho + (1 - rho) / (pictures - setting.defective)) / setting.training
     variance = 1 + setting.noise**2 + setting.leverage**2 * of_mean * rng.chisquare(_FEATURES, count)
     if setting.defective:
         return _mixed_values(setting, variance, rng)
@@ -249,10 +232,6 @@ def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) 
     own = rng.standard_normal((count, 2 * half, pictures))
     scores = np.sqrt(variance)[:, None, None] * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
     scores[:, :half] += setting.separation + setting.spread * rng.standard_normal((count, half, 1))
-    if setting.fewest:
-        which = [rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)[:, :half] for n in setting.sizes]
-        kept = [setting.exists(n)[drawn] for n, drawn in zip(setting.sizes, which, strict=True)]
-        scores[~np.concatenate(kept, axis=1)] = -np.inf
     values = []
     for by_object in (False, True):
         chosen = scores.max(axis=2) if by_object else scores.reshape(count, -1)
@@ -261,8 +240,6 @@ def _conditional_values(setting: Setting, rng: np.random.Generator, count: int) 
         recall = 1 - share_below(threshold - setting.separation, variance, setting.spread, rho, m)
         specificity = share_below(threshold, variance, 0.0, rho, m)
         values += [(recall + specificity) / 2, recall, specificity, _auroc(setting, variance, m)]
-    if setting.fewest:
-        values[4:] = [np.full(count, np.nan)] * 4
     return np.stack(values)
 
 
@@ -282,15 +259,9 @@ def _mixed_values(setting: Setting, variance: np.ndarray, rng: np.random.Generat
 
 
 def youden_thresholds(scores: np.ndarray, positives: int) -> np.ndarray:
-    """Highest of the thresholds with the largest recall - false-alarm rate; the first columns are the positives.
-
-    Scores of -inf do not count.
-    """
+    """Highest of the thresholds with the largest recall - false-alarm rate; the first columns are the positives."""
     order = np.argsort(-scores, axis=1)
-    counts = np.isfinite(scores)
-    p, n = (part.sum(axis=1, keepdims=True) for part in (counts[:, :positives], counts[:, positives:]))
-    gain = np.where(order < positives, n, -p) * np.take_along_axis(counts, order, axis=1)
-    gain = gain.cumsum(axis=1)
+    gain = np.where(order < positives, scores.shape[1] - positives, -positives).cumsum(axis=1)
     best = gain.argmax(axis=1)
     rows = np.arange(len(scores))
     return scores[rows, order[rows, best]]
