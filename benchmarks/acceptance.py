@@ -24,7 +24,7 @@ from simulated_portions import bootstrap_seed, options_of, plan_of, simulate_all
 from raylab2f.evaluation.decisions.object_scores import parse_object_score
 from raylab2f.evaluation.decisions.thresholds import parse_strategy
 from raylab2f.evaluation.intervals.interval_table import build_intervals
-from raylab2f.evaluation.intervals.methods import clopper_pearson_interval
+from raylab2f.evaluation.intervals.methods import BOUNDS, clopper_pearson_interval
 from raylab2f.evaluation.outcomes.judging import build_problem, judge
 from raylab2f.evaluation.outcomes.metrics import Costs
 from raylab2f.seeding import numpy_generator
@@ -46,6 +46,8 @@ SETTINGS = (
     Setting(300, 450, 2, 0.5, 3.0),
     # Some defects much easier than others.
     Setting(40, 100, 4, 0.3, 3.0, spread=1.5),
+    Setting(20, 60, 6, 0.3, 3.0, spread=1.5),
+    Setting(60, 150, 4, 0.3, 3.0, spread=2.0),
 )
 CONFIDENCE = 0.95
 #: The limit as a multiple of the true rate; 1: "shown" is an error.
@@ -82,14 +84,14 @@ def simulate(setting: Setting, number: int, replicates: int, seed: int) -> dict[
         problem,
         judge(problem, np.ones((len(problem.strata), 1))),
         _MAX,
-        methods=["object-bootstrap"],
+        methods=[BOUNDS],
         confidence=2 * CONFIDENCE - 1,
         replicates=replicates,
         seed=bootstrap_seed(setting, number, seed),
     )
     place = {(estimate.level, estimate.metric): index for index, estimate in enumerate(problem.estimates)}
     rows = [place[level, rate] for level in LEVELS for rate in RATES]
-    return {"ends": np.stack([end[rows] for end in intervals.ends["object-bootstrap"]], axis=1)}
+    return {"ends": np.stack([end[rows] for end in intervals.ends[BOUNDS]], axis=1)}
 
 
 def _finished(objects: int, rate: float, datasets: int, seed: int) -> np.ndarray:

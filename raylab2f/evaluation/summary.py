@@ -26,7 +26,7 @@ from raylab2f.evaluation.estimates import (
 )
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks
 from raylab2f.evaluation.intervals.interval_table import Replicator, build_intervals, overlap_ratio
-from raylab2f.evaluation.intervals.methods import INTERVALS
+from raylab2f.evaluation.intervals.methods import BOUNDS, INTERVALS
 from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Outcomes, Problem, build_problem, judge
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import Costs, base_rate
@@ -308,7 +308,7 @@ def check_rules(
 def _check_methods(interval: str, methods: Sequence[str] | None, confidence: float, replicates: int) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys((interval, *(methods if methods is not None else INTERVALS))))
     for method in chosen:
-        if method not in INTERVALS:
+        if method not in INTERVALS and method != BOUNDS:
             raise UserError(f"Unknown interval method '{method}'; choose from {', '.join(INTERVALS)}.")
     if not 0 < confidence < 1:
         raise UserError(f"The confidence is between 0 and 1, not {confidence}.")

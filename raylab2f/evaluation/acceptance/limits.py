@@ -11,7 +11,7 @@ from raylab2f.errors import UserError
 from raylab2f.evaluation.outcomes.metrics import (
     AUTOMATIC_RATES,
     OBJECT_RATES,
-    REVIEW_RATES,
+    REVIEWED_SHARES,
     base_rate,
     lower_is_better,
 )
@@ -30,7 +30,7 @@ __all__ = [
 #: The only limited figure that is no rate: cost of 1,000 parts at the factory's prevalence.
 COST = "cost_at_prevalence"
 #: Rates that only strategies of two thresholds have.
-REVIEWING = ("review_rate", "review_rate_at_prevalence", *REVIEW_RATES, *AUTOMATIC_RATES)
+REVIEWING = (*REVIEWED_SHARES, *AUTOMATIC_RATES)
 _LEVELS = ("object", "image")
 
 

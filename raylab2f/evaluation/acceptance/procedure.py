@@ -21,6 +21,7 @@ from raylab2f.evaluation.acceptance.limits import (
 from raylab2f.evaluation.acceptance.outcome import PROCEDURE, Acceptance
 from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, MoreParts, judge_limit, more_by_interval
 from raylab2f.evaluation.estimates import EstimateRow
+from raylab2f.evaluation.intervals.methods import BOUNDS
 from raylab2f.evaluation.outcomes.metrics import CLASS_RATES, OBJECT_RATES, base_rate
 from raylab2f.evaluation.summary import Summary, evaluate
 
@@ -28,7 +29,7 @@ __all__ = ["judge_procedure"]
 
 
 def judge_procedure(table: pa.Table, limits: Sequence[Limit], *, strategy: str = "youden", **rules: Any) -> Acceptance:
-    """Judge the folds of a score table by limits, with the bounds behind the default interval, one-sided.
+    """Judge the folds of a score table by limits, with one-sided bounds (`raylab2f.evaluation.intervals.bounds`).
 
     Arguments:
         table: scores of all folds, see `raylab2f.evaluation.evaluate`.
@@ -41,11 +42,12 @@ def judge_procedure(table: pa.Table, limits: Sequence[Limit], *, strategy: str =
     """
     check_limits(limits)
 
-    def found(confidence: float) -> Summary:
-        return evaluate(table, strategies=(strategy,), methods=(), confidence=confidence, **rules)
+    def found(confidence: float, interval: str = "object-bootstrap") -> Summary:
+        return evaluate(table, strategies=(strategy,), methods=(), interval=interval, confidence=confidence, **rules)
 
     # One-sided bounds are the ends of the two-sided interval that leaves as much out on either side.
-    by_confidence = {confidence: found(_two_sided(confidence)) for confidence in {limit.confidence for limit in limits}}
+    asked = {limit.confidence for limit in limits}
+    by_confidence = {confidence: found(_two_sided(confidence), BOUNDS) for confidence in asked}
     whole = found(AGREEMENT_CONFIDENCE)
     level = limits[0].level
     return Acceptance(

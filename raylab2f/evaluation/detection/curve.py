@@ -17,6 +17,12 @@ refuted, which happens by chance in a quarter of the cases. So the penalised lik
 with all shares equally likely beforehand: the ends are quantiles of POD(a) under the weights that it gives to curves,
 as in Berger, Liseo & Wolpert, "Integrated likelihood methods for eliminating nuisance parameters" (1999). After n hits
 of n, that is the exact binomial bound of one hit more. That the ends keep their promise is shown by simulation.
+
+Half of the weight beforehand is that of curves without a floor, as in the usual hit/miss model. Where the smallest
+defects seen are found now and then, a floor and a small width fit about as well as none and a larger width; were floors
+of all heights equally likely and none impossible, most of the weight would go to the former, and with the steeper
+curves a90/95 would come out too small. What each half ends up with is in proportion to its integrated likelihood
+(Hoeting, Madigan, Raftery & Volinsky, "Bayesian model averaging: a tutorial", Statistical Science 14, 1999).
 """
 
 from __future__ import annotations
@@ -120,26 +126,42 @@ def fit_curve(z: np.ndarray, hits: np.ndarray, misses: np.ndarray) -> Curves:
 
 def integrate_curve(z: np.ndarray, hits: np.ndarray, misses: np.ndarray) -> Posterior:
     """All curves that the data leave possible; arguments as for `fit_curve`."""
-    box = _BOX
+    no_floor = _BOX.copy()
+    no_floor[3] = 0.0
+    places, logs = zip(*(_integrate(z, hits, misses, box) for box in (_BOX, no_floor)), strict=True)
+    weights = np.exp(np.concatenate(logs) - max(part.max() for part in logs))
+    kept = weights > _NOTHING * weights.max()
+    return Posterior(Curves.of_places(np.concatenate(places, axis=1)[:, kept]), weights[kept] / weights[kept].sum())
+
+
+def _integrate(z: np.ndarray, hits: np.ndarray, misses: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(4, c) places in the box that have weight, and (c,) logarithms of it: likelihood, penalty, size of a grid's cell.
+
+    Of all boxes up to the same constant, so that their sums compare.
+    """
     for _ in range(_PASSES):
         axes = _axes(box)
         density = _log_likelihood(z, hits, misses, axes) + _penalty(axes[1])[:, None, None]
-        weights = np.exp(density - density.max())
-        # Shares, not their roots, are equally likely: the change of variables, and the trapezoidal rule.
+        highest = density.max()
+        weights = np.exp(density - highest)
         for number, axis in enumerate(axes):
-            factor = np.ones(len(axis))
-            factor[[0, -1]] = 0.5
-            factor = factor * axis if number >= 2 else factor
+            if len(axis) == 1:
+                continue
+            # The trapezoidal rule; shares, not their roots, are equally likely: the change of variables.
+            factor = np.full(len(axis), axis[1] - axis[0])
+            factor[[0, -1]] *= 0.5
+            factor = factor * 2 * axis if number >= 2 else factor
             weights *= factor.reshape([-1 if number == other else 1 for other in range(4)])
         box = np.array([_support(weights, axes, number) for number in range(4)])
     kept = np.flatnonzero(weights.ravel() > _NOTHING * weights.max())
     places = np.stack([part.ravel()[kept] for part in np.meshgrid(*axes, indexing="ij")])
-    chosen = weights.ravel()[kept]
-    return Posterior(Curves.of_places(places), chosen / chosen.sum())
+    return places, np.log(weights.ravel()[kept]) + highest
 
 
 def _axes(box: np.ndarray) -> list[np.ndarray]:
-    return [np.linspace(low, high, steps) for (low, high), steps in zip(box, _STEPS, strict=True)]
+    """The grid's; of a side without length its one place."""
+    sides = zip(box, _STEPS, strict=True)
+    return [np.linspace(low, high, steps if high > low else 1) for (low, high), steps in sides]
 
 
 def _best(z: np.ndarray, hits: np.ndarray, misses: np.ndarray, axes: list[np.ndarray]) -> tuple[np.intp, ...]:
@@ -155,7 +177,7 @@ def _log_likelihood(z: np.ndarray, hits: np.ndarray, misses: np.ndarray, axes: l
     """Of every curve of a grid, in its shape."""
     middle, log_width, lack, low = axes
     rise = expit((z - middle[:, None, None]) / np.exp(log_width)[:, None])
-    found = np.empty(_STEPS)
+    found = np.empty([len(axis) for axis in axes])
     for i, ceiling in enumerate(1 - lack**2):
         for j, floor in enumerate(ceiling * low**2):
             probability = np.clip(floor + (ceiling - floor) * rise, _TINY, 1 - _TINY)

@@ -9,7 +9,10 @@ import numpy as np
 
 from raylab2f.evaluation.decisions.object_scores import ObjectScore
 from raylab2f.evaluation.intervals.bootstrap import bootstrap_chunks, jackknife_means
+from raylab2f.evaluation.intervals.bounds import outer_skewed_bounds
+from raylab2f.evaluation.intervals.half_samples import threshold_deviation
 from raylab2f.evaluation.intervals.methods import (
+    BOUNDS,
     Ends,
     bca_interval,
     clopper_pearson_interval,
@@ -23,6 +26,7 @@ from raylab2f.evaluation.intervals.methods import (
     wilson_interval,
 )
 from raylab2f.evaluation.intervals.mixed_objects import fold_deviation, within_object_excess
+from raylab2f.evaluation.intervals.rests_on import class_objects, many_pictures, metric_scale
 from raylab2f.evaluation.outcomes.judging import ANY_STRATEGY, Estimate, Outcomes, Problem, build_problem
 from raylab2f.evaluation.outcomes.means import mean_outcomes
 from raylab2f.evaluation.outcomes.metrics import (
@@ -32,6 +36,7 @@ from raylab2f.evaluation.outcomes.metrics import (
     OBJECT_RATES,
     PREVALENCE_RATIOS,
     RANKING_METRICS,
+    REVIEWED_SHARES,
     base_rate,
     metric_range,
 )
@@ -80,7 +85,7 @@ def build_intervals(
         problem: ranked scores by object.
         outcomes: of the data themselves (one weighting, all ones).
         object_score: from picture scores to object scores.
-        methods: names of `INTERVALS`.
+        methods: names of `INTERVALS`, or `BOUNDS`.
         confidence: in (0, 1).
         replicates: of the bootstrap over objects.
         seed: the run's seed.
@@ -97,6 +102,8 @@ def build_intervals(
         lost = np.isnan(drawn).mean(axis=1)
         if "object-bootstrap" in methods:
             ends["object-bootstrap"] = _from_deviation(problem, means, drawn, folds, confidence)
+        if BOUNDS in methods:
+            ends[BOUNDS] = _from_deviation(problem, means, drawn, folds, confidence, one_sided=True)
         if "object-bootstrap-percentile" in methods:
             ends["object-bootstrap-percentile"] = percentile_interval(drawn, confidence)
         if "object-bootstrap-bca" in methods:
@@ -128,13 +135,19 @@ def build_intervals(
 
 
 def _from_deviation(
-    problem: Problem, means: np.ndarray, drawn: np.ndarray, folds: np.ndarray, confidence: float
+    problem: Problem,
+    means: np.ndarray,
+    drawn: np.ndarray,
+    folds: np.ndarray,
+    confidence: float,
+    one_sided: bool = False,
 ) -> Ends:
-    """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back.
+    """`deviation_interval`, with metrics of another range than 0 to 1 mapped to it and back; `one_sided`: see `bounds`.
 
-    Where objects of one class are too few, for ranking metrics, with what `mixed_objects` says is missing.
+    Where objects of one class are too few, for ranking metrics, with what `mixed_objects` says is missing; for shares
+    that are reviewed, which move with two thresholds, with what `half_samples` says.
     """
-    smallest, largest = np.array([_scale(problem, estimate) for estimate in problem.estimates]).T
+    smallest, largest = np.array([metric_scale(problem, estimate) for estimate in problem.estimates]).T
     span = np.where(largest > smallest, largest - smallest, 1.0)
     classes = problem.judged_classes()
     place = {estimate: index for index, estimate in enumerate(problem.estimates)}
@@ -144,22 +157,37 @@ def _from_deviation(
         if estimate.metric in AUTOMATIC_RATES:
             rate = AUTOMATIC_RATES[estimate.metric][1]
             reviewed = float(np.nan_to_num(means[place[Estimate(estimate.strategy, estimate.level, rate)]]))
-        objects.append(_class_objects(problem, estimate, classes, reviewed))
+        objects.append(class_objects(problem, estimate, classes, reviewed))
     ranking = np.array([estimate.metric in RANKING_METRICS for estimate in problem.estimates])
     centre, least = means, np.zeros(len(means))
     if problem.no_object_level is not None:
         auroc = np.array([estimate.metric == "auroc" for estimate in problem.estimates])
         centre = means - np.where(auroc, within_object_excess(problem), 0.0)
         least = np.where(ranking, fold_deviation(problem, folds) / span, 0.0)
+    # Thresholds that nobody chose do not move.
+    fixed = {strategy.text for strategy in problem.strategies if strategy.name == "fixed-pair"}
+    reviewing = np.array(
+        [base_rate(one.metric) in REVIEWED_SHARES and one.strategy not in fixed for one in problem.estimates]
+    )
+    if reviewing.any():
+        least = np.where(reviewing, threshold_deviation(problem, folds), least)
+    of_class = np.array([base_rate(estimate.metric) in CLASS_RATES for estimate in problem.estimates])
+    fewest = np.array(objects, dtype=np.float64).min(axis=1)
     low, high = deviation_interval(
         np.clip((centre - smallest) / span, 0, 1),
         (drawn - smallest[:, None]) / span[:, None],
         objects=np.array(objects, dtype=np.float64),
-        degrees=problem.degrees,
+        degrees=np.where(one_sided & of_class, np.maximum(fewest - 1, 1), problem.degrees),
         ranking=ranking,
         confidence=confidence,
         least=least,
     )
+    if one_sided:
+        chosen = of_class & many_pictures(problem) & (fewest > 0)
+        ends = outer_skewed_bounds(
+            (low[chosen], high[chosen]), means[chosen], drawn[chosen], fewest[chosen], confidence
+        )
+        low[chosen], high[chosen] = ends
     return _ratio_ends(problem, means, (smallest + span * low, smallest + span * high))
 
 
@@ -175,12 +203,12 @@ def deviation_ends(
         drawn: (e, b) these in replicates of the bootstrap.
         confidence: in (0, 1).
     """
-    smallest, largest = _scale(problem, estimate)
+    smallest, largest = metric_scale(problem, estimate)
     span = largest - smallest if largest > smallest else 1.0
     low, high = deviation_interval(
         np.clip((means - smallest) / span, 0, 1),
         (drawn - smallest) / span,
-        objects=np.tile(_class_objects(problem, estimate, problem.judged_classes(), 0.0), (len(means), 1)),
+        objects=np.tile(class_objects(problem, estimate, problem.judged_classes(), 0.0), (len(means), 1)),
         degrees=problem.degrees,
         ranking=np.zeros(len(means), dtype=bool),
         confidence=confidence,
@@ -211,48 +239,6 @@ def _ratio_ends(problem: Problem, means: np.ndarray, ends: Ends) -> Ends:
         )
         low[index], high[index] = odds_interval(first, second, odds if precision else 1 / odds)
     return low, high
-
-
-def _class_objects(
-    problem: Problem, estimate: Estimate, judged: tuple[int, int], reviewed: float
-) -> tuple[float, float]:
-    """How many objects of either class the estimate rests on; twice the same number for rates of one class.
-
-    Objects that only chose thresholds are no evidence of how often new ones are judged rightly; `judged` are the
-    others, of `Problem.judged_classes`. Nor are, of what is decided without a person, the `reviewed` share of them.
-    """
-    anomalous, nominal = judged
-    if estimate.metric in AUTOMATIC_RATES:
-        count = (1 - reviewed) * (anomalous if CLASS_RATES[AUTOMATIC_RATES[estimate.metric][0]] else nominal)
-        return count, count
-    if estimate.metric in CLASS_RATES:
-        count = anomalous if CLASS_RATES[estimate.metric] else nominal
-        return count, count
-    if base_rate(estimate.metric) in OBJECT_RATES:
-        count = problem.part_objects(estimate)
-        return count, count
-    return anomalous, nominal
-
-
-def _scale(problem: Problem, estimate: Estimate) -> tuple[float, float]:
-    """Smallest and largest value that the metric can have on these partitions."""
-    labels = [cell[estimate.level].inference.ranking.label for cell in problem.cells]
-    positives = float(np.mean([label.sum() for label in labels]))
-    negatives = float(np.mean([(~label).sum() for label in labels]))
-    costs, prevalence = problem.costs, problem.costs.prevalence or 0
-    # What an escape and an overkill cost, or a review in their place.
-    reviews = any(strategy.reviews for strategy in problem.strategies if strategy.text == estimate.strategy)
-    escape, overkill = (max(cost, costs.review if reviews else 0) for cost in (costs.escape, costs.overkill))
-    largest = {
-        "tp": positives,
-        "fn": positives,
-        "fp": negatives,
-        "tn": negatives,
-        "expected_cost": 1000 * (escape * positives + overkill * negatives) / (positives + negatives),
-        "cost_at_prevalence": 1000 * (escape * prevalence + overkill * (1 - prevalence)),
-    }
-    low, high = metric_range(estimate.metric)
-    return low, largest.get(estimate.metric, high)
 
 
 def overlap_ratio(scores: Scores) -> float:

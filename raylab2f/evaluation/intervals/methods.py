@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import betaincinv, expit, logit, ndtr, ndtri, stdtrit
 
 __all__ = [
+    "BOUNDS",
     "INTERVALS",
     "bca_interval",
     "clopper_pearson_interval",
@@ -42,6 +43,9 @@ INTERVALS = {
     "naive-t": "t interval as if the folds were independent; for contrast only",
 }
 
+# Not among them: the ends of `object-bootstrap` for one-sided verdicts, see `bounds`; computed where asked for by name.
+BOUNDS = "object-bootstrap-bounds"
+
 Ends = tuple[np.ndarray, np.ndarray]
 
 
@@ -49,7 +53,7 @@ def deviation_interval(
     estimate: np.ndarray,
     replicates: np.ndarray,
     objects: np.ndarray,
-    degrees: float,
+    degrees: np.ndarray | float,
     ranking: np.ndarray,
     confidence: float,
     least: np.ndarray | float = 0.0,
@@ -66,7 +70,7 @@ def deviation_interval(
         estimate: (e,) in [0, 1].
         replicates: (e, b) bootstrap replicates on the same scale.
         objects: (e, 2) how many objects of either class the estimate rests on.
-        degrees: of freedom of t.
+        degrees: of freedom of t, of all or (e,).
         ranking: (e,) bool, metrics of ranking.
         confidence: in (0, 1).
         least: (e,) standard error that the deviation is not less than.

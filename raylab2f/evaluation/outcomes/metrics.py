@@ -24,6 +24,7 @@ __all__ = [
     "PREVALENCE_METRICS",
     "PREVALENCE_RATIOS",
     "RANKING_METRICS",
+    "REVIEWED_SHARES",
     "REVIEW_METRICS",
     "REVIEW_PREVALENCE_METRICS",
     "REVIEW_RATES",
@@ -106,6 +107,7 @@ _LOWER_IS_BETTER = frozenset(
 OBJECT_RATES = {"recall": True, "escape_rate": True, "specificity": False, "overkill_rate": False}
 REVIEW_RATES = {"defective_review_rate": True, "good_review_rate": False}
 CLASS_RATES = {**OBJECT_RATES, **REVIEW_RATES}
+REVIEWED_SHARES = ("review_rate", "review_rate_at_prevalence", *REVIEW_RATES)
 
 
 def base_rate(metric: str) -> str:

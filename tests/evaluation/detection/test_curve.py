@@ -71,3 +71,36 @@ def test_more_of_the_same_data_narrows_the_band(seed, times):
     once = integrate_curve(z, hits, 1 - hits).band(points, 0.95)
     often = integrate_curve(z, times * hits, times * (1 - hits)).band(points, 0.95)
     assert (often[1] - often[0] < once[1] - once[0] + 1e-3).all()
+
+
+def _expected_hits(middle, width, floor, parts=300):
+    """Sizes, and at each the share of hits that a curve expects."""
+    z = (np.arange(parts) + 0.5) / parts
+    truth = Curves(np.array([middle]), np.array([width]), np.array([floor]), np.array([1.0]))
+    return z, truth.at(z)[0]
+
+
+def test_what_small_defects_hide_of_the_floor_does_not_make_curves_steeper():
+    # At the smallest size 12 % are found, floor or not: hits as the curve expects them must give its width back.
+    z, hits = _expected_hits(0.2, 0.1, 0.0)
+    posterior = integrate_curve(z, hits, 1 - hits)
+    assert posterior.weights @ posterior.curves.width == pytest.approx(0.1, rel=0.1)
+    assert posterior.weights @ posterior.curves.floor < 0.06
+
+
+def test_a_floor_that_is_seen_is_kept():
+    z, hits = _expected_hits(0.5, 0.05, 0.3)
+    posterior = integrate_curve(z, hits, 1 - hits)
+    assert posterior.weights[posterior.curves.floor == 0].sum() < 1e-3
+    low, high = posterior.band(np.array([0.0]), 0.95)
+    assert 0.2 < low[0] < 0.3 < high[0] < 0.4
+
+
+def test_curves_with_and_without_a_floor_share_the_weight_where_nothing_was_judged():
+    z = np.linspace(0, 1, 5)
+    posterior = integrate_curve(z, np.zeros(5), np.zeros(5))
+    assert posterior.weights.sum() == pytest.approx(1)
+    # A curve that finds nothing at all has no room for a floor.
+    some = posterior.curves.ceiling > 0
+    without = posterior.weights[some & (posterior.curves.floor == 0)].sum()
+    assert without / posterior.weights[some].sum() == pytest.approx(0.5, abs=1e-6)
