@@ -25,6 +25,7 @@ from raylab2f.detectors.anomalib.models import (
 from raylab2f.detectors.base import Schedule
 from raylab2f.detectors.pictures.config import PictureConfig, option_values
 from raylab2f.detectors.pictures.detector import PictureDetector
+from raylab2f.detectors.pictures.seeds import global_seeds
 from raylab2f.errors import UserError
 from raylab2f.features.substitution import weights_from
 from raylab2f.features.weights import Normalisation
@@ -95,7 +96,9 @@ class _AnomalibDetector(PictureDetector):
         self, config: Any, feature_shapes: Sequence[tuple[int, int, int]], backbone: nn.Module | None = None
     ) -> None:
         super().__init__(config, feature_shapes, backbone)
-        self.module = self._build(config)
+        # Weights, and which channels count, are drawn when a model is made.
+        with global_seeds(config.init_seed):
+            self.module = self._build(config)
 
     @classmethod
     def check_config(cls, config: Any) -> None:

@@ -27,6 +27,7 @@ from raylab2f import plugins
 from raylab2f.detectors.fitted import require_no_epochs
 from raylab2f.detectors.pictures.config import PictureConfig, option_values
 from raylab2f.detectors.pictures.detector import PictureDetector
+from raylab2f.detectors.pictures.seeds import global_seeds
 from raylab2f.errors import UserError, first_line
 
 __all__ = ["array_detector"]
@@ -70,7 +71,8 @@ class _ArrayDetector(PictureDetector):
         self, config: Any, feature_shapes: Sequence[tuple[int, int, int]], backbone: nn.Module | None = None
     ) -> None:
         super().__init__(config, feature_shapes, backbone)
-        self.made = self._make(config)
+        with global_seeds(config.init_seed):
+            self.made = self._make(config)
 
     @classmethod
     def check_config(cls, config: Any) -> None:
@@ -84,11 +86,10 @@ class _ArrayDetector(PictureDetector):
         return callable(getattr(self.made, "state", None)) and callable(getattr(self.made, "restore", None))
 
     def fit_pictures(self, pictures: Tensor, foregrounds: Tensor | None, seed: int) -> None:
-        """Call `fit`; numpy's and torch's own generators descend from `seed`, too."""
-        np.random.seed(seed % 2**32)  # noqa: NPY002  # for classes that draw from the global one
-        torch.manual_seed(seed)
+        """Call `fit`; what it draws from global generators descends from `seed`, too."""
         masks = None if foregrounds is None else foregrounds.cpu().numpy()
-        self._call("fit", pictures.cpu().numpy(), masks, seed)
+        with global_seeds(seed):
+            self._call("fit", pictures.cpu().numpy(), masks, seed)
 
     def judge_pictures(self, pictures: Tensor) -> tuple[Any, Any]:
         """Call `predict`."""

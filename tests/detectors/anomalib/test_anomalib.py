@@ -76,11 +76,16 @@ def test_a_saved_model_gives_the_same_scores(fitted, pictures, model, tmp_path):
     assert torch.equal(judged(loaded, pictures)[1], judged(detector, pictures)[1])
 
 
-@pytest.mark.parametrize("model", ["Patchcore", "Stfpm"])
+@pytest.mark.parametrize("model", ["Padim", "Patchcore", "Stfpm"])
 def test_the_same_seed_gives_the_same_model(fitted, pictures, model):
     again = made(model)
     again.begin(Samples([], pictures[:6]), seed=3)
     torch.testing.assert_close(judged(again, pictures)[0], judged(fitted(model), pictures)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_model_draws_when_it_is_made_is_another_with_another_seed():
+    drawn = {tuple(made("Padim", init_seed=seed).module.model.idx.tolist()) for seed in (0, 0, 1, 2)}
+    assert len(drawn) == 3
 
 
 @pytest.mark.parametrize("model", ["Dfm", "Padim", "Patchcore"])

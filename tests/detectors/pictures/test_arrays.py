@@ -1,5 +1,6 @@
 """Anybody's class as a detector: what it is given, what it may answer, and what is said of anything else."""
 
+import random
 import sys
 
 import numpy as np
@@ -97,6 +98,28 @@ def test_a_class_with_fit_and_predict_is_a_detector(own_module, pictures):
     np.testing.assert_allclose(scores, wanted, rtol=1e-5)
     assert maps.shape == (6, 4, 5)
     assert detector.upsample(maps, (16, 16)).shape == (6, 16, 16)
+
+
+def test_what_a_class_draws_from_global_generators_descends_from_the_seed_and_disturbs_nobody():
+    class Draws:
+        def __init__(self):
+            self.drawn = [random.random(), np.random.random(), float(torch.rand(()))]  # noqa: NPY002
+
+        def fit(self, pictures, foregrounds, seed):
+            self.drawn += [random.random(), np.random.random(), float(torch.rand(()))]  # noqa: NPY002
+
+        def predict(self, pictures):
+            return np.full(len(pictures), sum(self.drawn)), None
+
+    def drawn(init_seed, seed):
+        detector = array_detector("tests:Draws", Draws)(PictureConfig(init_seed=init_seed), [])
+        detector.begin(Samples([], torch.zeros(2, 4, 4, 3, dtype=torch.uint8)), seed=seed)
+        return detector.made.drawn
+
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    assert drawn(0, 1) == drawn(0, 1)
+    assert all(one != other for one, other in zip(drawn(0, 1), drawn(5, 2), strict=True))
+    assert states == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # noqa: NPY002
 
 
 def test_a_class_that_keeps_its_state_can_be_loaded_and_another_says_why_not(own_module, pictures, tmp_path):
