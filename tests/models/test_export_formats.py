@@ -11,6 +11,7 @@ from raylab2f.models.export.graph import JudgingGraph
 LARGEST = (150, 200)
 SMALL = {
     "mahalanobis": {"fit": "pad"},
+    "dfm": {},
     "padim": {"members": 2, "dimensions": 20},
     "patchcore": {"most_patches": 300},
     "glass": {},
