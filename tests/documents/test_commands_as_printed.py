@@ -24,7 +24,7 @@ SMALL_TILES = "48+8"
 #: The smallest sizes that the presets' layers allow.
 SIZES = {"glass": "64", "csflow": "128"}
 #: Refuse epochs.
-FITTED = {"patchcore", "padim", "mahalanobis"}
+FITTED = {"dfm", "patchcore", "padim", "mahalanobis"}
 #: What readers have done before they come to a page that speaks of it.
 BEFORE = [
     Step("before", words=("run-cv", "--data", "parts.csv", "--folds", "3", "--out", f"runs/{name}", "--detector", name))
