@@ -151,34 +151,43 @@ def _run(asked: PlacedRuns, how: dict[str, Any], telling: Telling) -> None:
     with others_aside(telling.as_json):
         outcomes = run_cross_validation(placed, display=display, **how)
     finished = [
-        (o.summary, settings, place) for o, (settings, place) in zip(outcomes, placed, strict=True) if o.summary
+        (o.summary, settings, place, len(o.failures))
+        for o, (settings, place) in zip(outcomes, placed, strict=True)
+        if o.summary
     ]
-    for summary, settings, place in finished:
+    for summary, settings, place, _ in finished:
         with others_aside(telling.as_json):
             finish_run(place, summary, cache=how["cache"], display=display, mute=settings.evaluation["mute"])
         if not telling.as_json:
             telling.show(place)
-    rankings = _rankings([(settings, place) for _, settings, place in finished], display)
+    rankings = _rankings([run[1:] for run in finished], display)
     if telling.as_json:
-        telling.show(*(place for _, _, place in finished), rankings=rankings)
+        telling.show(*(place for _, _, place, _ in finished), rankings=rankings)
     elif not telling.quiet:
         for ranking in rankings:
             print_ranking(ranking, console)
     _report_failures(outcomes, asked.refused)
 
 
-def _rankings(finished: Sequence[tuple[RunSettings, str]], display: Display) -> list[dict[str, Any]]:
-    """Of the detectors, for each seed: folds of two seeds differ. Where they cannot be ranked, why not is said."""
-    from raylab2f.workflows.ranking import rank_runs
+def _rankings(finished: Sequence[tuple[RunSettings, str, int]], display: Display) -> list[dict[str, Any]]:
+    """Of the detectors, for each seed: folds of two seeds differ. Where they cannot be ranked, why not is said.
 
-    places: dict[int, list[str]] = {}
-    for settings, place in finished:
-        places.setdefault(settings.seed, []).append(place)
+    Arguments:
+        finished: of each run its folder, and how many folds failed.
+    """
+    from raylab2f.workflows.ranking import comparable, rank_runs
+
+    places: dict[int, dict[str, int]] = {}
+    for settings, place, failed in finished:
+        places.setdefault(settings.seed, {})[place] = failed
     rankings = []
     for seed, group in places.items():
         if len(group) > 1:
+            ranked, left_out = comparable(group)
+            for place in left_out:
+                display.warn(f"{place} is not ranked, for {group[place]} of its folds failed.")
             try:
-                rankings.append(rank_runs(group, seed=seed))
+                rankings.append(rank_runs(ranked, seed=seed))
             except UserError as error:
                 display.warn(f"the detectors are not ranked: {error}")
     return rankings

@@ -15,7 +15,7 @@ from raylab2f.files.places import distinct_names
 from raylab2f.files.strangers import read_json
 from raylab2f.runs.folder import RunFolder
 
-__all__ = ["METRIC", "rank_runs"]
+__all__ = ["METRIC", "comparable", "rank_runs"]
 
 #: By which detectors are ranked.
 METRIC = "auroc"
@@ -67,6 +67,19 @@ def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
             }
         )
     return {"metric": METRIC, "level": level, "confidence": comparison.settings["confidence"], "ranking": rows}
+
+
+def comparable(failed: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """Which runs of one command are ranked, and which are left out: a failed fold of one costs the others no ranking.
+
+    Arguments:
+        failed: folds that did not finish, by the run's folder.
+    """
+    whole = [place for place, count in failed.items() if not count]
+    if len(whole) < 2:
+        # Perhaps they lack the same folds.
+        return list(failed), []
+    return whole, [place for place, count in failed.items() if count]
 
 
 def _estimate(folder: RunFolder, level: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import pytest
 from in_process import raylab2f as program
 
 from raylab2f.errors import UserError
-from raylab2f.workflows.ranking import rank_runs
+from raylab2f.workflows.ranking import comparable, rank_runs
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +52,16 @@ def test_runs_that_lack_a_fold_of_the_others_are_not_ranked_and_why_is_said(ran,
     shutil.rmtree(tmp_path / "padim-seed0" / "folds" / "1")
     with pytest.raises(UserError, match="fold"):
         rank_runs([str(tmp_path / "padim-seed0"), str(out / "mahalanobis-seed0")])
+
+
+@pytest.mark.parametrize(
+    ("failed", "ranked", "left_out"),
+    [
+        ({"a": 0, "b": 1, "c": 0}, ["a", "c"], ["b"]),
+        ({"a": 0, "b": 0}, ["a", "b"], []),
+        ({"a": 0, "b": 1}, ["a", "b"], []),
+        ({"a": 1, "b": 1, "c": 1}, ["a", "b", "c"], []),
+    ],
+)
+def test_a_failed_fold_of_one_run_does_not_cost_the_ranking_of_others(failed, ranked, left_out):
+    assert comparable(failed) == (ranked, left_out)
