@@ -26,12 +26,12 @@ def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
 
     Arguments:
         places: their folders, at least two.
-        seed: of the bootstrap.
+        seed: of the runs, and of the bootstrap.
 
     Returns:
-        `metric`, `level`, `confidence`, and `ranking`: a row for each run with `run` (its folder), `detector`, `rank`,
-        `mean`, `low` and `high`, `tied_with` and `worse_than` (detectors), `fold_seconds` and `fold_memory` (bytes):
-        medians over the folds, `None` where they are not known.
+        `seed`, `metric`, `level`, `confidence`, and `ranking`: a row for each run with `run` (its folder), `detector`,
+        `rank`, `mean`, `low` and `high`, `tied_with` and `worse_than` (detectors), `fold_seconds` and `fold_memory`
+        (bytes): medians over the folds, `None` where they are not known.
 
     Raises:
         UserError: they cannot be ranked, such as for folds that some of them lack.
@@ -66,7 +66,8 @@ def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
                 **_costs(folder),
             }
         )
-    return {"metric": METRIC, "level": level, "confidence": comparison.settings["confidence"], "ranking": rows}
+    confidence = comparison.settings["confidence"]
+    return {"seed": seed, "metric": METRIC, "level": level, "confidence": confidence, "ranking": rows}
 
 
 def comparable(failed: Mapping[str, int]) -> tuple[list[str], list[str]]:

@@ -38,8 +38,9 @@ def ran(cache, shared_ray, tmp_path_factory):
 
 def test_where_there_are_no_good_parts_detectors_are_ranked_by_their_pictures(ran):
     out, process = ran
-    assert "detectors on the same folds, image level" in process.stdout
-    ranking = rank_runs([str(out / "padim-seed0"), str(out / "mahalanobis-seed0")])
+    assert "detectors on the same folds, image level, seed 0" in process.stdout
+    ranking = rank_runs([str(out / "padim-seed0"), str(out / "mahalanobis-seed0")], seed=3)
+    assert ranking["seed"] == 3
     assert ranking["level"] == "image"
     for row in ranking["ranking"]:
         assert 0 <= row["low"] <= row["mean"] <= row["high"] <= 1
