@@ -8,6 +8,7 @@ import typer
 
 from raylab2f import api
 from raylab2f.cli.composition import command
+from raylab2f.cli.json_output import others_aside
 from raylab2f.cli.lines import print_lines
 from raylab2f.files.places import join
 from raylab2f.options.declaration import Option
@@ -35,7 +36,8 @@ def diagnose(
     """
     # With --json, nothing but JSON goes to the standard output.
     console = plain_console(stderr=as_json)
-    found = api.diagnose(run, only=only, **vars(diagnosing), **vars(workplace), mute=mute, console=console)
+    with others_aside(as_json):
+        found = api.diagnose(run, only=only, **vars(diagnosing), **vars(workplace), mute=mute, console=console)
     if as_json:
         from raylab2f.files.mirror import fetch_file
 

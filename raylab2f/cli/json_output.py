@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 import typer
 
 from raylab2f.files.places import name_of, parent_of
 
-__all__ = ["put_json"]
+__all__ = ["others_aside", "put_json"]
 
 
 def put_json(values: dict[str, Any], out: str | None, *, printed: bool) -> bool:
@@ -27,3 +30,14 @@ def put_json(values: dict[str, Any], out: str | None, *, printed: bool) -> bool:
     if printed:
         typer.echo(json.dumps(values, indent=2, allow_nan=False))
     return printed
+
+
+@contextmanager
+def others_aside(aside: bool = True) -> Iterator[None]:
+    """Let the standard error have what code of others prints meanwhile: the standard output is for JSON alone.
+
+    Arguments:
+        aside: whether JSON is asked for.
+    """
+    with redirect_stdout(sys.stderr) if aside else nullcontext():
+        yield

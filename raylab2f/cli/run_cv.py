@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from raylab2f.cli.composition import command
+from raylab2f.cli.json_output import others_aside, put_json
 from raylab2f.cli.lines import print_lines
 from raylab2f.cli.run_outcome import Telling
 from raylab2f.errors import UserError
@@ -95,9 +96,10 @@ def run_cv(
         _go_on(context, places.out)
         return
     # Ray and torch take seconds to import; help and mistakes in the options need neither.
-    asked = place_runs(
-        data, pictures, preparation, detector, protocol, evaluation, mute, places, limits, cluster.budget()
-    )
+    with others_aside(telling.as_json):
+        asked = place_runs(
+            data, pictures, preparation, detector, protocol, evaluation, mute, places, limits, cluster.budget()
+        )
     placed = asked.runs
     if save_config is not None:
         from raylab2f.options.settings_file import write_settings
@@ -110,20 +112,22 @@ def run_cv(
         "resume": places.resume,
     }
     if cluster.dry_run:
-        _forecast(asked, how)
+        _forecast(asked, how, telling)
     else:
         loud = {name: getattr(cluster, name) for name in ("dashboard", "tensorboard", "mlflow")}
         _run(asked, how | loud, telling)
 
 
-def _forecast(asked: PlacedRuns, how: dict[str, Any]) -> None:
+def _forecast(asked: PlacedRuns, how: dict[str, Any], telling: Telling) -> None:
     """Say what the runs would take."""
     from raylab2f.reporting import Display, print_forecasts
     from raylab2f.workflows.forecast import forecast_runs
 
-    console = plain_console()
-    forecasts = forecast_runs(asked.runs, display=Display(console), **how)
-    print_forecasts([{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts], console)
+    with others_aside(telling.as_json):
+        forecasts = forecast_runs(asked.runs, display=Display(telling.console()), **how)
+    told = [{**asdict(forecast), "seconds": forecast.seconds} for forecast in forecasts]
+    if not put_json({"forecasts": told}, None, printed=telling.as_json):
+        print_forecasts(told, plain_console())
     if asked.refused:
         raise UserError(" ".join(asked.refused))
 
@@ -144,35 +148,46 @@ def _run(asked: PlacedRuns, how: dict[str, Any], telling: Telling) -> None:
     for _, place in placed:
         print_lines(console, f"run folder: {place}")
     say_how_to_go_on(lambda: _how_to_go_on([place for _, place in placed]))
-    outcomes = run_cross_validation(placed, display=display, **how)
+    with others_aside(telling.as_json):
+        outcomes = run_cross_validation(placed, display=display, **how)
     finished = [
-        (o.summary, settings, place) for o, (settings, place) in zip(outcomes, placed, strict=True) if o.summary
+        (o.summary, settings, place, len(o.failures))
+        for o, (settings, place) in zip(outcomes, placed, strict=True)
+        if o.summary
     ]
-    for summary, settings, place in finished:
-        finish_run(place, summary, cache=how["cache"], display=display, mute=settings.evaluation["mute"])
+    for summary, settings, place, _ in finished:
+        with others_aside(telling.as_json):
+            finish_run(place, summary, cache=how["cache"], display=display, mute=settings.evaluation["mute"])
         if not telling.as_json:
             telling.show(place)
-    rankings = _rankings([(settings, place) for _, settings, place in finished], display)
+    rankings = _rankings([run[1:] for run in finished], display)
     if telling.as_json:
-        telling.show(*(place for _, _, place in finished), rankings=rankings)
+        telling.show(*(place for _, _, place, _ in finished), rankings=rankings)
     elif not telling.quiet:
         for ranking in rankings:
             print_ranking(ranking, console)
     _report_failures(outcomes, asked.refused)
 
 
-def _rankings(finished: Sequence[tuple[RunSettings, str]], display: Display) -> list[dict[str, Any]]:
-    """Of the detectors, for each seed: folds of two seeds differ. Where they cannot be ranked, why not is said."""
-    from raylab2f.workflows.ranking import rank_runs
+def _rankings(finished: Sequence[tuple[RunSettings, str, int]], display: Display) -> list[dict[str, Any]]:
+    """Of the detectors, for each seed: folds of two seeds differ. Where they cannot be ranked, why not is said.
 
-    places: dict[int, list[str]] = {}
-    for settings, place in finished:
-        places.setdefault(settings.seed, []).append(place)
+    Arguments:
+        finished: of each run its folder, and how many folds failed.
+    """
+    from raylab2f.workflows.ranking import comparable, rank_runs
+
+    places: dict[int, dict[str, int]] = {}
+    for settings, place, failed in finished:
+        places.setdefault(settings.seed, {})[place] = failed
     rankings = []
     for seed, group in places.items():
         if len(group) > 1:
+            ranked, left_out = comparable(group)
+            for place in left_out:
+                display.warn(f"{place} is not ranked, for {group[place]} of its folds failed.")
             try:
-                rankings.append(rank_runs(group, seed=seed))
+                rankings.append(rank_runs(ranked, seed=seed))
             except UserError as error:
                 display.warn(f"the detectors are not ranked: {error}")
     return rankings

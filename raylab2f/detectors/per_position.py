@@ -45,6 +45,7 @@ class PerPosition(Detector):
         self.parts = nn.ModuleList(made)
         self.gives_maps = made[0].gives_maps
         self._trained_on = torch.zeros(0, dtype=torch.int64)
+        self._answered: tuple[int, tuple[int, ...] | None] | None = None
 
     @property
     def detectors(self) -> dict[int, Detector]:
@@ -119,7 +120,7 @@ class PerPosition(Detector):
         """Scores and maps, each by the detector of its position.
 
         Raises:
-            UserError: a tile lies where none trained.
+            UserError: a tile lies where none trained, or the maps of two positions have not one size.
             ValueError: a batch without positions.
         """
         if batch.positions is None:
@@ -133,6 +134,7 @@ class PerPosition(Detector):
                 )
             own = (batch.positions == position).nonzero()[:, 0]
             answers.append(self.detectors[position].predict(_taken(batch, own)))
+            self._require_alike(position, answers[-1].maps)
             order.append(own)
         self.gives_maps = all(detector.gives_maps for detector in self.detectors.values())
         back = torch.cat(order).argsort()
@@ -158,6 +160,19 @@ class PerPosition(Detector):
             own = {name[len(prefix) :]: value for name, value in state_dict.items() if name.startswith(prefix)}
             detector.load_state_dict(own, strict)
         return nn.modules.module._IncompatibleKeys([], [])
+
+    def _require_alike(self, position: int, maps: Tensor) -> None:
+        """What a class of somebody's answers may depend on what it was fitted to; maps must be put together."""
+        own = position, tuple(maps.shape[1:]) if self.detectors[position].gives_maps else None
+        self._answered = before = self._answered or own
+        if before[1] != own[1]:
+            (one, first), (other, second) = (
+                (place, "no maps" if grid is None else "maps of {} x {}".format(*grid)) for place, grid in (before, own)
+            )
+            raise UserError(
+                f"--detector {self.name}: its predict gives {first} at position {one} of tiles and {second} at "
+                f"position {other}; with --per-position all must be of one size, or none."
+            )
 
     def _span(self, position: int) -> tuple[int, int]:
         """First row and end of the tiles that the detector of this position trains on."""

@@ -76,7 +76,7 @@ class DetectorChoice:
                     raise
                 refused.append(error)
                 continue
-            config = self.config(name, preset)
+            config = self._one_of_several(name, preset)
             try:
                 cls.check_config(config_from_dict(name, config))
                 configs[name] = config
@@ -92,6 +92,17 @@ class DetectorChoice:
         trust(*self.detector)
         changes = {name: getattr(self, name) for name in ("epochs", "size", "backbone", "layers", "weights")}
         return configure(detector, preset, changes, self._settings_of(detector))
+
+    def _one_of_several(self, name: str, preset: str) -> dict[str, Any]:
+        """`config` of a detector; beside others, what it refuses is said to be its matter."""
+        try:
+            return self.config(name, preset)
+        except UserError as error:
+            if len(self.detector) == 1 or name in str(error):
+                raise
+            raise UserError(
+                f"--detector {name}, {error} What is meant for another goes to it alone by --set DETECTOR/NAME=VALUE."
+            ) from error
 
     def _settings_of(self, detector: str) -> list[str]:
         """Those for all detectors, and those for this one, without its name."""

@@ -26,7 +26,9 @@ def print_ranking(ranking: Mapping[str, Any], console: Console) -> None:
         for row in ranking["ranking"]
     ]
     headings = ("rank", "detector", ranking["metric"].upper(), "tied with", "a fold takes", "memory")
-    print_table(headings, rows, console, title=f"detectors on the same folds, {ranking['level']} level", left=(1, 3))
+    # A command with several seeds has a ranking for each.
+    title = f"detectors on the same folds, {ranking['level']} level, seed {ranking['seed']}"
+    print_table(headings, rows, console, title=title, left=(1, 3))
     console.print(
         f"Rank 1 + the number of detectors shown to be better: paired bootstrap over objects, p below "
         f"{1 - ranking['confidence']:.2g} after Holm's adjustment for all pairs. Tied: neither is shown to be better.",

@@ -182,6 +182,10 @@ def _suggestion(
         return Suggestion("none", f"{sentence}; {_BY_EYE}.")
     if tile >= smallest:
         wanted = _text(tuple(math.ceil(side * scale) for side in defects[0].size))
+        as_taken = next((row.kept for row in rows if row.size is None and row.defect_type is None), None)
+        if as_taken is not None and as_taken >= keep:
+            found = f"Of these only pictures as they were taken keep {keep:.0%} of the defects ({as_taken:.0%})"
+            return Suggestion("none", f"{found}; look at other sizes, such as --size {wanted}.")
         return Suggestion(
             "none",
             f"None of these sizes keeps {keep:.0%} of the defects; look at larger ones, such as --size {wanted}.",

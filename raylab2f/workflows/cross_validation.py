@@ -306,10 +306,16 @@ def unfinished_sentence(outcomes: Sequence[RunOutcome], way_on: str, refused: Se
         refused: why there are no runs of other detectors that were asked for.
     """
     sentences = list(refused)
+    failed = [(outcome.place, failure) for outcome in outcomes for failure in outcome.failures]
     if lost := [outcome for outcome in outcomes if outcome.summary is None]:
         reasons = f" ({lost[0].failures[0].message})" if lost[0].failures else ""
         others = f", nor of {', '.join(outcome.place for outcome in lost[1:])}" if lost[1:] else ""
         told = f"{lost[0].place}: no fold finished{reasons}{others}; see error.json in the folds, then {way_on}."
+        sentences.append(told)
+    elif refused and failed:
+        place, failure = failed[0]
+        others = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+        told = f"{place}: fold {failure.fold} failed ({failure.message}){others}; see error.json in it, then {way_on}."
         sentences.append(told)
     elif refused:
         sentences.append("What else was asked for is done.")

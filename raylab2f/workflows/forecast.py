@@ -45,6 +45,7 @@ from raylab2f.runs.splits import (
     training_cautions,
 )
 from raylab2f.workflows.inputs import resolve_preparation
+from raylab2f.workflows.plans import require_possible_parts
 
 __all__ = ["Forecast", "forecast_runs"]
 
@@ -158,6 +159,7 @@ def _forecast(
     check_breakdown_columns(settings, manifest)
     require_possible_size(settings.detector, config)
     pictures = with_copies(manifest, settings.preparation.angles)
+    require_possible_parts(settings, pictures, resources)
     preparation, _ = resolve_preparation(settings, config.size, pictures, identity, cache, display)
     merge, assumed = _assume_merge(settings, manifest)
     splits = plan_splits(settings, manifest, pictures, identity, merge=merge)
@@ -200,6 +202,10 @@ def _forecast(
     if plan_streaming(size, settings.memory_budget) is not None and settings.memory_budget is not None:
         fold_bytes = settings.memory_budget - RESIDENT_BYTES
         assumed = (*assumed, _STREAMED)
+    schedule = config.schedule
+    if settings.preparation.per_position and schedule.samples_per_epoch is not None:
+        # An epoch is one of every position's detector.
+        schedule = replace(schedule, samples_per_epoch=schedule.samples_per_epoch * round(each_read))
     shard_bytes = count * math.prod(config.size) * (3 + _MASKS)
     return Forecast(
         detector=settings.detector,
@@ -221,7 +227,7 @@ def _forecast(
         else stage + count * rates.extract / (gpus or cpus / placement.cpus_per_worker),
         start_seconds=stage,
         finish_seconds=stage,
-        fold_seconds=_fold_seconds(config.schedule, trains, judged, rates),
+        fold_seconds=_fold_seconds(schedule, trains, judged, rates),
         assumed=assumed,
     )
 

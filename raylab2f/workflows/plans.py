@@ -42,7 +42,7 @@ from raylab2f.runs.splits import (
 from raylab2f.runs.tiled import reading_of
 from raylab2f.workflows.inputs import prepare_inputs
 
-__all__ = ["RunPlan", "plan_run"]
+__all__ = ["RunPlan", "plan_run", "require_possible_parts"]
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,10 @@ def plan_run(
         UserError: the plan is impossible, or differs from the one that the folder holds.
     """
     check_breakdown_columns(settings, dataset.manifest)
-    per_position = settings.preparation.per_position
-    if resources.workers > 1 and (per_position or detector_class(settings.detector).reads_pictures):
-        who = "what trains by --per-position" if per_position else settings.detector
-        raise UserError(f"--workers-per-fold {resources.workers}: {who} trains in one process; leave it out.")
     settled = settled_merge(settings, dataset.manifest)
     # Mistakes in the plan are told before the pictures are prepared.
     copies = with_copies(dataset.manifest, settings.preparation.angles)
-    if per_position and settings.preparation.centre_embed is None:
-        require_one_frame(copies, settings.preparation.resolve(settings.config["size"]))
+    require_possible_parts(settings, copies, resources)
     assumed = settled is None or settled["merged"]
     splits = plan_splits(settings, dataset.manifest, copies, identity, merge=assumed)
     if not folder.exists():
@@ -117,7 +112,7 @@ def plan_run(
     }
     if merge_note["merged"] != assumed:
         splits = plan_splits(settings, dataset.manifest, inputs.pictures, identity, merge=merge_note["merged"])
-    if per_position:
+    if settings.preparation.per_position:
         require_trained_positions(reading_of(PictureShards.open(local(inputs.seen_place))), splits)
     for fold, split in enumerate(splits):
         _check_split(folder.fold(fold) / "split.parquet", split)
@@ -161,6 +156,20 @@ def plan_run(
         warnings.append(Caution("RL206", sentence))
     features = {"stored": inputs.found, "computed": inputs.extracted}
     return RunPlan(settings, folder, tasks, warnings, description, features)
+
+
+def require_possible_parts(settings: RunSettings, copies: pa.Table, resources: FoldResources) -> None:
+    """`UserError` where detectors for each position, or one that sees pictures, cannot be trained as it is asked.
+
+    Arguments:
+        copies: `with_copies` of the data set.
+    """
+    per_position = settings.preparation.per_position
+    if resources.workers > 1 and (per_position or detector_class(settings.detector).reads_pictures):
+        who = "what trains by --per-position" if per_position else settings.detector
+        raise UserError(f"--workers-per-fold {resources.workers}: {who} trains in one process; leave it out.")
+    if per_position and settings.preparation.centre_embed is None:
+        require_one_frame(copies, settings.preparation.resolve(settings.config["size"]))
 
 
 def _merge_decision(settings: RunSettings, manifest: pa.Table, store: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from raylab2f.files.places import distinct_names
 from raylab2f.files.strangers import read_json
 from raylab2f.runs.folder import RunFolder
 
-__all__ = ["METRIC", "rank_runs"]
+__all__ = ["METRIC", "comparable", "rank_runs"]
 
 #: By which detectors are ranked.
 METRIC = "auroc"
@@ -26,12 +26,12 @@ def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
 
     Arguments:
         places: their folders, at least two.
-        seed: of the bootstrap.
+        seed: of the runs, and of the bootstrap.
 
     Returns:
-        `metric`, `level`, `confidence`, and `ranking`: a row for each run with `run` (its folder), `detector`, `rank`,
-        `mean`, `low` and `high`, `tied_with` and `worse_than` (detectors), `fold_seconds` and `fold_memory` (bytes):
-        medians over the folds, `None` where they are not known.
+        `seed`, `metric`, `level`, `confidence`, and `ranking`: a row for each run with `run` (its folder), `detector`,
+        `rank`, `mean`, `low` and `high`, `tied_with` and `worse_than` (detectors), `fold_seconds` and `fold_memory`
+        (bytes): medians over the folds, `None` where they are not known.
 
     Raises:
         UserError: they cannot be ranked, such as for folds that some of them lack.
@@ -66,7 +66,21 @@ def rank_runs(places: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
                 **_costs(folder),
             }
         )
-    return {"metric": METRIC, "level": level, "confidence": comparison.settings["confidence"], "ranking": rows}
+    confidence = comparison.settings["confidence"]
+    return {"seed": seed, "metric": METRIC, "level": level, "confidence": confidence, "ranking": rows}
+
+
+def comparable(failed: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """Which runs of one command are ranked, and which are left out: a failed fold of one costs the others no ranking.
+
+    Arguments:
+        failed: folds that did not finish, by the run's folder.
+    """
+    whole = [place for place, count in failed.items() if not count]
+    if len(whole) < 2:
+        # Perhaps they lack the same folds.
+        return list(failed), []
+    return whole, [place for place, count in failed.items() if count]
 
 
 def _estimate(folder: RunFolder, level: str) -> dict[str, Any] | None:

@@ -30,3 +30,16 @@ def test_runs_that_are_finished_are_judged_though_another_failed(tmp_path, monke
 
 def test_nothing_is_said_where_every_run_has_a_fold():
     assert unfinished_sentence([RunOutcome("a", {}, ())], "--resume") is None
+
+
+def test_failed_folds_of_others_are_told_beside_a_detector_that_cannot_be_made():
+    failed = (SimpleNamespace(folder="0", fold=0, message="its fit failed"), SimpleNamespace(fold=3, message="late"))
+    outcomes = [RunOutcome("a", {}, ()), RunOutcome("b", {}, failed)]
+    told = unfinished_sentence(outcomes, "--resume", ["c cannot be made."])
+    assert told == (
+        "c cannot be made. b: fold 0 failed (its fit failed), and 1 more; see error.json in it, then --resume."
+    )
+    assert unfinished_sentence(outcomes, "--resume") is None
+    assert unfinished_sentence(outcomes[:1], "--resume", ["c cannot be made."]) == (
+        "c cannot be made. What else was asked for is done."
+    )

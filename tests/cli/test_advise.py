@@ -85,6 +85,14 @@ def test_what_nothing_helps_is_said(plates):
     assert "look at larger ones, such as --size" in larger["sentence"]
 
 
+def test_pictures_as_they_were_taken_that_keep_enough_are_not_said_to_lose_it(plates):
+    root = plates(dent=[100] * 3)
+    for sizes in (("--size", "native"), ("--size", 16, "--size", "native")):
+        found = asked(root, *sizes)["suggestion"]
+        # 100 pixels of 400 are 8 at 32.
+        assert found["sentence"].endswith("keep 90% of the defects (100%); look at other sizes, such as --size 32x32.")
+
+
 def test_the_table_has_all_sizes_and_types_and_python_says_the_same(plates):
     root = plates(dent=[40] * 3, scratch=[16] * 3)
     done = raylab2f("advise", root, "--size", "100x200", "--size", "native", "--detector", "csflow")

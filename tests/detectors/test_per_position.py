@@ -1,5 +1,6 @@
 """One detector for each position: each sees its own tiles alone, and a mixed batch is divided and put together."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from raylab2f.detectors.checkpoint import load_detector, load_training, save_det
 from raylab2f.detectors.csflow import CSFlow, CSFlowConfig
 from raylab2f.detectors.patchcore import PatchCore, PatchCoreConfig
 from raylab2f.detectors.per_position import PerPosition, per_position
+from raylab2f.detectors.pictures import PictureConfig, array_detector
 from raylab2f.detectors.training import predict_batches, train_epochs
 from raylab2f.errors import UserError
 from raylab2f.seeding import torch_seed
@@ -130,3 +132,27 @@ def test_a_detector_that_trains_in_steps_learns_at_every_position_and_goes_on_af
     found = load_training(tmp_path / "checkpoint.safetensors", again, optimizers)
     run(again, optimizers, first_epoch=len(found))
     torch.testing.assert_close(scored(again, samples)[0], after, rtol=1e-5, atol=1e-6)
+
+
+class _Uneven:
+    """Its maps are as high as the pictures that it was fitted to are bright; of dark ones it gives none."""
+
+    def fit(self, pictures, foregrounds, seed):
+        self.height = int(pictures.max())
+
+    def predict(self, pictures):
+        return np.zeros(len(pictures)), np.zeros((len(pictures), self.height, 4)) if self.height else None
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize(("bright", "said"), [(2, "maps of 2 x 4"), (0, "no maps")])
+def test_maps_of_positions_that_cannot_be_put_together_are_told_in_a_sentence(batch_size, bright, said):
+    made_from = per_position(array_detector("tests:Uneven", _Uneven))
+    detector = made_from(PictureConfig(size=(8, 8)), [], positions=(0, 1))
+    pictures = torch.full((4, 8, 8, 3), 3, dtype=torch.uint8)
+    pictures[2:] = bright
+    samples = Samples([], pictures, positions=torch.tensor([0, 0, 1, 1]))
+    detector.begin(samples, seed=1)
+    wanted = f"--detector tests:Uneven: its predict gives maps of 3 x 4 at position 0 of tiles and {said} at position 1"
+    with pytest.raises(UserError, match=wanted):
+        scored(detector, samples, batch_size)

@@ -6,6 +6,7 @@ import pytest
 
 from raylab2f.detectors.registry import DETECTORS, config_to_dict, preset_config
 from raylab2f.errors import UserError
+from raylab2f.options.detector import DetectorChoice
 from raylab2f.options.detector_settings import configure
 
 UNCHANGED = {"epochs": None, "size": None, "backbone": None, "layers": None, "weights": None}
@@ -96,3 +97,13 @@ def test_values_that_cannot_be_are_refused(detector, setting, sentence):
     with pytest.raises(UserError, match=sentence) as raised:
         configured(detector, settings=[setting])
     assert setting.partition("=")[0] in str(raised.value)
+
+
+def test_of_several_detectors_the_one_that_refuses_an_option_is_named():
+    with pytest.raises(UserError, match=r"^--epochs 2: this detector is fitted at once"):
+        DetectorChoice(detector=("patchcore",), epochs=2).configs("fast")
+    with pytest.raises(UserError, match=r"^--detector patchcore, --epochs 2: .* by --set DETECTOR/NAME=VALUE\.$"):
+        DetectorChoice(detector=("glass", "patchcore"), epochs=2).configs("fast")
+    found, refused = DetectorChoice(detector=("glass", "patchcore"), settings=("glass/epochs=2",)).configs("fast")
+    assert found["glass"]["schedule"]["epochs"] == 2
+    assert not refused

@@ -22,6 +22,7 @@ class Spy:
     """Writes down which pictures it is given; keeps its model."""
 
     def __init__(self, log):
+        print("listening")
         self.log = log
 
     def _note(self, what, pictures):
@@ -185,6 +186,15 @@ def test_what_keeps_its_model_becomes_one_and_what_does_not_says_so(ran, beside,
     by_name = {Path(row.split(",")[0]).name: float(row.split(",")[place]) for row in rows[1:]}
     for row in fold:
         np.testing.assert_allclose(by_name[row["image_id"]], row["score"], rtol=1e-5)
+
+
+def test_what_a_class_prints_is_no_part_of_json(ran, beside, cache):
+    spy = ran[0] / "own_detectors-Spy-seed0"
+    words = ["--resume", "--out", spy, "--detector", "own_detectors:Spy", "--cache", cache, "--json"]
+    done = raylab2f("run-cv", *words)
+    assert done.returncode == 0, done.stderr
+    assert "listening" in done.stderr
+    assert [run["run"] for run in json.loads(done.stdout)["runs"]] == [str(spy)]
 
 
 def test_an_exported_file_holds_no_detector_of_others(ran, beside, cache, tmp_path):

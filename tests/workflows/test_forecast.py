@@ -57,6 +57,14 @@ def test_what_is_done_already_costs_nothing(finished_run, run):
     assert _cell(process.stdout, "time: extract features") == "in the cache"
 
 
+def test_a_dry_run_is_told_as_json(finished_run, run):
+    process = run("--detector", "glass", "--folds", 5, "--out", finished_run[0], "--resume", "--dry-run", "--json")
+    [told] = json.loads(process.stdout)["forecasts"]
+    assert (told["detector"], told["folds"], told["finished"]) == ("glass", 5, 3)
+    assert told["extract_seconds"] == 0.0
+    assert told["seconds"] >= told["start_seconds"] > 0.0
+
+
 def test_a_dry_run_meets_the_mistakes_of_the_run(run, tmp_path):
     process = run("--folds", 3, "--out", tmp_path / "out", "--gpus-per-fold", 64, "--dry-run", check=False)
     assert process.returncode == 2

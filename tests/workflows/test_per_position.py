@@ -116,18 +116,20 @@ def test_altered_pictures_are_judged_by_the_detectors_of_their_positions(own, ca
         (("--workers-per-fold", 2), "--workers-per-fold 2: what trains by --per-position trains in one process"),
     ],
 )
-def test_what_does_not_go_together_is_refused(judge, tmp_path, options, sentence):
-    process = judge("--per-position", *options, "--out", tmp_path / "out")
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "forecast"])
+def test_what_does_not_go_together_is_refused(judge, tmp_path, options, sentence, dry):
+    process = judge("--per-position", *options, *dry, "--out", tmp_path / "out")
     assert process.returncode == 2
     assert sentence in process.stderr
 
 
-def test_pictures_of_two_sizes_are_told_before_anything_is_prepared(judge, halves, tmp_path):
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "forecast"])
+def test_pictures_of_two_sizes_are_told_before_anything_is_prepared(judge, halves, tmp_path, dry):
     cv2.imwrite(str(tmp_path / "tall.png"), np.zeros((96, 128, 3), np.uint8))
     data = tmp_path / "two.csv"
     text = halves.read_text(encoding="utf-8").replace(",part ", f",{halves.parent}/part ")
     data.write_text(f"{text}tall.png,tall.png,0,tall\n", encoding="utf-8")
-    process = judge("--per-position", "--out", tmp_path / "out", data=data)
+    process = judge("--per-position", "--out", tmp_path / "out", *dry, data=data)
     assert process.returncode == 2
     assert "--per-position: pictures must be of one size, but " in process.stderr
     assert not (tmp_path / "out").exists()

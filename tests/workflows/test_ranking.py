@@ -9,7 +9,7 @@ import pytest
 from in_process import raylab2f as program
 
 from raylab2f.errors import UserError
-from raylab2f.workflows.ranking import rank_runs
+from raylab2f.workflows.ranking import comparable, rank_runs
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,9 @@ def ran(cache, shared_ray, tmp_path_factory):
 
 def test_where_there_are_no_good_parts_detectors_are_ranked_by_their_pictures(ran):
     out, process = ran
-    assert "detectors on the same folds, image level" in process.stdout
-    ranking = rank_runs([str(out / "padim-seed0"), str(out / "mahalanobis-seed0")])
+    assert "detectors on the same folds, image level, seed 0" in process.stdout
+    ranking = rank_runs([str(out / "padim-seed0"), str(out / "mahalanobis-seed0")], seed=3)
+    assert ranking["seed"] == 3
     assert ranking["level"] == "image"
     for row in ranking["ranking"]:
         assert 0 <= row["low"] <= row["mean"] <= row["high"] <= 1
@@ -52,3 +53,16 @@ def test_runs_that_lack_a_fold_of_the_others_are_not_ranked_and_why_is_said(ran,
     shutil.rmtree(tmp_path / "padim-seed0" / "folds" / "1")
     with pytest.raises(UserError, match="fold"):
         rank_runs([str(tmp_path / "padim-seed0"), str(out / "mahalanobis-seed0")])
+
+
+@pytest.mark.parametrize(
+    ("failed", "ranked", "left_out"),
+    [
+        ({"a": 0, "b": 1, "c": 0}, ["a", "c"], ["b"]),
+        ({"a": 0, "b": 0}, ["a", "b"], []),
+        ({"a": 0, "b": 1}, ["a", "b"], []),
+        ({"a": 1, "b": 1, "c": 1}, ["a", "b", "c"], []),
+    ],
+)
+def test_a_failed_fold_of_one_run_does_not_cost_the_ranking_of_others(failed, ranked, left_out):
+    assert comparable(failed) == (ranked, left_out)

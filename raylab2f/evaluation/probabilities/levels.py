@@ -194,7 +194,8 @@ def _ends(
         )
         # Not a share: a t interval on the scale of its logarithm.
         loss, error = float(means[_LOG_LOSS]), float(np.nanstd(drawn[_LOG_LOSS])) if known[_LOG_LOSS] else np.nan
-        half = float(stdtrit(degrees, (1 + confidence) / 2)) * error / loss
+        # Where every certainty was right, nothing says how dear a wrong one would be.
+        half = float(stdtrit(degrees, (1 + confidence) / 2)) * error / loss if loss else np.nan
         low[_LOG_LOSS], high[_LOG_LOSS] = loss * np.exp(-half), loss * np.exp(half)
         ends["object-bootstrap"] = low, high
     if "object-bootstrap-percentile" in methods:

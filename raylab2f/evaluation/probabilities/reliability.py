@@ -50,7 +50,7 @@ def reliability_metrics(judged: Judged) -> np.ndarray:
     right = np.where(y > 0, p, 1 - p)
     used = u > 0
     with np.errstate(divide="ignore"):
-        log_loss = float(-(u[used] @ np.log(right[used])))
+        log_loss = float(u[used] @ -np.log(right[used]))
     which = equal_mass_bins(p, u)
     ece = float(np.abs(np.bincount(which, weights=u * (p - y))).sum())
     value, group = np.unique(p[used], return_inverse=True)

@@ -73,6 +73,11 @@ def read_score_file(path: str | Path, tool: str | None = None, manifest: str | P
     table = read_scores(path) if reader is None else reader.read(found)
     if manifest is not None:
         table = join_manifest(table, manifest, f"'{path}'")
+    if reader is not None and "image_id" in table.column_names and "label" not in table.column_names:
+        raise UserError(
+            f"'{path}' does not say which pictures are good, neither by labels nor by folders; add labels to it, or "
+            "give a --manifest with a column label."
+        )
     warnings: tuple[Caution, ...] = ()
     if reader is not None and not {"partition", "fold"} & set(table.column_names):
         warnings = (

@@ -92,6 +92,26 @@ def test_a_summary_says_how_far_probabilities_can_be_relied_on(simulate, calibra
     assert np.mean(folds) == pytest.approx(rows_of(summary)["brier_score"].mean)
 
 
+def test_certainties_that_were_all_right_are_judged():
+    rows = [
+        {"image_id": f"{i}", "object_id": f"{i}", "label": i % 4 == 0, "score": float(i % 4 == 0), "fold": fold}
+        for fold in range(2)
+        for i in range(40)
+    ]
+    table = [
+        row | {"label": int(row["label"]), "partition": ("threshold", "inference")[k // 4 % 2]}
+        for k, row in enumerate(rows)
+    ]
+    summary = evaluate(pa.Table.from_pylist(table), probabilities="isotonic", replicates=50)
+    found = rows_of(summary)
+    assert found["brier_score"].mean == 0
+    assert found["brier_score"].interval.high > 0
+    assert str(found["log_loss"].mean) == "0.0"
+    # What a wrong certainty would cost is without bound, and no replicate has one.
+    assert found["log_loss"].interval is None
+    json.dumps(summary.to_dict(), allow_nan=False)
+
+
 def test_every_probability_is_written_and_learnt_from_the_threshold_partition_alone(simulate):
     table = simulate(anomalous=20, nominal=24, folds=2, pictures=2)
     found = evaluate(table, probabilities="isotonic", replicates=20).probabilities.to_pandas()

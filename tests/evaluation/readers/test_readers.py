@@ -181,7 +181,7 @@ WRONG = [
     ("p.csv", "image_path,gt_label,pred_score\na,0,high\nb,1,2\n", "no number"),
     ("p.csv", "image_path,gt_label,pred_score\na,0,1.234.567\nb,1,2\n", "no number"),
     ("p.csv", "image_path,gt_label,pred_score\n", "empty"),
-    ("p.csv", "image_path,pred_score\na,0.1\nb,0.2\n", "label"),
+    ("p.csv", "image_path,pred_score\na,0.1\nb,0.2\n", r"p\.csv' does not say which pictures are good"),
     ("p.csv", "image_path,pred_score\nx/good/a,0.1\nb,0.2\n", "lies in no folder"),
     ("p.csv", "image_path,gt_label,pred_score,anomaly_score\na,0,1,2\n", "could each be score"),
     ("p.csv", "image_path,pred_score,pred_score\na,0,1\n", "more than once"),
