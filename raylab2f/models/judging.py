@@ -113,6 +113,14 @@ class Judge:
         """Whether every picture must come with a foreground mask."""
         return self.preparation.needs_foreground or self.record.foreground_tiles
 
+    @property
+    def smallest(self) -> tuple[int, int]:
+        """Height and width of a picture that it judges as they are, and none of tiles smaller than that."""
+        tiling = self.preparation.tiling
+        if self.record.frame is not None:
+            return self.record.frame[0], self.record.frame[1]
+        return self.preparation.size if tiling is None else (tiling.height, tiling.width)
+
     @torch.inference_mode()
     def features(self, prepared: NDArray[np.uint8]) -> list[torch.Tensor]:
         """The features (n, C, h, w) float32 of prepared pictures (n, H, W, 3), as the detectors read them."""

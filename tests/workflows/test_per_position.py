@@ -10,6 +10,7 @@ import pytest
 from in_process import raylab2f as program
 
 from raylab2f.cluster.pictures.rescore import AlteredPictures, rescore
+from raylab2f.models.folder import load_model
 from raylab2f.preparation.tile_table import TILES_FILE
 
 TILES = ("--tiles", "64x64", "--size", 64)
@@ -74,6 +75,10 @@ def test_a_run_goes_on_and_a_model_gives_the_folds_scores(own, judge, cache, hal
         assert process.returncode == 0, process.stdout + process.stderr
     record = json.loads((tmp_path / "from-fold" / "model.json").read_text(encoding="utf-8"))
     assert record["positions"] == [0, 1]
+    # What a server has a model look at before anybody sends it a picture.
+    judge = load_model(tmp_path / "from-fold")
+    assert judge.smallest == (64, 128)
+    assert len(judge.look([np.zeros((*judge.smallest, 3), np.uint8)])) == 1
     cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((64, 192, 3), np.uint8))
     rows = [["wide.png", tmp_path / "wide.png"]]
     rows += [[name, halves.parent / name] for name in (f"part {number:02d}.png" for number in range(20))]

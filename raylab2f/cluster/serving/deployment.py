@@ -62,9 +62,7 @@ class _Replica:
         self._patience = _STUCK_TIMEOUTS * rules.timeout
         self._judge = LocalJudge(judge, rules)
         # What is slow the first time is done before anybody waits.
-        tiling = judge.preparation.tiling
-        shape = judge.preparation.size if tiling is None else (tiling.height, tiling.width)
-        blank = torch.zeros((*shape, 3), dtype=torch.uint8).numpy()
+        blank = torch.zeros((*judge.smallest, 3), dtype=torch.uint8).numpy()
         if not judge.needs_foreground:
             judge.look([blank] * min(rules.max_batch, _WARM_BATCH))
 
