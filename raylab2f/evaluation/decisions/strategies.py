@@ -121,6 +121,7 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
     known = every[name]
     usual = {} if name == _SHARES else defaults or {}
     parameters = {key: usual.get(key, value) for key, value in known.items()}
+    given: set[str] = set()
     for position, part in enumerate(filter(None, rest.split(","))):
         key, equals, value = part.partition("=")
         if not equals:
@@ -128,6 +129,9 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
         if key.strip() not in known:
             allowed = ", ".join(known) or "none"
             raise UserError(f"Threshold strategy '{text}': parameters of {name} are: {allowed}.")
+        if key.strip() in given:
+            raise UserError(f"Threshold strategy '{text}': {key.strip()} is given twice; leave one of them.")
+        given.add(key.strip())
         try:
             parameters[key.strip()] = float(value)
         except ValueError:
