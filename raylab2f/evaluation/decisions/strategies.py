@@ -122,7 +122,12 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
     usual = {} if name == _SHARES else defaults or {}
     parameters = {key: usual.get(key, value) for key, value in known.items()}
     given: set[str] = set()
-    for position, part in enumerate(filter(None, rest.split(","))):
+    for position, part in enumerate(rest.split(",") if rest else ()):
+        if not part.strip():
+            # Whether a place was left free or a comma is too many cannot be told.
+            raise UserError(
+                f"Threshold strategy '{text}': there is nothing at a comma; write NAME=VALUE, or leave it out."
+            )
         key, equals, value = part.partition("=")
         if not equals:
             key, value = (list(known)[position] if position < len(known) else ""), part
