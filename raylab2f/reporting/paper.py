@@ -143,8 +143,13 @@ def _tables(run: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], list[l
 def _csv(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerows([headings, *rows])
+    writer.writerows([headings, *([_inert(cell) for cell in row] for row in rows)])
     return file.getvalue()
+
+
+def _inert(cell: Any) -> Any:
+    # A spreadsheet would run what begins like a formula, as names of defects may.
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _latex(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
