@@ -103,10 +103,7 @@ def accept(
 
     table, _, as_run, warnings = score_table(scores, files)
     recorded = _limits_of_run(scores)
-    set_limits = limits.settings()
-    if recorded is not None and not set_limits.limits:
-        set_limits = recorded
-    before = None if recorded is None else set(set_limits.limits) <= set(recorded.limits)
+    set_limits = limits.settings(recorded)
     own: dict[str, Any] = {
         "object_score": object_score,
         "prevalence": prevalence,
@@ -123,7 +120,9 @@ def accept(
             rules.pop("cost_review", None)  # one threshold reviews nothing
         found = judge_finished(table, high, set_limits.limits, low_threshold=low, seed=seed, **rules)
         return AcceptanceResult(found)
-    chosen = strategy or set_limits.strategy or (as_run.get("strategies") or ["youden"])[0]
+    usual = (recorded.strategy if recorded else None) or (as_run.get("strategies") or ["youden"])[0]
+    chosen = strategy or set_limits.strategy or usual
+    before = None if recorded is None else set(set_limits.limits) <= set(recorded.limits) and chosen == usual
     found = judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)
     return AcceptanceResult(replace(found, limits_before=before, warnings=(*warnings, *found.warnings)))
 

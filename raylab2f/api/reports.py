@@ -88,6 +88,7 @@ def report(
     if out is None and len(runs) > 1:
         raise UserError("--out: a page of several runs belongs to none of them; give a folder for it.")
 
+    limits.settings()  # what cannot be is told before anything is read
     from contextlib import ExitStack
 
     from raylab2f.cluster.session import ray_session
@@ -101,7 +102,7 @@ def report(
             runs,
             cache=default_cache(workplace.cache, runs[0]),
             display=Display(console or plain_console()),
-            limits=limits.settings().limits,
+            limits=limits.settings,
         )
     place = out if out is not None else runs[0]
     write_report(content, place)

@@ -108,7 +108,7 @@ def _print_acceptance(acceptance: Acceptance, console: Console) -> None:
 def _cells(row: LimitVerdict) -> list[str]:
     limit = row.limit
     numbers = (row.estimate, row.high, row.low)
-    return [limit.text, limit.level, *map(_number, numbers), f"{limit.confidence:.0%}", row.verdict]
+    return [limit.text, limit.level, *map(_number, numbers), f"{100 * limit.confidence:g}%", row.verdict]
 
 
 def _agreement_cells(row: AgreementRow) -> list[str]:

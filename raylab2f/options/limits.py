@@ -13,7 +13,7 @@ recall[scratch]: 0.9        # at least
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from raylab2f.errors import UserError
@@ -50,8 +50,11 @@ class Limits:
     level: Annotated[str | None, Option("object or image.", usual="object", panel=_PANEL)] = None
     confidence: Annotated[float | None, Option("One-sided, of each limit.", usual="0.95", panel=_PANEL)] = None
 
-    def settings(self) -> LimitSet:
+    def settings(self, recorded: LimitSet | None = None) -> LimitSet:
         """Those of the file, and those of the options, which win; none where none is given.
+
+        Arguments:
+            recorded: those that a run was begun with, which are judged where neither file nor option sets one.
 
         Raises:
             UserError: a limit that cannot be, or a file that cannot be read.
@@ -62,17 +65,20 @@ class Limits:
         changes: dict[str, Any] = {
             name: value for name, value in (("level", self.level), ("confidence", self.confidence)) if value is not None
         }
-        by_metric = {(limit.metric, limit.level): limit for limit in found.limits}
         options = {
             "escape_rate": self.max_escape,
             "overkill_rate": self.max_overkill,
             COST: self.max_cost,
             "review_rate_at_prevalence": self.max_review,
         }
-        for metric, value in options.items():
-            if value is not None:
-                limit = Limit(metric, value, **changes)
-                by_metric[metric, limit.level] = limit
+        given = {metric: value for metric, value in options.items() if value is not None}
+        if recorded is not None and not (found.limits or given):
+            found = recorded
+        # Level and confidence are of each limit, wherever it was set.
+        by_metric = {(limit.metric, limit.level): limit for limit in (replace(old, **changes) for old in found.limits)}
+        for metric, value in given.items():
+            limit = Limit(metric, value, **changes)
+            by_metric[metric, limit.level] = limit
         return LimitSet(tuple(by_metric.values()), found.strategy)
 
 

@@ -20,6 +20,8 @@ Rows = Sequence[Mapping[str, Any]]
 _GOOD, _BAD, _LINE = "#2b6cb0", "#c2410c", "#1f5fa8"
 # A column of most journals, in inches.
 _SIZE = (3.4, 2.4)
+# Of a name beside a figure.
+_MOST_LETTERS = 24
 _FORMATS = ("svg", "pdf")
 _PART_COLUMNS = ("kind", "part", "rate", "mean", "low", "high", "objects")
 _BIN_COLUMNS = ("from", "to", "probability", "share", "low", "high", "parts")
@@ -98,7 +100,12 @@ def _recall(axes: Any, rows: Rows) -> None:
             axes.plot([row["low"], row["high"]], [place, place], color=_BAD, alpha=0.6)
         axes.plot(row["mean"], place, "o", color=_BAD)
     axes.set(xlabel="recall", xlim=(0, 1.02))
-    axes.set_yticks(range(len(rows)), [row["part"] for row in reversed(rows)], parse_math=False)
+    axes.set_yticks(range(len(rows)), [_short(row["part"]) for row in reversed(rows)], parse_math=False)
+
+
+def _short(name: str) -> str:
+    # A name of a sentence's length would leave no room for the axes; tables have it whole.
+    return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"
 
 
 def _reliability(axes: Any, rows: Rows) -> None:
@@ -136,8 +143,13 @@ def _tables(run: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], list[l
 def _csv(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerows([headings, *rows])
+    writer.writerows([headings, *([_inert(cell) for cell in row] for row in rows)])
     return file.getvalue()
+
+
+def _inert(cell: Any) -> Any:
+    # A spreadsheet would run what begins like a formula, as names of defects may.
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _latex(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

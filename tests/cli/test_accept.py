@@ -108,7 +108,16 @@ def test_options_win_over_the_file(tmp_path):
     found = Limits(limits=path, max_escape=0.05, confidence=0.9).settings().limits
     assert [(x.metric, x.value, x.confidence) for x in found] == [
         ("escape_rate", 0.05, 0.9),
-        ("overkill_rate", 0.1, 0.95),
+        ("overkill_rate", 0.1, 0.9),
+    ]
+
+
+def test_level_and_confidence_are_of_each_limit(tmp_path):
+    path = str(write(tmp_path, "escape_rate: [0.02, 0.99]\noverkill_rate: 0.1\n"))
+    found = Limits(limits=path, level="image", confidence=0.9).settings().limits
+    assert [(x.metric, x.level, x.confidence) for x in found] == [
+        ("escape_rate", "image", 0.9),
+        ("overkill_rate", "image", 0.9),
     ]
 
 

@@ -92,6 +92,9 @@ def test_accept_judges_the_limits_of_a_run_unless_others_are_given(write_run, tm
     assert own.limits_before is True
     assert package.accept(run, max_escape=0.6, replicates=300).acceptance.limits_before is True
     assert package.accept(run, max_escape=0.55, replicates=300).acceptance.limits_before is False
+    stricter = package.accept(run, confidence=0.99, replicates=300).acceptance
+    assert [limit.limit.confidence for limit in stricter.limits] == [0.99, 0.99]
+    assert stricter.limits_before is False
     process = raylab2f("accept", run, "--max-escape", "0.55", "--replicates", "300")
     assert "set later than the run" in process.stdout
 

@@ -109,7 +109,7 @@ def test_limits_on_reviews_that_cannot_be_judged_are_one_sentence(scores):
         (("--strategy", TWO_SIDED), "limit review_rate_at_prevalence: the factory's share of defective parts"),
         (("--at", 1.0), "with one threshold (--at) nothing is reviewed; give both thresholds, --at LOW --at HIGH"),
         (("--at", 1.0, "--strategy", TWO_SIDED), f"--strategy {TWO_SIDED}: with --at nothing is chosen"),
-        (("--at", 2.0, "--at", 1.0, "--prevalence", 0.1), "--at 2: the low threshold is not above the high one, 1"),
+        (("--at", 2.0, "--at", 1.0, "--prevalence", 0.1), "--at 2: the low threshold lies above the high one, 1"),
         (("--at", 0.5, "--at", 1.0, "--at", 2.0), "--at: a model has one threshold, or two"),
         (("--at", 0.5, "--at", "nan", "--prevalence", 0.1), "--at: nan does not fit"),
         (("--strategy", "review-cost", "--cost-review", 0), "cost of a review is a number above 0"),

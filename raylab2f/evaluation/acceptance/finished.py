@@ -107,7 +107,7 @@ def judge_finished(
         if not np.isfinite(value):
             raise UserError(f"--at {value}: give the model's threshold, a number.")
     if low > threshold:
-        raise UserError(f"--at {low:g}: the low threshold is not above the high one, {threshold:g}; exchange them.")
+        raise UserError(f"--at {low:g}: the low threshold lies above the high one, {threshold:g}; exchange them.")
     costs = Costs(cost_escape, cost_overkill, prevalence, review=cost_review)
     scores = _one_model(table)
     rule = parse_object_score(object_score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from raylab2f.errors import UserError
@@ -19,10 +20,12 @@ from raylab2f.evaluation.acceptance.limits import (
     prevalence_missing,
 )
 from raylab2f.evaluation.acceptance.outcome import PROCEDURE, Acceptance
+from raylab2f.evaluation.acceptance.repeats import refuse_repeats
 from raylab2f.evaluation.acceptance.verdict import NOT_YET_SHOWN, LimitVerdict, MoreParts, judge_limit, more_by_interval
 from raylab2f.evaluation.estimates import EstimateRow
 from raylab2f.evaluation.intervals.methods import BOUNDS
 from raylab2f.evaluation.outcomes.metrics import CLASS_RATES, OBJECT_RATES, base_rate
+from raylab2f.evaluation.score_table import check_columns
 from raylab2f.evaluation.summary import Summary, evaluate
 
 __all__ = ["judge_procedure"]
@@ -41,6 +44,11 @@ def judge_procedure(table: pa.Table, limits: Sequence[Limit], *, strategy: str =
         UserError: a limit on a figure that the scores do not give, or a table that makes no sense.
     """
     check_limits(limits)
+    if any(limit.level == "object" for limit in limits):
+        given = check_columns(table)
+        if given.object is not None and "repeat" in given.groups:
+            judges = np.ones(len(given.score), bool) if given.partition is None else given.partition != "train"
+            refuse_repeats(given.object[judges].tolist(), given.groups["repeat"][judges].tolist())
 
     def found(confidence: float, interval: str = "object-bootstrap") -> Summary:
         return evaluate(table, strategies=(strategy,), methods=(), interval=interval, confidence=confidence, **rules)

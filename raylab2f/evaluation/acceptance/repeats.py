@@ -7,17 +7,18 @@ run six times or more. A part that is not decided alike every time lies in the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from raylab2f.errors import UserError
 from raylab2f.evaluation.decisions.object_scores import ObjectScore, aggregate_scores
 from raylab2f.evaluation.intervals.methods import clopper_pearson_interval
 from raylab2f.evaluation.scores import Scores
 
-__all__ = ["ENOUGH_RUNS", "RepeatAgreement", "first_repeats", "repeat_agreement"]
+__all__ = ["ENOUGH_RUNS", "RepeatAgreement", "first_repeats", "refuse_repeats", "repeat_agreement"]
 
 #: As often automatic testers should see a part.
 ENOUGH_RUNS = 6
@@ -57,10 +58,14 @@ def first_repeats(scores: Scores) -> np.ndarray | None:
     """(n,) bool, rows of each part's first repeat, by which alone it is judged; `None` where nothing is repeated.
 
     A part that was seen six times is one part. Repeats come in the order of their numbers, else of their names.
+
+    Raises:
+        UserError: repeats of a part that do not show the same views, which no decision can be compared of.
     """
     repeat = scores.groups.get("repeat")
     if repeat is None or not any(repeat):
         return None
+    _refuse_unlike(scores)
     order = {name: place for place, name in enumerate(sorted(set(repeat.tolist()), key=_in_order))}
     place = np.array([order[name] for name in repeat.tolist()])
     first = np.full(len(scores.object_anomalous), len(order))
@@ -116,6 +121,38 @@ def repeat_agreement(scores: Scores, thresholds: tuple[float, float], rule: Obje
             for index in worst[:_MOST_PARTS]
         ),
     )
+
+
+def refuse_repeats(owners: Sequence[str], repeats: Sequence[str]) -> None:
+    """`UserError` if a part was photographed again: folds would take all times together, as no line does."""
+    first: dict[str, str] = {}
+    for owner, repeat in zip(owners, repeats, strict=True):
+        if first.setdefault(owner, repeat) != repeat:
+            raise UserError(
+                f"Column repeat: part '{owner}' was photographed again, and folds take all pictures of a part "
+                "together; keep one repeat of each part, or judge one finished model with --at."
+            )
+
+
+def _refuse_unlike(scores: Scores) -> None:
+    repeats = scores.groups["repeat"]
+    views = scores.groups.get("view", np.full(len(repeats), ""))
+    seen: dict[int, dict[str, list[str]]] = {}
+    for owner, repeat, view in zip(scores.object.tolist(), repeats.tolist(), views.tolist(), strict=True):
+        seen.setdefault(owner, {}).setdefault(repeat, []).append(view)
+    for owner, runs in seen.items():
+        if len(runs) == 1:
+            continue
+        part = f"Column repeat: part '{scores.object_names[owner]}'"
+        if "" in runs:
+            raise UserError(f"{part} has it for some of its pictures only; fill it in for all of them.")
+        (one, expected), *others = runs.items()
+        for another, found in others:
+            if sorted(found) != sorted(expected):
+                raise UserError(
+                    f"{part} does not show the same views in repeat '{one}' and in repeat '{another}'; number the "
+                    "pictures of every view alike, and leave out repeats that lack one."
+                )
 
 
 def _in_order(name: str) -> tuple[bool, float, str]:

@@ -121,13 +121,22 @@ def parse_strategy(text: str, defaults: Mapping[str, float | None] | None = None
     known = every[name]
     usual = {} if name == _SHARES else defaults or {}
     parameters = {key: usual.get(key, value) for key, value in known.items()}
-    for position, part in enumerate(filter(None, rest.split(","))):
+    given: set[str] = set()
+    for position, part in enumerate(rest.split(",") if rest else ()):
+        if not part.strip():
+            # Whether a place was left free or a comma is too many cannot be told.
+            raise UserError(
+                f"Threshold strategy '{text}': there is nothing at a comma; write NAME=VALUE, or leave it out."
+            )
         key, equals, value = part.partition("=")
         if not equals:
             key, value = (list(known)[position] if position < len(known) else ""), part
         if key.strip() not in known:
             allowed = ", ".join(known) or "none"
             raise UserError(f"Threshold strategy '{text}': parameters of {name} are: {allowed}.")
+        if key.strip() in given:
+            raise UserError(f"Threshold strategy '{text}': {key.strip()} is given twice; leave one of them.")
+        given.add(key.strip())
         try:
             parameters[key.strip()] = float(value)
         except ValueError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from raylab2f.errors import UserError
-from raylab2f.evaluation.acceptance.limits import Limit
+from raylab2f.evaluation.acceptance.limits import LimitSet
 from raylab2f.evaluation.comparison.run_scores import RunScores, agreed_settings, read_run, require_same_plan
 from raylab2f.evaluation.comparison.runs import compare_scores
 from raylab2f.files.atomic import atomic_path
@@ -30,14 +30,18 @@ _COMPARED = ("escape_rate", "overkill_rate", "balanced_accuracy", "auroc")
 
 
 def report_content(
-    places: Sequence[str | Path], *, cache: str, display: Display, limits: Sequence[Limit] = ()
+    places: Sequence[str | Path],
+    *,
+    cache: str,
+    display: Display,
+    limits: Callable[[LimitSet], LimitSet] = lambda recorded: recorded,
 ) -> dict[str, Any]:
     """What a page of one run, or of several, shows; see docs/report.md.
 
     Arguments:
         places: folders or URIs of runs with at least one finished fold.
         cache: where their prepared pictures are.
-        limits: judged instead of those that the runs were begun with.
+        limits: what is judged, of the limits that each run was begun with.
 
     Raises:
         UserError: no such run, or none of its folds is finished.

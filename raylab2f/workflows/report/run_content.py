@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from raylab2f.diagnostics import MENDS
 from raylab2f.errors import UserError
-from raylab2f.evaluation.acceptance.limits import Limit
+from raylab2f.evaluation.acceptance.limits import LimitSet
 from raylab2f.evaluation.outcomes.curve_bands import curve_bands
+from raylab2f.evaluation.outcomes.parts import BREAKDOWNS
 from raylab2f.evaluation.outcomes.score_histogram import level_scores, score_histogram
 from raylab2f.evaluation.outcomes.wrong_parts import judged_parts
 from raylab2f.evaluation.scores import prepare_scores
@@ -57,7 +58,7 @@ def run_content(
     cache: str | None,
     display: Display,
     picture_bytes: int = 0,
-    limits: Sequence[Limit] = (),
+    limits: Callable[[LimitSet], LimitSet] = lambda recorded: recorded,
     name: str | None = None,
 ) -> dict[str, Any]:
     """Everything a page shows of a run.
@@ -66,7 +67,7 @@ def run_content(
         place: the run's folder or its URI.
         cache: where its prepared pictures are; what is missing there is made again. `None`: no pictures are wanted.
         picture_bytes: pictures of parts take at most so much.
-        limits: that are judged instead of those that the run was begun with.
+        limits: what is judged, of those that the run was begun with.
         name: of the run, among others.
 
     Raises:
@@ -183,11 +184,12 @@ def _parts(summary: Mapping[str, Any], level: str, strategy: str) -> list[dict[s
     for row in _rows(summary, strategy, level):
         rate, _, part = row["metric"].partition("[")
         if part:
-            kind, equals, value = part[:-1].partition("=")
+            kind, _, value = part[:-1].partition("=")
+            if kind not in BREAKDOWNS:
+                # Of a defect type, in whose name there may be anything.
+                kind, value = "defect type", part[:-1]
             rows.append(
-                row
-                | {"rate": rate, "kind": kind if equals else "defect type", "part": value if equals else part[:-1]}
-                | {"objects": summary["objects"].get(row["metric"])}
+                row | {"rate": rate, "kind": kind, "part": value} | {"objects": summary["objects"].get(row["metric"])}
             )
     return sorted(rows, key=lambda row: (row["kind"], row["rate"] != "recall", row["mean"]))
 

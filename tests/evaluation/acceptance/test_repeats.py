@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from raylab2f.errors import UserError
 from raylab2f.evaluation.acceptance.finished import judge_finished
 from raylab2f.evaluation.acceptance.limits import Limit
+from raylab2f.evaluation.acceptance.procedure import judge_procedure
 
 LIMITS = (Limit("escape_rate", 0.2), Limit("overkill_rate", 0.2))
 
@@ -75,3 +77,33 @@ def test_the_verdict_is_told_with_its_grey_zone(tmp_path):
     assert "of 30 parts that were seen again are decided alike every time" in process.stdout
     assert "the grey zone" in process.stdout
     assert "MSA asks for 6 runs of each part; here the fewest are 3." in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("repeats", "views", "said"),
+    [
+        # Numbered through: the second view would be left out of what is judged, and be compared with the first.
+        ("1234", "aabb", r"does not show the same views in repeat '1' and in repeat '3'"),
+        ("112", "aba", r"does not show the same views in repeat '1' and in repeat '2'"),
+        (["1", "2", ""], "aaa", "for some of its pictures only"),
+    ],
+)
+def test_repeats_that_cannot_be_compared_are_refused(repeats, views, said):
+    rows = [
+        {"image_id": f"{part}/{n}", "object_id": part, "label": int(part < "c"), "score": ord(part) + n / 10}
+        | {"repeat": repeat, "view": view}
+        for part in "abcd"
+        for n, (repeat, view) in enumerate(zip(repeats, views, strict=True))
+    ]
+    with pytest.raises(UserError, match=said):
+        judge_finished(pa.Table.from_pylist(rows), 99.0, LIMITS)
+
+
+def test_folds_refuse_parts_that_were_photographed_again():
+    table = _table(6, repeats=2)
+    with pytest.raises(UserError, match="'part 0' was photographed again"):
+        judge_procedure(table, LIMITS, replicates=50)
+    pictures = tuple(Limit(limit.metric, limit.value, level="image") for limit in LIMITS)
+    assert len(judge_procedure(table, pictures, replicates=50).limits) == 2
+    once = table.filter(pa.compute.equal(table["repeat"], "1"))
+    assert len(judge_procedure(once, LIMITS, replicates=50).limits) == 2

@@ -193,6 +193,11 @@ def test_shares_of_two_sided_are_not_taken_for_costs():
         ("two-sided:escape=1", "escape is a share from 0 up, below 1"),
         ("two-sided:escape=-0.1", "escape is a share from 0 up, below 1"),
         ("two-sided:0.01,nan", "overkill is a share from 0 up, below 1"),
+        ("two-sided:escape=0.1,escape=0.2", "escape is given twice"),
+        ("two-sided:0.1,escape=0.2", "escape is given twice"),
+        # Once the share of escapes, though it stands in the place of overkill.
+        ("two-sided:,0.02", "there is nothing at a comma"),
+        ("two-sided:0.1,", "there is nothing at a comma"),
         ("two-sided:review=0.1", "parameters of two-sided are: escape, overkill"),
         ("review-cost:review=0", "review is a number above 0"),
         ("review-cost:review=-3", "review is a number above 0"),

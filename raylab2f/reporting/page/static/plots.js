@@ -53,10 +53,13 @@ const report = (() => {
 
   function recall(run, width) {
     const rows = run.parts.map((row) => ({...row, label: row.kind === "defect type" ? row.part : `${row.kind} ${row.part}`}));
-    const cut = (text) => (text.length > 24 ? `${text.slice(0, 22)}…` : text);
+    const left = Math.min(180, width / 3);
+    // As many letters as fit, each about 7 pixels wide.
+    const most = Math.floor((left - 12) / 7);
+    const cut = (text) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
     const all = run.recall;
     return Plot.plot(base(width, 40 + 26 * rows.length + 30, {
-      marginLeft: Math.min(180, width / 3), marginTop: 10,
+      marginLeft: left, marginTop: 10,
       x: {label: "recall →", domain: [0, 1], grid: true}, y: {label: null, domain: rows.map((r) => r.label), tickFormat: cut},
       marks: [
         ...(all === null ? [] : [Plot.ruleX([all], {stroke: "currentColor", strokeDasharray: "2,4", strokeOpacity: 0.7})]),
