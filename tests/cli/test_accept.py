@@ -154,3 +154,10 @@ def test_other_mistakes_are_one_sentence(scores, tmp_path):
     assert "give --prevalence" in refusal(scores, "--max-cost", 3)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\xd8")
     assert "UTF-8" in refusal(scores, "--limits", tmp_path / "binary.yaml")
+
+
+def test_a_confidence_is_shown_as_it_is(tmp_path):
+    rows = [f"p{k},{k % 2},{k % 2 + k / 1000}" for k in range(60)]
+    (tmp_path / "scores.csv").write_text("\n".join(["image_id,label,score", *rows]))
+    words = ("--at", 0.5, "--max-escape", 0.5, "--confidence", 0.999)
+    assert "99.9%" in raylab2f("accept", tmp_path / "scores.csv", *words).stdout

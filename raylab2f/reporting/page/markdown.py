@@ -106,7 +106,7 @@ def _limits(acceptance: Mapping[str, Any] | None, error: str | None) -> Iterator
             number_text(row["estimate"]),
             number_text(row["high"]),
             number_text(row["low"]),
-            f"{row['confidence']:.0%}",
+            f"{100 * row['confidence']:g}%",
             row["verdict"],
         )
         for row in acceptance["limits"]

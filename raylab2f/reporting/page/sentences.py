@@ -110,6 +110,6 @@ def method_sentences(run: Mapping[str, Any]) -> list[str]:
         f"{together}.",
         f"In every fold the detector trains on good parts alone, the threshold is chosen by {strategies} on parts that "
         "do not train, and the figures are counted on parts that did neither.",
-        f"Intervals are {rules['confidence']:.0%} intervals of the method {rules['interval']}; in the bootstrap whole "
-        f"parts are drawn again {rules['replicates']:,} times, and every time thresholds are chosen anew.",
+        f"Intervals are {100 * rules['confidence']:g}% intervals of the method {rules['interval']}; in the bootstrap "
+        f"whole parts are drawn again {rules['replicates']:,} times, and every time thresholds are chosen anew.",
     ]
