@@ -1,8 +1,8 @@
 """`fixed:T`, `fixed-pair:LOW,HIGH`: thresholds that the user gives, in every fold and at either level."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from alternating_scores import alternating_scores
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,27 +11,9 @@ from raylab2f.evaluation import choose_threshold, evaluate, parse_strategy
 from raylab2f.evaluation.decisions.two_thresholds import choose_pair
 
 
-def _table(seed, parts=24):
-    rng = np.random.default_rng(seed)
-    rows = [
-        {
-            "fold": fold,
-            "image_id": f"{part}/{view}",
-            "object_id": str(part),
-            "label": int(part % 3 == 0),
-            "partition": "threshold" if (part // 3 + fold) % 2 else "inference",
-            "score": float(np.round(rng.normal(part % 3 == 0), 1)),
-        }
-        for fold in range(2)
-        for part in range(parts)
-        for view in range(2)
-    ]
-    return pa.Table.from_pylist(rows)
-
-
 @given(st.integers(0, 50), st.floats(-3, 3), st.floats(-3, 3))
 def test_rates_are_those_of_the_judged_rows_at_that_threshold(seed, one, other):
-    table = _table(seed)
+    table = alternating_scores(seed)
     names = [f"fixed:{threshold!r}" for threshold in dict.fromkeys((one, other))]
     found = evaluate(table, strategies=["youden", *names], methods=(), replicates=20)
     rows = table.to_pandas()
@@ -50,8 +32,8 @@ def test_rates_are_those_of_the_judged_rows_at_that_threshold(seed, one, other):
 
 
 def test_other_strategies_do_not_notice():
-    alone = evaluate(_table(1), strategies=["youden"], methods=(), replicates=50)
-    beside = evaluate(_table(1), strategies=["fixed:0.5", "youden"], methods=(), replicates=50)
+    alone = evaluate(alternating_scores(1), strategies=["youden"], methods=(), replicates=50)
+    beside = evaluate(alternating_scores(1), strategies=["fixed:0.5", "youden"], methods=(), replicates=50)
     kept = [row for row in beside.estimates if row.strategy == "youden"]
     assert kept == [row for row in alone.estimates if row.strategy == "youden"]
 
@@ -68,7 +50,7 @@ def test_a_threshold_has_to_be_given(text):
 
 @given(st.integers(0, 50), st.floats(-3, 3), st.floats(-3, 3))
 def test_between_two_thresholds_a_person_looks(seed, one, other):
-    table, (low, high) = _table(seed), sorted((one, other))
+    table, (low, high) = alternating_scores(seed), sorted((one, other))
     # Beside others, so that each finds its own thresholds.
     names = [f"fixed:{high!r}", f"fixed-pair:{low!r},{high!r}", f"fixed:{low!r}"]
     found = evaluate(table, strategies=names, methods=(), replicates=20)

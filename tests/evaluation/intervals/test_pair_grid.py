@@ -3,30 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from alternating_scores import alternating_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raylab2f.errors import UserError
 from raylab2f.evaluation import evaluate
 from raylab2f.evaluation.intervals.pair_grid import PAIR_METRICS, pair_grid
-
-
-def _table(seed, parts=24, folds=3):
-    rng = np.random.default_rng(seed)
-    rows = [
-        {
-            "fold": fold,
-            "image_id": f"{part}/{view}",
-            "object_id": str(part),
-            "label": int(part % 3 == 0),
-            "partition": "threshold" if (part // 3 + fold) % 2 else "inference",
-            "score": float(np.round(rng.normal(part % 3 == 0), 1)),
-        }
-        for fold in range(folds)
-        for part in range(parts)
-        for view in range(2)
-    ]
-    return pa.Table.from_pylist(rows)
 
 
 @settings(max_examples=25)
@@ -38,7 +21,7 @@ def _table(seed, parts=24, folds=3):
     replicates=st.sampled_from([40, 700]),
 )
 def test_means_and_intervals_are_those_of_evaluate(seed, level, prevalence, review, replicates):
-    table, thresholds = _table(seed), np.array([-1.0, 0.2, 0.25, 1.1, 9.0])
+    table, thresholds = alternating_scores(seed, folds=3), np.array([-1.0, 0.2, 0.25, 1.1, 9.0])
     rules = {"prevalence": prevalence, "cost_review": review, "replicates": replicates, "seed": seed}
     found = pair_grid(table, thresholds, level=level, **rules)
     wanted = {*PAIR_METRICS, *(() if prevalence is None else ("review_rate_at_prevalence", "cost_at_prevalence"))}
@@ -54,7 +37,7 @@ def test_means_and_intervals_are_those_of_evaluate(seed, level, prevalence, revi
 
 
 def test_folds_that_lack_a_class_in_a_replicate_do_not_count_in_it():
-    rows = _table(1).to_pylist()
+    rows = alternating_scores(1, folds=3).to_pylist()
     [lonely, *_] = [row["object_id"] for row in rows if row["partition"] == "inference" and row["label"]]
     kept = [row for row in rows if row["partition"] != "inference" or not row["label"] or row["object_id"] == lonely]
     kept += [row for row in rows if row["fold"] == 1 and row not in kept]
@@ -65,7 +48,7 @@ def test_folds_that_lack_a_class_in_a_replicate_do_not_count_in_it():
 
 
 def test_scores_without_that_level_are_refused():
-    table = _table(0)
+    table = alternating_scores(0, folds=3)
     table = table.set_column(table.column_names.index("label"), "label", pa.array([1, 0] * (len(table) // 2)))
     with pytest.raises(UserError, match="have no object level"):
         pair_grid(table, np.array([0.0]))
