@@ -120,9 +120,9 @@ def accept(
             rules.pop("cost_review", None)  # one threshold reviews nothing
         found = judge_finished(table, high, set_limits.limits, low_threshold=low, seed=seed, **rules)
         return AcceptanceResult(found)
-    usual = (recorded.strategy if recorded else None) or (as_run.get("strategies") or ["youden"])[0]
-    chosen = strategy or set_limits.strategy or usual
-    before = None if recorded is None else set(set_limits.limits) <= set(recorded.limits) and chosen == usual
+    usual = (as_run.get("strategies") or ["youden"])[0]
+    chosen = strategy or set_limits.strategy or (recorded.strategy if recorded else None) or usual
+    before = None if recorded is None else recorded.includes(set_limits.limits, chosen, usual)
     found = judge_procedure(table, set_limits.limits, strategy=chosen, replicates=replicates, seed=seed, **rules)
     return AcceptanceResult(replace(found, limits_before=before, warnings=(*warnings, *found.warnings)))
 

@@ -150,8 +150,8 @@ class _Rescorer:
         start = 0
         for image_ids in self.reading.portions(part.image_ids, _BATCH):
             owners = [image_id for image_id in image_ids for _ in self.reading.rows([image_id])]
-            altered = self._altered(part, owners, self.reading.rows(image_ids))
-            positions = self.reading.positions(self.reading.rows(image_ids))
+            rows = self.reading.rows(image_ids)
+            altered, positions = self._altered(part, owners, rows), self.reading.positions(rows)
             for number, pictures in enumerate(altered):
                 own = self.reading.scores(image_ids, self._score(pictures, positions))
                 scores[number, start : start + len(image_ids)] = own

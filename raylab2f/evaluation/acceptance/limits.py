@@ -93,6 +93,10 @@ class LimitSet:
     limits: tuple[Limit, ...] = ()
     strategy: str | None = None
 
+    def includes(self, limits: Iterable[Limit], strategy: str, usual: str) -> bool:
+        """Whether these limits and this strategy are among what was set here; `usual`: where no strategy was."""
+        return set(limits) <= set(self.limits) and strategy == (self.strategy or usual)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; empty where no limit is set."""
         if not self.limits:

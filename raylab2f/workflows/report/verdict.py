@@ -37,8 +37,7 @@ def acceptance_of_run(
     if not chosen.limits:
         return None
     rules = {name: summary["settings"][name] for name in _RULES if name in summary["settings"]}
-    usual = recorded.strategy or summary["settings"]["strategies"][0]
-    strategy = chosen.strategy or usual
+    usual = summary["settings"]["strategies"][0]
+    strategy = chosen.strategy or recorded.strategy or usual
     found = judge_procedure(scores, chosen.limits, strategy=strategy, seed=summary["seed"], **rules)
-    before = set(chosen.limits) <= set(recorded.limits) and strategy == usual
-    return {**found.to_dict(), "limits_before": before}
+    return {**found.to_dict(), "limits_before": recorded.includes(chosen.limits, strategy, usual)}
